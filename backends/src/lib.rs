@@ -1,0 +1,26 @@
+//! The only place of dp-sims that names a concrete burn backend.
+//!
+//! Everything else is generic over [`AutodiffBackend`]. A program names a backend at run time
+//! with [`BackendChoice`]; [`Selected::run`] turns the name into a type and calls the generic code.
+
+mod choice;
+mod select;
+
+pub use choice::{BackendChoice, BackendError, BackendKind};
+pub use select::{DeviceInfo, Selected, Task, available, select};
+
+#[cfg(feature = "flex")]
+/// Flex, burn's fast CPU backend in pure Rust, with automatic differentiation.
+pub type FlexAutodiff = burn::backend::Autodiff<burn_flex::Flex>;
+
+#[cfg(feature = "ndarray")]
+/// ndarray, the portable CPU backend used for module tests, with automatic differentiation.
+pub type NdArrayAutodiff = burn::backend::Autodiff<burn_ndarray::NdArray>;
+
+#[cfg(feature = "wgpu")]
+/// wgpu (Vulkan, Metal, DirectX) with automatic differentiation.
+pub type WgpuAutodiff = burn::backend::Autodiff<burn_wgpu::Wgpu>;
+
+#[cfg(feature = "cuda")]
+/// CUDA with automatic differentiation. The driver is opened at run time.
+pub type CudaAutodiff = burn::backend::Autodiff<burn_cuda::Cuda>;
