@@ -1,0 +1,346 @@
+//! A dataset described by a TOML file: its classes, the ids of its label maps and its files.
+//!
+//! A folder of photos with a folder of label maps of the same names needs no more than this:
+//!
+//! ```toml
+//! name = "garden"
+//! void = [255]
+//!
+//! [[class]]
+//! name = "grass"
+//! colour = "#40a040"
+//! ids = [1, 2]
+//!
+//! [[class]]
+//! name = "dog"
+//! colour = [160, 96, 32]
+//! ids = [7]
+//! thing = true
+//!
+//! [train.folders]
+//! images = "photos"
+//! labels = "masks"
+//! ```
+//!
+//! Class indices follow the order of the `[[class]]` tables, counted from 1; index 0 is void.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::DatasetError;
+use crate::sample::{Class, ClassTable, Split};
+
+mod colour;
+
+/// Name of class index 0.
+const VOID: &str = "void";
+
+/// Largest number of classes beside void that fits into `u8` class indices.
+const MAX_CLASSES: usize = 255;
+
+/// A dataset: classes, ids and files. Paths are relative to a root folder given when it is opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Description {
+    /// Name of the dataset.
+    pub name: String,
+    /// Ids (PNG values, 0 to 255) that mean void.
+    #[serde(default)]
+    pub void: Vec<u8>,
+    /// The classes beside void; the first one gets class index 1.
+    #[serde(rename = "class")]
+    pub classes: Vec<DescribedClass>,
+    /// Files of the train split.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub train: Option<SplitFiles>,
+    /// Files of the validation split.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation: Option<SplitFiles>,
+    /// Files of the test split.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test: Option<SplitFiles>,
+}
+
+/// A class and the ids it has in the label maps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DescribedClass {
+    /// Name, unique inside the description and not `void`.
+    pub name: String,
+    /// RGB colour, written `"#rrggbb"` or `[r, g, b]`.
+    #[serde(with = "colour")]
+    pub colour: [u8; 3],
+    /// Ids (PNG values, 0 to 255) that mean this class; several ids merge into one class.
+    pub ids: Vec<u8>,
+    /// True for countable objects.
+    #[serde(default)]
+    pub thing: bool,
+}
+
+/// How the files of a split are found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SplitFiles {
+    /// A text file names every pair.
+    List(ListFile),
+    /// A folder of photos and a folder of label maps, matched by name.
+    Folders(Folders),
+}
+
+/// A text file with one `PHOTO LABELS` pair of paths per line, separated by white space.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListFile {
+    /// The text file.
+    pub file: PathBuf,
+    /// Cut off the front of every path in the file; the rest is relative to the root folder.
+    #[serde(default)]
+    pub strip_prefix: String,
+}
+
+/// Folders of photos and label maps, searched with their sub-folders. Hidden files and links to
+/// folders below them are passed over.
+///
+/// A pair is a photo and a label map whose paths below their folders are equal once the suffixes
+/// are cut off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Folders {
+    /// Folder of the photos.
+    pub images: PathBuf,
+    /// Ends of the photo names, in any letter case.
+    #[serde(default = "default_image_suffixes")]
+    pub image_suffixes: Vec<String>,
+    /// Folder of the label maps.
+    pub labels: PathBuf,
+    /// End of the label-map names, in any letter case.
+    #[serde(default = "default_label_suffix")]
+    pub label_suffix: String,
+}
+
+fn default_image_suffixes() -> Vec<String> {
+    [".jpg", ".jpeg", ".png"].map(String::from).to_vec()
+}
+
+fn default_label_suffix() -> String {
+    ".png".to_string()
+}
+
+/// What is wrong with a dataset description.
+#[derive(Debug, thiserror::Error)]
+pub enum DescriptionError {
+    /// Not TOML, or a key is unknown, missing or of the wrong type.
+    #[error("{0}")]
+    Syntax(Box<toml::de::Error>),
+    /// A key that needs a text has none.
+    #[error("key `{key}` is empty: {remedy}")]
+    Empty {
+        /// The key.
+        key: String,
+        /// What to write there.
+        remedy: &'static str,
+    },
+    /// There are more classes than `u8` indices.
+    #[error("key `class` has {count} tables, at most {MAX_CLASSES} fit beside void: merge classes")]
+    TooManyClasses {
+        /// Number of classes described.
+        count: usize,
+    },
+    /// Two classes have the same name, or one is called `void`.
+    #[error("key `class.name`: the name `{name}` is already taken: give every class its own name")]
+    DuplicateName {
+        /// The repeated name.
+        name: String,
+    },
+    /// An id means two things.
+    #[error("the id {id} is in `{first}` and in `{second}`: remove it from one of them")]
+    DuplicateId {
+        /// The repeated id.
+        id: u8,
+        /// The key with the first occurrence.
+        first: String,
+        /// The key with the second occurrence.
+        second: String,
+    },
+    /// No split has files.
+    #[error("keys `train`, `validation` and `test` are all missing: describe at least one split")]
+    NoSplit,
+}
+
+impl Description {
+    /// Reads and validates a description file.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is not valid.
+    pub fn read(file: &Path) -> Result<Self, DatasetError> {
+        let text = std::fs::read_to_string(file).map_err(|source| DatasetError::Read {
+            path: file.to_path_buf(),
+            source,
+        })?;
+        Self::parse(&text, file)
+    }
+
+    /// Parses and validates the text of a description; `file` is named in errors.
+    ///
+    /// # Errors
+    /// When the text is not valid.
+    pub fn parse(text: &str, file: &Path) -> Result<Self, DatasetError> {
+        toml::from_str(text)
+            .map_err(|error| DescriptionError::Syntax(Box::new(error)))
+            .and_then(|description: Self| description.validate().map(|()| description))
+            .map_err(|source| DatasetError::Description {
+                file: file.to_path_buf(),
+                source,
+            })
+    }
+
+    /// Checks what the types alone cannot: names, ids, counts and splits.
+    ///
+    /// # Errors
+    /// The first thing found wrong, by key.
+    pub fn validate(&self) -> Result<(), DescriptionError> {
+        non_empty("name", &self.name, "write the name of the dataset")?;
+        if self.classes.is_empty() {
+            let remedy = "describe at least one class in a [[class]] table";
+            return Err(DescriptionError::Empty {
+                key: "class".to_string(),
+                remedy,
+            });
+        }
+        if self.classes.len() > MAX_CLASSES {
+            return Err(DescriptionError::TooManyClasses {
+                count: self.classes.len(),
+            });
+        }
+        self.validate_names()?;
+        self.validate_ids()?;
+        if Split::ALL.iter().all(|&split| self.files(split).is_none()) {
+            return Err(DescriptionError::NoSplit);
+        }
+        Split::ALL
+            .iter()
+            .filter_map(|&split| self.files(split).map(|files| (split, files)))
+            .try_for_each(|(split, files)| files.validate(split))
+    }
+
+    fn validate_names(&self) -> Result<(), DescriptionError> {
+        let mut names = vec![VOID];
+        for class in &self.classes {
+            non_empty("class.name", &class.name, "write the name of the class")?;
+            if names.contains(&class.name.as_str()) {
+                return Err(DescriptionError::DuplicateName {
+                    name: class.name.clone(),
+                });
+            }
+            names.push(&class.name);
+        }
+        Ok(())
+    }
+
+    fn validate_ids(&self) -> Result<(), DescriptionError> {
+        let key = |index: usize| match index {
+            0 => VOID.to_string(),
+            _ => format!("class.{}.ids", self.classes[index - 1].name),
+        };
+        let mut owners = [None; 256];
+        for (index, ids) in self.ids().enumerate() {
+            if ids.is_empty() && index > 0 {
+                let remedy = "list the ids that mean the class";
+                return Err(DescriptionError::Empty {
+                    key: key(index),
+                    remedy,
+                });
+            }
+            for &id in ids {
+                if let Some(first) = owners[usize::from(id)].replace(index) {
+                    let (first, second) = (key(first), key(index));
+                    return Err(DescriptionError::DuplicateId { id, first, second });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The ids of every class by class index, those of void first.
+    fn ids(&self) -> impl Iterator<Item = &[u8]> {
+        let classes = self.classes.iter().map(|class| class.ids.as_slice());
+        std::iter::once(self.void.as_slice()).chain(classes)
+    }
+
+    /// The class index of every id; `None` for an id that is not described.
+    pub fn class_of_id(&self) -> [Option<u8>; 256] {
+        let mut map = [None; 256];
+        for (index, ids) in (0..=u8::MAX).zip(self.ids()) {
+            ids.iter()
+                .for_each(|&id| map[usize::from(id)] = Some(index));
+        }
+        map
+    }
+
+    /// The class table: void in black, then the described classes.
+    pub fn class_table(&self) -> ClassTable {
+        let void = Class {
+            name: VOID.to_string(),
+            colour: [0, 0, 0],
+            thing: false,
+        };
+        let classes = self.classes.iter().map(|class| Class {
+            name: class.name.clone(),
+            colour: class.colour,
+            thing: class.thing,
+        });
+        ClassTable {
+            classes: std::iter::once(void).chain(classes).collect(),
+        }
+    }
+
+    /// How the files of a split are found, `None` when the split is not described.
+    pub fn files(&self, split: Split) -> Option<&SplitFiles> {
+        match split {
+            Split::Train => self.train.as_ref(),
+            Split::Validation => self.validation.as_ref(),
+            Split::Test => self.test.as_ref(),
+        }
+    }
+}
+
+impl SplitFiles {
+    fn validate(&self, split: Split) -> Result<(), DescriptionError> {
+        match self {
+            Self::List(list) => {
+                let file = list.file.to_string_lossy();
+                non_empty(&format!("{split}.list.file"), &file, "name the list file")
+            }
+            Self::Folders(folders) => {
+                let key = format!("{split}.folders.image_suffixes");
+                let remedy = "list the ends of the photo names, such as \".jpg\"";
+                if folders.image_suffixes.is_empty() {
+                    return Err(DescriptionError::Empty { key, remedy });
+                }
+                for suffix in &folders.image_suffixes {
+                    non_empty(&key, suffix, remedy)?;
+                }
+                let key = format!("{split}.folders.label_suffix");
+                non_empty(
+                    &key,
+                    &folders.label_suffix,
+                    "write the end of the label-map names",
+                )
+            }
+        }
+    }
+}
+
+fn non_empty(key: &str, text: &str, remedy: &'static str) -> Result<(), DescriptionError> {
+    if text.is_empty() {
+        return Err(DescriptionError::Empty {
+            key: key.to_string(),
+            remedy,
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+//! The errors of the crate. Every one names the file, key or pixel and says what to do.
+
+use std::path::PathBuf;
+
+use crate::description::DescriptionError;
+use crate::sample::{Size, Split};
+
+/// What can go wrong while a dataset is described, opened, checked, sampled or loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum DatasetError {
+    /// A file or folder cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// The cause given by the system.
+        source: std::io::Error,
+    },
+    /// A file or folder cannot be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// The cause given by the system.
+        source: std::io::Error,
+    },
+    /// A dataset description is not valid.
+    #[error("dataset description {} is not valid", file.display())]
+    Description {
+        /// The description file.
+        file: PathBuf,
+        /// What is wrong with it.
+        source: DescriptionError,
+    },
+    /// The name of a split is none of the known ones.
+    #[error("unknown split `{name}`: use train, validation or test")]
+    UnknownSplit {
+        /// The name as given.
+        name: String,
+    },
+    /// The description has no such split.
+    #[error("dataset `{dataset}` describes no {split} split: add a [{split}] table")]
+    NoSuchSplit {
+        /// Name of the dataset.
+        dataset: String,
+        /// The missing split.
+        split: Split,
+    },
+    /// A split has no image.
+    #[error("the {split} split has no image in {}: check the data folder and the suffixes", path.display())]
+    EmptySplit {
+        /// The empty split.
+        split: Split,
+        /// The list file or image folder that was read.
+        path: PathBuf,
+    },
+    /// A line of a list file does not name a photo and a label map.
+    #[error("{}:{line}: {problem}", path.display())]
+    ListLine {
+        /// The list file.
+        path: PathBuf,
+        /// Line number, counted from 1.
+        line: usize,
+        /// What is wrong with the line, and the remedy.
+        problem: String,
+    },
+    /// One half of a photo and label-map pair does not exist.
+    #[error(
+        "{} is missing, but {} exists or is listed: add the file or remove its partner",
+        missing.display(), partner.display()
+    )]
+    MissingPair {
+        /// The file that does not exist.
+        missing: PathBuf,
+        /// The other file of the pair.
+        partner: PathBuf,
+    },
+    /// Two photos, or two label maps, have the same name but for their suffixes.
+    #[error(
+        "{} and {} have the same name: rename one of them or narrow the suffixes",
+        first.display(), second.display()
+    )]
+    AmbiguousName {
+        /// One file.
+        first: PathBuf,
+        /// The other file.
+        second: PathBuf,
+    },
+    /// A file is damaged or not an image.
+    #[error("cannot decode {}: {reason}; replace the file", path.display())]
+    Decode {
+        /// The file.
+        path: PathBuf,
+        /// What the decoder said.
+        reason: String,
+    },
+    /// A label map is a PNG of a kind that carries no 8-bit ids.
+    #[error("{} is {found}, not a label map: {remedy}", path.display())]
+    LabelFormat {
+        /// The label map.
+        path: PathBuf,
+        /// What the file is.
+        found: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A label map has an id that the description does not know.
+    #[error(
+        "{}: pixel (x={x}, y={y}) has the unknown id {id}: \
+         add {id} to the `ids` of a class or to `void`", path.display()
+    )]
+    UnknownId {
+        /// The label map.
+        path: PathBuf,
+        /// Column of the first such pixel.
+        x: usize,
+        /// Row of the first such pixel.
+        y: usize,
+        /// The id in the file.
+        id: u8,
+    },
+    /// The photo and the label map of a pair differ in size.
+    #[error(
+        "{} is {image_size}, but its label map {} is {label_size}: both must have the same size",
+        image.display(), labels.display()
+    )]
+    SizeMismatch {
+        /// The photo.
+        image: PathBuf,
+        /// Size of the photo.
+        image_size: Size,
+        /// The label map.
+        labels: PathBuf,
+        /// Size of the label map.
+        label_size: Size,
+    },
+    /// A sample outside the dataset was asked for.
+    #[error("dataset `{dataset}` has {len} images, there is no image {index}")]
+    Index {
+        /// Name of the dataset.
+        dataset: String,
+        /// The index asked for.
+        index: usize,
+        /// Number of images.
+        len: usize,
+    },
+    /// A size without pixels, or too large to resize to, was asked for.
+    #[error("cannot make an image of {size}: height and width must be 1 to 65535")]
+    InvalidSize {
+        /// The size asked for.
+        size: Size,
+    },
+    /// A setting of the loader or the sampler is not valid.
+    #[error("loader setting `{field}`: {problem}")]
+    Setting {
+        /// The field.
+        field: &'static str,
+        /// What is wrong, and the remedy.
+        problem: String,
+    },
+    /// A loader thread cannot be started.
+    #[error("cannot start a loader thread: use fewer workers")]
+    Thread {
+        /// The cause given by the system.
+        source: std::io::Error,
+    },
+    /// A loader thread ended without delivering its samples.
+    #[error("a loader thread stopped unexpectedly while it read from dataset `{dataset}`")]
+    Worker {
+        /// Name of the dataset.
+        dataset: String,
+    },
+}

@@ -1,0 +1,206 @@
+use std::sync::Arc;
+
+use burn_dataset::Dataset;
+use image::DynamicImage;
+
+use super::*;
+use crate::labels::read_labels;
+use crate::sample::SizedDataset;
+use crate::testing::Garden;
+
+#[test]
+fn samples_at_full_size_are_the_files() {
+    let garden = Garden::new(3);
+    let folder = garden.open().unwrap();
+    assert_eq!((folder.name(), folder.len()), ("garden", 3));
+    for index in 0..3 {
+        let sample = folder.sample(index, Garden::SIZE).unwrap();
+        assert_eq!(sample.name, format!("{index:02}"));
+        assert_eq!(sample.image, Garden::photo(index).into_bytes());
+        assert_eq!(sample.labels, Garden::labels(index).into_bytes());
+        assert!(sample.instances.is_none());
+        let map = read_labels(&garden.labels_path(index), &garden.description).unwrap();
+        assert_eq!((map.size, &map.labels), (Garden::SIZE, &sample.labels));
+        assert_eq!(folder.label_map(index).unwrap(), map);
+        let dog = folder.present(index).unwrap().contains(2);
+        assert_eq!(dog, index == 2);
+    }
+}
+
+#[test]
+fn samples_are_resized_together() {
+    let folder = Garden::new(3)
+        .open()
+        .map(|folder| (folder.pairs().len(), folder));
+    let (_, folder) = folder.unwrap();
+    assert!(
+        folder.sample(0, Size::new(3, 4)).is_err(),
+        "the temporary folder is gone"
+    );
+
+    let garden = Garden::new(3);
+    let sample = garden.open().unwrap().sample(2, Size::new(3, 4)).unwrap();
+    assert_eq!((sample.height, sample.width), (3, 4));
+    assert_eq!(sample.image.len(), 36);
+    assert_eq!(sample.labels, [0, 0, 0, 0, 2, 1, 1, 1, 2, 1, 1, 1]);
+}
+
+#[test]
+fn gray_and_transparent_photos_become_rgb() {
+    let garden = Garden::new(2);
+    let rgb = Garden::photo(1).into_rgb8();
+    let gray = DynamicImage::ImageLuma8(DynamicImage::from(rgb.clone()).into_luma8());
+    garden.write_photo(0, gray.clone());
+    let mut rgba = DynamicImage::from(rgb.clone()).into_rgba8();
+    rgba.pixels_mut().for_each(|pixel| pixel[3] = 7);
+    garden.write_photo(1, rgba.into());
+
+    let folder = garden.open().unwrap();
+    let sample = folder.sample(0, Garden::SIZE).unwrap();
+    let tripled: Vec<u8> = gray
+        .into_bytes()
+        .into_iter()
+        .flat_map(|value| [value; 3])
+        .collect();
+    assert_eq!(sample.image, tripled);
+    assert_eq!(
+        folder.sample(1, Garden::SIZE).unwrap().image,
+        rgb.into_raw()
+    );
+}
+
+#[test]
+fn jpeg_photos_are_read_whatever_their_name() {
+    let garden = Garden::new(1);
+    let photo = Garden::photo(0);
+    photo
+        .save_with_format(garden.photo_path(0), image::ImageFormat::Jpeg)
+        .unwrap();
+    let sample = garden.open().unwrap().sample(0, Garden::SIZE).unwrap();
+    let far = sample
+        .image
+        .iter()
+        .zip(photo.as_bytes())
+        .filter(|(a, b)| a.abs_diff(**b) > 40);
+    assert_eq!(far.count(), 0);
+}
+
+#[test]
+fn differing_sizes_are_both_named() {
+    let garden = Garden::new(1);
+    garden.write_labels(0, DynamicImage::new_luma8(8, 5));
+    let folder = garden.open().unwrap();
+    for error in [
+        folder.sample(0, Garden::SIZE).unwrap_err(),
+        folder.label_map(0).unwrap_err(),
+    ] {
+        assert!(matches!(error, DatasetError::SizeMismatch { .. }));
+        let message = error.to_string();
+        assert!(
+            message.contains("6x8") && message.contains("5x8"),
+            "{message}"
+        );
+        assert!(
+            message.contains("masks") && message.contains("photos"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn damaged_photos_are_named() {
+    let garden = Garden::new(1);
+    let whole = std::fs::read(garden.photo_path(0)).unwrap();
+    let folder = garden.open().unwrap();
+    for keep in [0, 6, 30, whole.len() / 2] {
+        std::fs::write(garden.photo_path(0), &whole[..keep]).unwrap();
+        let error = folder.sample(0, Garden::SIZE).unwrap_err();
+        assert!(
+            matches!(error, DatasetError::Decode { .. }),
+            "{keep} bytes: {error}"
+        );
+        assert!(error.to_string().contains("00.png"));
+    }
+    std::fs::remove_file(garden.photo_path(0)).unwrap();
+    assert!(matches!(
+        folder.label_map(0),
+        Err(DatasetError::Read { .. })
+    ));
+}
+
+#[test]
+fn unknown_ids_and_colour_maps_are_refused() {
+    let garden = Garden::new(2);
+    let mut labels = Garden::labels(0).into_luma8();
+    labels.put_pixel(5, 3, image::Luma([77]));
+    garden.write_labels(0, labels.into());
+    garden.write_labels(1, Garden::photo(1));
+    let folder = garden.open().unwrap();
+    let message = folder.sample(0, Size::square(2)).unwrap_err().to_string();
+    assert!(
+        message.contains("pixel (x=5, y=3) has the unknown id 77"),
+        "{message}"
+    );
+    let message = folder.present(1).unwrap_err().to_string();
+    assert!(
+        message.contains("masks/01.png is a colour PNG"),
+        "{message}"
+    );
+}
+
+#[test]
+fn missing_splits_pairs_and_indices_are_named() {
+    let garden = Garden::new(1);
+    let error = DescribedFolder::open(&garden.description, garden.root(), Split::Test).unwrap_err();
+    assert!(error.to_string().contains("no test split"), "{error}");
+
+    let folder = garden.open().unwrap();
+    let error = folder.sample(1, Garden::SIZE).unwrap_err();
+    assert!(matches!(
+        error,
+        DatasetError::Index {
+            index: 1,
+            len: 1,
+            ..
+        }
+    ));
+    assert!(matches!(
+        folder.sample(0, Size::new(0, 4)),
+        Err(DatasetError::InvalidSize { .. })
+    ));
+
+    std::fs::remove_file(garden.labels_path(0)).unwrap();
+    assert!(
+        garden
+            .open()
+            .unwrap_err()
+            .to_string()
+            .contains("masks/00.png is missing")
+    );
+    std::fs::remove_file(garden.photo_path(0)).unwrap();
+    let error = garden.open().unwrap_err();
+    assert!(matches!(
+        error,
+        DatasetError::EmptySplit {
+            split: Split::Train,
+            ..
+        }
+    ));
+
+    let mut broken = garden.description.clone();
+    broken.classes[1].ids.push(1);
+    let error = DescribedFolder::open(&broken, garden.root(), Split::Train).unwrap_err();
+    assert!(matches!(error, DatasetError::Description { .. }));
+}
+
+#[test]
+fn sized_view_is_a_burn_dataset() {
+    let garden = Garden::new(2);
+    let view = SizedDataset::new(Arc::new(garden.open().unwrap()), Size::new(3, 4));
+    assert_eq!(view.len(), 2);
+    assert_eq!(view.get(1).unwrap().unwrap().labels.len(), 12);
+    assert!(view.get(2).is_none());
+    assert_eq!(view.iter().filter(Result::is_ok).count(), 2);
+    std::fs::remove_file(garden.photo_path(0)).unwrap();
+    assert!(view.get(0).unwrap().is_err());
+}

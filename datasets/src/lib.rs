@@ -1,0 +1,26 @@
+//! Label-map datasets: folders described by a TOML file, procedural scenes, class-balanced
+//! sampling and a loader whose order depends on nothing but the seed and the position.
+
+pub mod check;
+pub mod description;
+pub mod error;
+pub mod files;
+pub mod folder;
+pub mod labels;
+pub mod loader;
+mod random;
+pub mod resize;
+pub mod sample;
+pub mod sampler;
+pub mod scenes;
+#[cfg(test)]
+mod testing;
+
+pub use check::{Report, check_split, load_or_check, presence};
+pub use description::{Description, DescriptionError};
+pub use error::DatasetError;
+pub use folder::DescribedFolder;
+pub use labels::{LabelMap, read_labels};
+pub use loader::{Batch, Loader, LoaderConfig};
+pub use sample::{Class, ClassSet, ClassTable, LabelledImages, Sample, Size, SizedDataset, Split};
+pub use sampler::{Sampler, balanced_weights, flip};

@@ -1,0 +1,253 @@
+//! Worker threads that read, flip and stack samples ahead of their use.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{Builder, JoinHandle};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::DatasetError;
+use crate::resize::check_size;
+use crate::sample::{ClassSet, LabelledImages, Sample, Size};
+use crate::sampler::{Sampler, flip};
+
+/// Settings of a [`Loader`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoaderConfig {
+    /// Height and width of every sample, in pixels.
+    pub size: Size,
+    /// Samples per batch, at least 1.
+    pub batch: usize,
+    /// Number of worker threads, at least 1.
+    pub workers: usize,
+    /// Finished batches that may wait beside the one each worker holds; divided among the workers,
+    /// rounded down.
+    pub queue: usize,
+    /// Seed of the order and of the flips.
+    pub seed: u64,
+    /// Mirror every other sample, chosen at random, horizontally.
+    pub flip: bool,
+    /// Draw images by class-balanced weights instead of once per epoch.
+    pub balanced: bool,
+}
+
+/// Consecutive samples, stacked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// RGB photos, `[len, height, width, 3]`.
+    pub images: Vec<u8>,
+    /// Class indices, `[len, height, width]`; 0 is void.
+    pub labels: Vec<u8>,
+    /// Height and width of every sample, in pixels.
+    pub size: Size,
+    /// Number of samples.
+    pub len: usize,
+    /// Names of the samples.
+    pub names: Vec<String>,
+    /// Position of the first sample in the sequence that the seed stands for.
+    pub first_position: u64,
+}
+
+/// An endless, ordered sequence of batches.
+///
+/// Batch b holds the samples at positions b * batch to (b + 1) * batch - 1. What it holds depends
+/// on the dataset, the seed and the settings, not on the number of workers or on timing. A sample
+/// that cannot be read gives an error in the place of its batch; the batches after it follow.
+/// Dropping the loader stops and joins its threads.
+pub struct Loader {
+    /// Worker w delivers the batches w, w + workers, .. counted from the first one.
+    queues: Vec<Receiver<Result<Batch, DatasetError>>>,
+    threads: Vec<JoinHandle<()>>,
+    stop: Arc<AtomicBool>,
+    dataset: Arc<dyn LabelledImages>,
+    next: usize,
+    failed: bool,
+}
+
+/// What every worker needs.
+struct Source {
+    dataset: Arc<dyn LabelledImages>,
+    sampler: Sampler,
+    config: LoaderConfig,
+    stop: Arc<AtomicBool>,
+}
+
+impl Loader {
+    /// Starts loading at batch number `start_batch`, counted from 0.
+    ///
+    /// `presence` are the classes of every image in dataset order, needed when the draw is
+    /// balanced.
+    ///
+    /// # Errors
+    /// When a setting is 0, the dataset is empty, `presence` is missing or of another length, or a
+    /// thread cannot be started.
+    pub fn new(
+        dataset: Arc<dyn LabelledImages>,
+        presence: Option<&[ClassSet]>,
+        config: LoaderConfig,
+        start_batch: u64,
+    ) -> Result<Self, DatasetError> {
+        check_size(config.size)?;
+        for (field, value) in [("batch", config.batch), ("workers", config.workers)] {
+            if value == 0 {
+                let problem = "must be at least 1".to_string();
+                return Err(DatasetError::Setting { field, problem });
+            }
+        }
+        let sampler = sampler(dataset.as_ref(), presence, &config)?;
+        let (workers, capacity) = (config.workers, config.queue / config.workers);
+        let stop = Arc::new(AtomicBool::new(false));
+        let source = Source {
+            dataset: dataset.clone(),
+            sampler,
+            config,
+            stop: stop.clone(),
+        };
+        let source = Arc::new(source);
+        let mut loader = Self {
+            queues: Vec::with_capacity(workers),
+            threads: Vec::with_capacity(workers),
+            stop,
+            dataset,
+            next: 0,
+            failed: false,
+        };
+        for worker in 0..workers {
+            let (sender, receiver) = sync_channel(capacity);
+            let source = source.clone();
+            let first = start_batch + worker as u64;
+            let thread = Builder::new()
+                .name(format!("loader-{worker}"))
+                .spawn(move || source.deliver(first, &sender))
+                .map_err(|source| DatasetError::Thread { source })?;
+            loader.queues.push(receiver);
+            loader.threads.push(thread);
+        }
+        Ok(loader)
+    }
+}
+
+fn sampler(
+    dataset: &dyn LabelledImages,
+    presence: Option<&[ClassSet]>,
+    config: &LoaderConfig,
+) -> Result<Sampler, DatasetError> {
+    if !config.balanced {
+        return Sampler::permuted(dataset.len(), config.seed);
+    }
+    let setting = |problem| DatasetError::Setting {
+        field: "balanced",
+        problem,
+    };
+    let presence = presence.ok_or_else(|| {
+        setting("needs the classes of every image: check the dataset first".to_string())
+    })?;
+    if presence.len() != dataset.len() {
+        return Err(setting(format!(
+            "has the classes of {} images, but the dataset has {}: check the dataset again",
+            presence.len(),
+            dataset.len()
+        )));
+    }
+    Sampler::balanced(presence, config.seed)
+}
+
+impl Source {
+    /// Sends the batches `first`, `first + workers`, .. until the loader is dropped.
+    fn deliver(&self, first: u64, sender: &SyncSender<Result<Batch, DatasetError>>) {
+        for number in (first..).step_by(self.config.workers) {
+            let Some(batch) = self.batch(number) else {
+                return;
+            };
+            if sender.send(batch).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Reads a batch; `None` when the loader is dropped meanwhile.
+    fn batch(&self, number: u64) -> Option<Result<Batch, DatasetError>> {
+        let LoaderConfig {
+            size,
+            batch: len,
+            seed,
+            ..
+        } = self.config;
+        let first_position = number * len as u64;
+        let mut batch = Batch {
+            images: Vec::with_capacity(len * size.pixels() * 3),
+            labels: Vec::with_capacity(len * size.pixels()),
+            size,
+            len,
+            names: Vec::with_capacity(len),
+            first_position,
+        };
+        let positions = first_position..first_position + len as u64;
+        for (position, index) in positions.clone().zip(self.sampler.indices(positions)) {
+            if self.stop.load(Ordering::Relaxed) {
+                return None;
+            }
+            let Sample {
+                name,
+                mut image,
+                mut labels,
+                ..
+            } = match self.dataset.sample(index, size) {
+                Ok(sample) => sample,
+                Err(error) => return Some(Err(error)),
+            };
+            if self.config.flip && flip(seed, position) {
+                mirror(&mut image, size.width * 3, 3);
+                mirror(&mut labels, size.width, 1);
+            }
+            batch.images.append(&mut image);
+            batch.labels.append(&mut labels);
+            batch.names.push(name);
+        }
+        Some(Ok(batch))
+    }
+}
+
+/// Reverses the order of the pixels in every row.
+fn mirror(values: &mut [u8], row: usize, channels: usize) {
+    for row in values.chunks_exact_mut(row) {
+        row.reverse();
+        row.chunks_exact_mut(channels).for_each(<[u8]>::reverse);
+    }
+}
+
+impl Iterator for Loader {
+    type Item = Result<Batch, DatasetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let queue = &self.queues[self.next];
+        self.next = (self.next + 1) % self.queues.len();
+        Some(queue.recv().unwrap_or_else(|_| {
+            // Only a panic of the dataset ends a worker before the loader is dropped.
+            self.failed = true;
+            Err(DatasetError::Worker {
+                dataset: self.dataset.name().to_string(),
+            })
+        }))
+    }
+}
+
+impl Drop for Loader {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        // A worker that waits for room in its queue wakes up when the queue is gone.
+        self.queues.clear();
+        for thread in self.threads.drain(..) {
+            // A panic in a worker was reported as an error in its place.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,287 @@
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use super::*;
+use crate::sample::ClassTable;
+
+/// Images that tell their index in every pixel, read with uneven delays.
+struct Numbers {
+    len: usize,
+    classes: ClassTable,
+    /// Image that cannot be read.
+    bad: Option<usize>,
+    /// Image that panics.
+    fatal: Option<usize>,
+    /// Samples being read or finished so far.
+    reads: AtomicUsize,
+}
+
+impl Numbers {
+    fn new(len: usize) -> Self {
+        let classes = ClassTable {
+            classes: Vec::new(),
+        };
+        Self {
+            len,
+            classes,
+            bad: None,
+            fatal: None,
+            reads: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl LabelledImages for Numbers {
+    fn name(&self) -> &str {
+        "numbers"
+    }
+
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn classes(&self) -> &ClassTable {
+        &self.classes
+    }
+
+    fn sample(&self, index: usize, size: Size) -> Result<Sample, DatasetError> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        std::thread::sleep(Duration::from_micros((index as u64 * 7919) % 400));
+        assert_ne!(Some(index), self.fatal, "a dataset that panics");
+        if Some(index) == self.bad {
+            return Err(DatasetError::Index {
+                dataset: "numbers".into(),
+                index,
+                len: self.len,
+            });
+        }
+        let columns = (0..size.height).flat_map(|_| 0..size.width);
+        Ok(Sample {
+            name: format!("n{index}"),
+            width: size.width,
+            height: size.height,
+            image: columns
+                .clone()
+                .flat_map(|x| [index as u8, x as u8, 200 + x as u8])
+                .collect(),
+            labels: columns.map(|x| x as u8).collect(),
+            instances: None,
+        })
+    }
+
+    fn present(&self, index: usize) -> Result<ClassSet, DatasetError> {
+        Ok(ClassSet::of(&[0, 1 + u8::from(index.is_multiple_of(7))]))
+    }
+}
+
+fn config(workers: usize) -> LoaderConfig {
+    let size = Size::new(2, 3);
+    LoaderConfig {
+        size,
+        batch: 4,
+        workers,
+        queue: 3,
+        seed: 5,
+        flip: true,
+        balanced: false,
+    }
+}
+
+fn take(dataset: Numbers, config: LoaderConfig, start: u64, count: usize) -> Vec<Batch> {
+    let presence: Vec<ClassSet> = (0..dataset.len)
+        .map(|index| dataset.present(index).unwrap())
+        .collect();
+    let loader = Loader::new(Arc::new(dataset), Some(&presence), config, start).unwrap();
+    loader.take(count).map(Result::unwrap).collect()
+}
+
+#[test]
+fn batches_do_not_depend_on_the_number_of_workers() {
+    for balanced in [false, true] {
+        let batches = |workers, queue| {
+            let config = LoaderConfig {
+                balanced,
+                queue,
+                ..config(workers)
+            };
+            take(Numbers::new(11), config, 0, 17)
+        };
+        let alone = batches(1, 0);
+        assert_eq!(alone, batches(2, 3));
+        assert_eq!(alone, batches(5, 3));
+        assert_eq!(alone, batches(5, 20));
+    }
+}
+
+#[test]
+fn starting_at_a_batch_equals_skipping_to_it() {
+    for balanced in [false, true] {
+        let config = LoaderConfig {
+            balanced,
+            ..config(2)
+        };
+        let whole = take(Numbers::new(11), config.clone(), 0, 12);
+        for start in [1, 5, 8] {
+            let rest = take(Numbers::new(11), config.clone(), start as u64, 12 - start);
+            assert_eq!(rest, whole[start..]);
+        }
+    }
+}
+
+#[test]
+fn positions_run_on_and_every_epoch_has_every_image() {
+    let batches = take(Numbers::new(6), config(3), 0, 9);
+    let firsts: Vec<u64> = batches.iter().map(|batch| batch.first_position).collect();
+    assert_eq!(firsts, (0..9).map(|batch| batch * 4).collect::<Vec<_>>());
+    let names: Vec<String> = batches.into_iter().flat_map(|batch| batch.names).collect();
+    for epoch in names.chunks(6) {
+        let mut epoch = epoch.to_vec();
+        epoch.sort_unstable();
+        assert_eq!(epoch, ["n0", "n1", "n2", "n3", "n4", "n5"]);
+    }
+}
+
+#[test]
+fn flips_mirror_photo_and_labels_together() {
+    let config = config(2);
+    let (mut mirrored, mut kept) = (0, 0);
+    for batch in take(Numbers::new(11), config.clone(), 0, 8) {
+        assert_eq!((batch.images.len(), batch.labels.len()), (4 * 18, 4 * 6));
+        for (slot, (image, labels)) in batch
+            .images
+            .chunks(18)
+            .zip(batch.labels.chunks(6))
+            .enumerate()
+        {
+            let flipped = flip(config.seed, batch.first_position + slot as u64);
+            let columns = if flipped { [2, 1, 0] } else { [0, 1, 2] };
+            *(if flipped { &mut mirrored } else { &mut kept }) += 1;
+            assert_eq!(labels, [columns, columns].concat());
+            for (pixel, x) in image.chunks(3).zip(columns.into_iter().cycle()) {
+                assert_eq!(pixel[1..], [x, 200 + x]);
+                assert_eq!(format!("n{}", pixel[0]), batch.names[slot]);
+            }
+        }
+    }
+    assert!(mirrored > 5 && kept > 5, "{mirrored} mirrored, {kept} kept");
+    let plain = take(
+        Numbers::new(11),
+        LoaderConfig {
+            flip: false,
+            ..config
+        },
+        0,
+        8,
+    );
+    assert!(plain.iter().all(|batch| batch.labels[..3] == [0, 1, 2]));
+}
+
+#[test]
+fn a_bad_sample_is_an_error_in_its_place() {
+    let good = take(Numbers::new(11), config(1), 0, 8);
+    for workers in [1, 2, 5] {
+        let dataset = Numbers {
+            bad: Some(3),
+            ..Numbers::new(11)
+        };
+        let loader = Loader::new(Arc::new(dataset), None, config(workers), 0).unwrap();
+        let mut errors = 0;
+        for (result, good) in loader.take(8).zip(&good) {
+            match result {
+                Ok(batch) => assert_eq!(&batch, good),
+                Err(error) => {
+                    assert!(matches!(error, DatasetError::Index { index: 3, .. }));
+                    assert!(good.names.contains(&"n3".to_string()));
+                    errors += 1;
+                }
+            }
+        }
+        assert_eq!(
+            errors,
+            good.iter()
+                .filter(|b| b.names.contains(&"n3".into()))
+                .count()
+        );
+        assert!(errors > 0);
+    }
+}
+
+#[test]
+fn a_panic_in_a_dataset_ends_the_sequence_with_an_error() {
+    let dataset = Numbers {
+        fatal: Some(3),
+        ..Numbers::new(11)
+    };
+    let loader = Loader::new(Arc::new(dataset), None, config(2), 0).unwrap();
+    let results: Vec<_> = loader.take(100).collect();
+    assert!(results.len() < 100);
+    let (last, before) = results.split_last().unwrap();
+    assert!(matches!(last, Err(DatasetError::Worker { .. })));
+    assert!(before.iter().all(Result::is_ok));
+}
+
+#[test]
+fn the_queue_is_bounded_and_dropping_joins_the_workers() {
+    let dataset = Arc::new(Numbers::new(11));
+    let config = config(2);
+    let mut loader = Loader::new(dataset.clone(), None, config.clone(), 0).unwrap();
+    assert!(loader.next().is_some());
+    // Workers stop at a full queue: wait until nothing is read any more.
+    let mut before = 0;
+    loop {
+        std::thread::sleep(Duration::from_millis(50));
+        let reads = dataset.reads.load(Ordering::SeqCst);
+        if reads == before {
+            break;
+        }
+        before = reads;
+    }
+    // One batch taken, one waiting per worker in its queue, one in the hand of each worker.
+    assert!(
+        before <= config.batch * (1 + config.queue + config.workers),
+        "{before} reads"
+    );
+    drop(loader);
+    assert_eq!(Arc::strong_count(&dataset), 1, "a worker is still alive");
+}
+
+#[test]
+fn invalid_settings_are_named() {
+    let problem = |config: LoaderConfig, presence: Option<&[ClassSet]>, len: usize| {
+        Loader::new(Arc::new(Numbers::new(len)), presence, config, 0)
+            .err()
+            .unwrap()
+            .to_string()
+    };
+    assert!(
+        problem(
+            LoaderConfig {
+                batch: 0,
+                ..config(1)
+            },
+            None,
+            3
+        )
+        .contains("`batch`")
+    );
+    assert!(problem(config(0), None, 3).contains("`workers`"));
+    assert!(problem(config(1), None, 0).contains("no image to draw"));
+    assert!(
+        problem(
+            LoaderConfig {
+                size: Size::square(0),
+                ..config(1)
+            },
+            None,
+            3
+        )
+        .contains("0x0")
+    );
+    let balanced = LoaderConfig {
+        balanced: true,
+        ..config(1)
+    };
+    assert!(problem(balanced.clone(), None, 3).contains("`balanced`"));
+    let two = [ClassSet::default(); 2];
+    assert!(problem(balanced, Some(&two), 3).contains("2 images, but the dataset has 3"));
+}

@@ -1,0 +1,95 @@
+//! A small described dataset in a temporary folder, for tests.
+
+use std::path::{Path, PathBuf};
+
+use image::{DynamicImage, GrayImage, RgbImage};
+use tempfile::TempDir;
+
+use crate::description::Description;
+use crate::error::DatasetError;
+use crate::folder::DescribedFolder;
+use crate::sample::{Size, Split};
+
+/// Photos `photos/00.png`, .. with label maps `masks/00.png`, ..: ids 0 (void), 1 and 2.
+pub struct Garden {
+    folder: TempDir,
+    /// The description of the folder; only the train split is described.
+    pub description: Description,
+}
+
+impl Garden {
+    /// Size of every photo.
+    pub const SIZE: Size = Size {
+        height: 6,
+        width: 8,
+    };
+
+    /// Writes `count` pairs; pixel values differ from file to file.
+    pub fn new(count: usize) -> Self {
+        let text = "name = \"garden\"\nvoid = [0]\n\
+            [[class]]\nname = \"grass\"\ncolour = \"#40a040\"\nids = [1]\n\
+            [[class]]\nname = \"dog\"\ncolour = \"#a06020\"\nids = [2]\nthing = true\n\
+            [train.folders]\nimages = \"photos\"\nlabels = \"masks\"\n";
+        let garden = Self {
+            folder: tempfile::tempdir().unwrap(),
+            description: Description::parse(text, Path::new("garden.toml")).unwrap(),
+        };
+        for folder in ["photos", "masks"] {
+            std::fs::create_dir(garden.root().join(folder)).unwrap();
+        }
+        for index in 0..count {
+            garden.write_photo(index, Self::photo(index));
+            garden.write_labels(index, Self::labels(index));
+        }
+        garden
+    }
+
+    /// The photo of pair `index`.
+    pub fn photo(index: usize) -> DynamicImage {
+        let Size { height, width } = Self::SIZE;
+        RgbImage::from_fn(width as u32, height as u32, |x, y| {
+            image::Rgb([index as u8, (x * 30) as u8, (y * 40) as u8])
+        })
+        .into()
+    }
+
+    /// The label map of pair `index`: void above, grass below, and a dog in every third image.
+    pub fn labels(index: usize) -> DynamicImage {
+        let Size { height, width } = Self::SIZE;
+        GrayImage::from_fn(width as u32, height as u32, |x, y| {
+            let dog = index % 3 == 2 && x < 2;
+            image::Luma([if y < 2 { 0 } else { 1 + u8::from(dog) }])
+        })
+        .into()
+    }
+
+    /// The root folder.
+    pub fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Path of the photo of pair `index`.
+    pub fn photo_path(&self, index: usize) -> PathBuf {
+        self.root().join(format!("photos/{index:02}.png"))
+    }
+
+    /// Path of the label map of pair `index`.
+    pub fn labels_path(&self, index: usize) -> PathBuf {
+        self.root().join(format!("masks/{index:02}.png"))
+    }
+
+    /// Writes or replaces a photo.
+    pub fn write_photo(&self, index: usize, photo: DynamicImage) {
+        photo.save(self.photo_path(index)).unwrap();
+    }
+
+    /// Writes or replaces a label map.
+    pub fn write_labels(&self, index: usize, labels: DynamicImage) {
+        labels.save(self.labels_path(index)).unwrap();
+    }
+
+    /// Opens the train split.
+    pub fn open(&self) -> Result<DescribedFolder, DatasetError> {
+        DescribedFolder::open(&self.description, self.root(), Split::Train)
+    }
+}
