@@ -1,0 +1,265 @@
+//! Operations on whole modules: carrying state over, averaging, clipping.
+//!
+//! Two modules of the same configuration have their parameters in the same order, whatever their
+//! parameter ids are; that order is what matches them here.
+
+use std::collections::VecDeque;
+
+use burn::module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::{Tensor, TensorPrimitive};
+
+/// Copies the buffers of `from` into `into`: running statistics and spectral-norm vectors.
+///
+/// The discriminator step runs the generator in training mode without a graph, and the generator
+/// step runs a frozen copy of the discriminator; both advance state that the trained module must
+/// keep (facts L30). Copies references, not data.
+pub fn copy_buffers<B, M>(into: M, from: &M::InnerModule) -> M
+where
+    B: AutodiffBackend,
+    M: AutodiffModule<B>,
+{
+    let mut values = Values(VecDeque::new());
+    from.visit(&mut values);
+    into.map(&mut BufferCopier::<B>(values.0))
+}
+
+/// Moving average of every entry of a module, buffers included (facts L33):
+/// `decay · average + (1 − decay) · current`.
+pub fn average<B: Backend, M: Module<B>>(average: M, current: &M, decay: f64) -> M {
+    let mut values = Values(VecDeque::new());
+    current.visit(&mut values);
+    average.map(&mut Averager::<B> {
+        current: values.0,
+        decay,
+    })
+}
+
+/// Scales the gradients of `module` so that their joint L2 norm is at most `largest`. The norm
+/// stays on the device.
+pub fn clip_gradients<B, M>(
+    module: &M,
+    mut gradients: GradientsParams,
+    largest: f64,
+) -> GradientsParams
+where
+    B: AutodiffBackend,
+    M: AutodiffModule<B>,
+{
+    let mut squares = Squares::<B> {
+        gradients: &gradients,
+        sum: None,
+    };
+    module.visit(&mut squares);
+    let Some(sum) = squares.sum else {
+        return gradients;
+    };
+    let factor = (sum.sqrt() + 1e-6)
+        .recip()
+        .mul_scalar(largest)
+        .clamp_max(1.0);
+    module.visit(&mut Scaler::<B> {
+        gradients: &mut gradients,
+        factor,
+    });
+    gradients
+}
+
+/// Names of the buffers of a module, as [`state_dict`](crate::weights::state_dict) has them.
+pub fn buffer_names<B: AutodiffBackend, M: Module<B>>(module: &M) -> Vec<String> {
+    let mut names = BufferNames {
+        path: Vec::new(),
+        names: Vec::new(),
+    };
+    module.visit(&mut names);
+    names.names
+}
+
+struct BufferNames {
+    path: Vec<String>,
+    names: Vec<String>,
+}
+
+impl<B: AutodiffBackend> ModuleVisitor<B> for BufferNames {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        if !param.is_require_grad() {
+            self.names.push(self.path.join("."));
+        }
+    }
+
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+}
+
+struct Values<B: Backend>(VecDeque<TensorPrimitive<B>>);
+
+impl<B: Backend> ModuleVisitor<B> for Values<B> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        self.0.push_back(param.val().into_primitive());
+    }
+}
+
+struct BufferCopier<B: AutodiffBackend>(VecDeque<TensorPrimitive<B::InnerBackend>>);
+
+impl<B: AutodiffBackend> ModuleMapper<B> for BufferCopier<B> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        let value = self.0.pop_front();
+        match value {
+            Some(value) if !param.is_require_grad() => {
+                let value = Tensor::<B::InnerBackend, D>::from_primitive(value);
+                param.map(|_| Tensor::from_inner(value))
+            }
+            _ => param,
+        }
+    }
+}
+
+struct Averager<B: Backend> {
+    current: VecDeque<TensorPrimitive<B>>,
+    decay: f64,
+}
+
+impl<B: Backend> ModuleMapper<B> for Averager<B> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        let decay = self.decay;
+        match self.current.pop_front() {
+            Some(current) => {
+                let current = Tensor::<B, D>::from_primitive(current);
+                param.map(|average| average * decay + current * (1.0 - decay))
+            }
+            None => param,
+        }
+    }
+}
+
+struct Squares<'a, B: AutodiffBackend> {
+    gradients: &'a GradientsParams,
+    sum: Option<Tensor<B::InnerBackend, 1>>,
+}
+
+impl<B: AutodiffBackend> ModuleVisitor<B> for Squares<'_, B> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        if let Some(gradient) = self.gradients.get::<B::InnerBackend, D>(param.id) {
+            let square = gradient.square().sum();
+            self.sum = Some(match self.sum.take() {
+                Some(sum) => sum + square,
+                None => square,
+            });
+        }
+    }
+}
+
+struct Scaler<'a, B: AutodiffBackend> {
+    gradients: &'a mut GradientsParams,
+    factor: Tensor<B::InnerBackend, 1>,
+}
+
+impl<B: AutodiffBackend> ModuleVisitor<B> for Scaler<'_, B> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        if let Some(gradient) = self.gradients.remove::<B::InnerBackend, D>(param.id) {
+            let factor = self.factor.clone().reshape([1; D]);
+            self.gradients.register(param.id, gradient * factor);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::ElementConversion;
+
+    use super::*;
+    use crate::init::InitRng;
+    use crate::layers::{Conv, ConvConfig, Mode};
+
+    fn conv<B: Backend>(seed: u64) -> Conv<B> {
+        let rng = &mut InitRng::new(seed, "t");
+        ConvConfig::new(1, 2, 1)
+            .with_spectral_norm(true)
+            .init(rng, &Default::default())
+    }
+
+    fn vector<B: Backend>(conv: &Conv<B>) -> Vec<f32> {
+        conv.spectral_norm
+            .as_ref()
+            .unwrap()
+            .u
+            .val()
+            .into_data()
+            .to_vec()
+            .unwrap()
+    }
+
+    fn weight<B: Backend>(conv: &Conv<B>) -> Vec<f32> {
+        conv.weight.val().into_data().to_vec().unwrap()
+    }
+
+    fn only_buffers_are_copied<B: AutodiffBackend>() {
+        let (into, from) = (conv::<B>(1), conv::<B>(2));
+        let copied = copy_buffers(into.clone(), &from.valid());
+        assert_eq!(weight(&copied), weight(&into));
+        assert_eq!(vector(&copied), vector(&from));
+        assert_ne!(vector(&copied), vector(&into));
+        assert!(copied.weight.is_require_grad());
+        assert!(!copied.spectral_norm.unwrap().u.is_require_grad());
+    }
+
+    fn buffers_are_found_by_name<B: AutodiffBackend>() {
+        assert_eq!(
+            buffer_names(&conv::<B>(1)),
+            ["spectral_norm.u", "spectral_norm.v"]
+        );
+    }
+
+    fn the_average_covers_weights_and_buffers<B: AutodiffBackend>() {
+        let (old, new) = (conv::<B>(1).valid(), conv::<B>(2).valid());
+        let mean = average(old.clone(), &new, 0.75);
+        for (read, name) in [
+            (weight::<B::InnerBackend> as fn(&_) -> _, "w"),
+            (vector, "u"),
+        ] {
+            let (old, new, mean) = (read(&old), read(&new), read(&mean));
+            for index in 0..old.len() {
+                let expected = 0.75 * old[index] + 0.25 * new[index];
+                assert!((mean[index] - expected).abs() < 1e-6, "{name} {index}");
+            }
+        }
+    }
+
+    fn clipping_bounds_the_joint_norm<B: AutodiffBackend>() {
+        let device = Default::default();
+        let mut network = conv::<B>(1);
+        let input = Tensor::<B, 4>::ones([1, 1, 2, 2], &device);
+        let loss = (network.forward(input, Mode::Train) * 100.0).sum();
+        let gradients = GradientsParams::from_grads(loss.backward(), &network);
+        let norm = |gradients: &GradientsParams| -> f64 {
+            let weight = gradients
+                .get::<B::InnerBackend, 4>(network.weight.id)
+                .unwrap();
+            let bias = gradients
+                .get::<B::InnerBackend, 1>(network.bias.as_ref().unwrap().id)
+                .unwrap();
+            let sum: f64 = (weight.square().sum() + bias.square().sum())
+                .into_scalar()
+                .elem();
+            sum.sqrt()
+        };
+        assert!(norm(&gradients) > 10.0);
+        let clipped = clip_gradients(&network, gradients, 0.5);
+        assert!((norm(&clipped) - 0.5).abs() < 1e-4);
+        let untouched = clip_gradients(&network, clipped, 10.0);
+        assert!((norm(&untouched) - 0.5).abs() < 1e-4);
+    }
+
+    backend_tests!(
+        buffers_are_found_by_name,
+        only_buffers_are_copied,
+        the_average_covers_weights_and_buffers,
+        clipping_bounds_the_joint_norm
+    );
+}

@@ -1,0 +1,76 @@
+use burn::module::Module;
+use burn::tensor::{Tensor, backend::Backend};
+
+use crate::init::InitRng;
+use crate::layers::{Conv, ConvConfig, Mode, Spade, leaky_relu};
+
+/// SPADE residual block (facts G7): SPADE → leaky ReLU → 3×3 convolution, twice, beside an
+/// identity or a SPADE → 1×1 convolution shortcut. The SPADEs share one condition (facts G17).
+#[derive(Module, Debug)]
+pub struct SpadeBlock<B: Backend> {
+    /// First normalisation.
+    pub spade_0: Spade<B>,
+    /// First convolution.
+    pub conv_0: Conv<B>,
+    /// Second normalisation.
+    pub spade_1: Spade<B>,
+    /// Second convolution.
+    pub conv_1: Conv<B>,
+    /// Normalisation of the shortcut, where the width changes.
+    pub spade_s: Option<Spade<B>>,
+    /// 1×1 convolution of the shortcut without bias, where the width changes.
+    pub conv_s: Option<Conv<B>>,
+}
+
+impl<B: Backend> SpadeBlock<B> {
+    /// A block from `channels_in` to `channels_out` under `condition` channels.
+    pub fn new(
+        [channels_in, channels_out, condition]: [usize; 3],
+        spectral_norm: bool,
+        rng: &mut InitRng,
+        device: &B::Device,
+    ) -> Self {
+        let middle = channels_in.min(channels_out);
+        let conv = |config: ConvConfig, rng: &mut InitRng| {
+            config.with_spectral_norm(spectral_norm).init(rng, device)
+        };
+        let learned = channels_in != channels_out;
+        Self {
+            spade_0: Spade::new(channels_in, condition, rng, device),
+            conv_0: conv(ConvConfig::new(channels_in, middle, 3), rng),
+            spade_1: Spade::new(middle, condition, rng, device),
+            conv_1: conv(ConvConfig::new(middle, channels_out, 3), rng),
+            spade_s: learned.then(|| Spade::new(channels_in, condition, rng, device)),
+            conv_s: learned.then(|| {
+                conv(
+                    ConvConfig::new(channels_in, channels_out, 1).with_bias(false),
+                    rng,
+                )
+            }),
+        }
+    }
+
+    /// Applies the block.
+    ///
+    /// # Shapes
+    /// - input: `[N, channels_in, H, W]`
+    /// - condition: `[N, condition, H, W]`
+    /// - output: `[N, channels_out, H, W]`
+    pub fn forward(
+        &mut self,
+        input: Tensor<B, 4>,
+        condition: Tensor<B, 4>,
+        mode: Mode,
+    ) -> Tensor<B, 4> {
+        let shortcut = match (&mut self.spade_s, &mut self.conv_s) {
+            (Some(spade), Some(conv)) => {
+                conv.forward(spade.forward(input.clone(), condition.clone(), mode), mode)
+            }
+            _ => input.clone(),
+        };
+        let hidden = leaky_relu(self.spade_0.forward(input, condition.clone(), mode));
+        let hidden = self.conv_0.forward(hidden, mode);
+        let hidden = leaky_relu(self.spade_1.forward(hidden, condition, mode));
+        self.conv_1.forward(hidden, mode) + shortcut
+    }
+}

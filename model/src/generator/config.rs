@@ -1,0 +1,148 @@
+use serde::{Deserialize, Serialize};
+
+use crate::ConfigError;
+
+/// How noise reaches the image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoiseMode {
+    /// Gated cross-attention of the label-map encoder to the mapped noise (Eq. 1 and 2).
+    #[default]
+    CrossAttention,
+    /// One latent per image repeated over the pixels and concatenated to the label map, as in
+    /// OASIS and DP-GAN: the ablation "w/o cross-attention" of Table 6 (facts G13, G30).
+    Concat,
+}
+
+/// Sizes and switches of the generator. The defaults are those of the paper where it gives them
+/// and of facts 8.1 where it does not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GeneratorConfig {
+    /// Width of the last SPADE block; the others are multiples of it.
+    pub base_width: usize,
+    /// Output channels of the first convolution and of each SPADE block in units of
+    /// `base_width`. Every block but the last is followed by a ×2 upsampling.
+    pub width_multipliers: Vec<usize>,
+    /// Channels of the encoder's levels: a stem at full resolution, then one level per SPADE
+    /// block from full resolution down to the start grid.
+    pub encoder_channels: Vec<usize>,
+    /// Numbers in a latent z.
+    pub latent_dim: usize,
+    /// Hidden width of the mapping network.
+    pub mapping_width: usize,
+    /// Tokens the mapping network makes of a latent; more than one, or attention is constant.
+    pub tokens: usize,
+    /// Numbers in a token.
+    pub token_dim: usize,
+    /// Finest stride, in pixels, at which the encoder has attention (64×64 at 256×256).
+    pub attention_stride: usize,
+    /// How noise reaches the image.
+    pub noise: NoiseMode,
+    /// Whether the encoder has self-attention (ablation of Table 6).
+    pub self_attention: bool,
+    /// Spectral norm on the convolutions of the SPADE blocks (facts G9).
+    pub spectral_norm: bool,
+}
+
+impl Default for GeneratorConfig {
+    fn default() -> Self {
+        Self {
+            base_width: 64,
+            width_multipliers: vec![16, 16, 16, 8, 4, 2, 1],
+            encoder_channels: vec![32, 64, 64, 64, 64, 64, 64],
+            latent_dim: 64,
+            mapping_width: 512,
+            tokens: 16,
+            token_dim: 64,
+            attention_stride: 4,
+            noise: NoiseMode::CrossAttention,
+            self_attention: true,
+            spectral_norm: true,
+        }
+    }
+}
+
+impl GeneratorConfig {
+    /// Number of SPADE blocks.
+    pub fn blocks(&self) -> usize {
+        self.width_multipliers.len().saturating_sub(1)
+    }
+
+    /// Side in pixels of a cell of the start grid: 32 with six blocks.
+    pub fn start_stride(&self) -> usize {
+        1 << self.blocks().saturating_sub(1)
+    }
+
+    /// Channels of the first convolution's output and of each block's.
+    pub fn widths(&self) -> Vec<usize> {
+        self.width_multipliers
+            .iter()
+            .map(|multiplier| multiplier * self.base_width)
+            .collect()
+    }
+
+    /// Checks that the sizes fit together and that images of this size can be made.
+    ///
+    /// # Errors
+    /// Names the first key that is wrong.
+    pub fn validate(&self, height: usize, width: usize) -> Result<(), ConfigError> {
+        let positive = [
+            ("generator.base_width", self.base_width),
+            ("generator.latent_dim", self.latent_dim),
+            ("generator.mapping_width", self.mapping_width),
+            ("generator.token_dim", self.token_dim),
+        ];
+        if let Some((key, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
+            return Err(ConfigError::new(key, "must be at least 1"));
+        }
+        if self.blocks() < 2 || self.blocks() > 10 || self.width_multipliers.contains(&0) {
+            let reason = "needs 3 to 11 positive numbers, one more than there are blocks";
+            return Err(ConfigError::new("generator.width_multipliers", reason));
+        }
+        if self.encoder_channels.len() != self.blocks() + 1 || self.encoder_channels.contains(&0) {
+            let reason = format!(
+                "needs {} positive numbers: a stem and one level per SPADE block",
+                self.blocks() + 1
+            );
+            return Err(ConfigError::new("generator.encoder_channels", reason));
+        }
+        if self.tokens < 2 {
+            return Err(ConfigError::new("generator.tokens", "must be at least 2"));
+        }
+        if !self.attention_stride.is_power_of_two() {
+            return Err(ConfigError::new(
+                "generator.attention_stride",
+                "must be a power of two",
+            ));
+        }
+        let stride = self.start_stride();
+        for (key, side) in [("data.height", height), ("data.width", width)] {
+            if side == 0 || side % stride != 0 {
+                let reason = format!("{side} is not a positive multiple of {stride} pixels");
+                return Err(ConfigError::new(key, reason));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_the_paper_scale_generator() {
+        let config = GeneratorConfig::default();
+        assert_eq!(config.widths(), [1024, 1024, 1024, 512, 256, 128, 64]);
+        assert_eq!(config.start_stride(), 32);
+        assert_eq!(config.validate(256, 512), Ok(()));
+    }
+
+    #[test]
+    fn a_side_that_the_grid_does_not_divide_is_named() {
+        let error = GeneratorConfig::default().validate(256, 100).unwrap_err();
+        assert_eq!(error.key, "data.width");
+        assert!(error.to_string().contains("multiple of 32"), "{error}");
+    }
+}

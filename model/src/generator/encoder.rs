@@ -1,0 +1,136 @@
+use burn::module::Module;
+use burn::tensor::{Int, Tensor, activation::gelu, backend::Backend};
+
+use super::{GeneratorConfig, NoiseMode};
+use crate::init::InitRng;
+use crate::layers::{BatchNorm, Conv, ConvConfig, CrossAttention, LabelConv, Mode, SelfAttention};
+
+/// One level of the label-map encoder: 3×3 convolution, batch norm, GELU, attention where the
+/// stride is coarse enough, pointwise convolution (section 3.2; order of facts O4).
+#[derive(Module, Debug)]
+pub struct EncoderLevel<B: Backend> {
+    /// 3×3 convolution; stride 2 from the third level on.
+    pub conv: Conv<B>,
+    /// Affine batch norm after it.
+    pub norm: BatchNorm<B>,
+    /// Noise injection.
+    pub cross_attention: Option<CrossAttention<B>>,
+    /// Context.
+    pub self_attention: Option<SelfAttention<B>>,
+    /// Pointwise convolution whose output conditions a SPADE block.
+    pub pointwise: Conv<B>,
+}
+
+/// The label-map encoder: a stem over the label map and a pyramid of levels (facts G16, G22).
+#[derive(Module, Debug)]
+pub struct Encoder<B: Backend> {
+    /// First convolution over the label map.
+    pub label_conv: LabelConv<B>,
+    /// Convolution over the repeated latent, with [`NoiseMode::Concat`] only.
+    pub noise_conv: Option<Conv<B>>,
+    /// Batch norm after the stem.
+    pub norm: BatchNorm<B>,
+    /// Levels from full resolution to the start grid.
+    pub levels: Vec<EncoderLevel<B>>,
+}
+
+impl<B: Backend> Encoder<B> {
+    /// The encoder of a generator.
+    pub fn new(
+        config: &GeneratorConfig,
+        classes: usize,
+        rng: &mut InitRng,
+        device: &B::Device,
+    ) -> Self {
+        let channels = &config.encoder_channels;
+        let levels = (1..channels.len())
+            .map(|index| {
+                let stride = 1 << (index - 1);
+                let attends = stride >= config.attention_stride;
+                let cross = attends && config.noise == NoiseMode::CrossAttention;
+                let width = channels[index];
+                EncoderLevel {
+                    conv: ConvConfig::new(channels[index - 1], width, 3)
+                        .with_stride(if index == 1 { 1 } else { 2 })
+                        .init(rng, device),
+                    norm: BatchNorm::affine(width, rng, device),
+                    cross_attention: cross
+                        .then(|| CrossAttention::new(width, config.token_dim, rng, device)),
+                    self_attention: (attends && config.self_attention)
+                        .then(|| SelfAttention::new(width, rng, device)),
+                    pointwise: ConvConfig::new(width, width, 1).init(rng, device),
+                }
+            })
+            .collect();
+        Self {
+            label_conv: LabelConv::new(classes, channels[0], rng, device),
+            noise_conv: (config.noise == NoiseMode::Concat).then(|| {
+                ConvConfig::new(config.latent_dim, channels[0], 3)
+                    .with_bias(false)
+                    .init(rng, device)
+            }),
+            norm: BatchNorm::affine(channels[0], rng, device),
+            levels,
+        }
+    }
+
+    /// Encodes label maps under noise; one map can be given several latents.
+    ///
+    /// What does not depend on the noise is computed once per label map: with cross-attention
+    /// that is everything up to the first attention. Images `n`, `n + N`, `n + 2N`, … of the
+    /// output belong to label map `n`.
+    ///
+    /// # Shapes
+    /// - labels: `[N, H, W]`
+    /// - latent: `[kN, latent_dim]`
+    /// - tokens: `[kN, tokens, token_dim]`
+    /// - output: one map per level, `[kN, channels, H / stride, W / stride]`, fine to coarse
+    pub fn forward(
+        &mut self,
+        labels: Tensor<B, 3, Int>,
+        latent: Tensor<B, 2>,
+        tokens: Tensor<B, 3>,
+        mode: Mode,
+    ) -> Vec<Tensor<B, 4>> {
+        let [maps, height, width] = labels.dims();
+        let [images, latent_dim] = latent.dims();
+        let mut features = self.label_conv.forward(labels);
+        if let Some(conv) = &mut self.noise_conv {
+            let repeated = latent
+                .reshape([images, latent_dim, 1, 1])
+                .expand([images, latent_dim, height, width]);
+            features = repeat_batch(features, images / maps) + conv.forward(repeated, mode);
+        }
+        features = gelu(self.norm.forward(features, mode));
+        let mut outputs = Vec::with_capacity(self.levels.len());
+        for level in &mut self.levels {
+            features = level.forward(features, tokens.clone(), mode);
+            outputs.push(repeat_batch(features.clone(), images / features.dims()[0]));
+        }
+        outputs
+    }
+}
+
+impl<B: Backend> EncoderLevel<B> {
+    fn forward(&mut self, input: Tensor<B, 4>, tokens: Tensor<B, 3>, mode: Mode) -> Tensor<B, 4> {
+        let mut features = self.conv.forward(input, mode);
+        features = gelu(self.norm.forward(features, mode));
+        if let Some(attention) = &self.cross_attention {
+            let copies = tokens.dims()[0] / features.dims()[0];
+            features = attention.forward(repeat_batch(features, copies), tokens);
+        }
+        if let Some(attention) = &self.self_attention {
+            features = attention.forward(features);
+        }
+        self.pointwise.forward(features, mode)
+    }
+}
+
+/// `[N, …]` to `[kN, …]`, the whole batch again and again.
+fn repeat_batch<B: Backend>(input: Tensor<B, 4>, copies: usize) -> Tensor<B, 4> {
+    if copies == 1 {
+        input
+    } else {
+        Tensor::cat(vec![input; copies], 0)
+    }
+}

@@ -1,0 +1,162 @@
+use burn::module::{Module, Param};
+use burn::tensor::{Tensor, backend::Backend};
+
+use super::{Mode, set_buffer};
+use crate::init::{InitRng, buffer, filled};
+
+/// Batch norm over `[N, C, H, W]` with an explicit [`Mode`].
+///
+/// Normalises by the biased variance and keeps the unbiased one for inference, as PyTorch does
+/// (facts, Appendix B 6): y = (x − μ) / √(σ² + ε) · γ + β.
+#[derive(Module, Debug)]
+pub struct BatchNorm<B: Backend> {
+    /// Scale γ of shape `[C]`, if affine.
+    pub weight: Option<Param<Tensor<B, 1>>>,
+    /// Shift β of shape `[C]`, if affine.
+    pub bias: Option<Param<Tensor<B, 1>>>,
+    /// Running mean of shape `[C]`.
+    pub running_mean: Param<Tensor<B, 1>>,
+    /// Running unbiased variance of shape `[C]`.
+    pub running_var: Param<Tensor<B, 1>>,
+    /// Weight of the newest batch in the running statistics.
+    pub momentum: f64,
+    /// ε under the root.
+    pub epsilon: f64,
+}
+
+impl<B: Backend> BatchNorm<B> {
+    /// Batch norm without scale and shift, as inside SPADE (facts G10) and in the feature
+    /// conditioning of the discriminator (facts D11, O9).
+    pub fn plain(channels: usize, device: &B::Device) -> Self {
+        Self {
+            weight: None,
+            bias: None,
+            running_mean: buffer(Tensor::zeros([channels], device)),
+            running_var: buffer(Tensor::ones([channels], device)),
+            momentum: 0.1,
+            epsilon: 1e-5,
+        }
+    }
+
+    /// Batch norm with γ ~ N(1, 0.02) and β = 0 (facts L32).
+    pub fn affine(channels: usize, rng: &mut InitRng, device: &B::Device) -> Self {
+        let weight: Param<Tensor<B, 1>> = rng.normal([channels], 0.02, device);
+        Self {
+            weight: Some(weight.map(|value| (value + 1.0).detach().require_grad())),
+            bias: Some(filled([channels], 0.0, device)),
+            ..Self::plain(channels, device)
+        }
+    }
+
+    /// Normalises each channel.
+    ///
+    /// # Shapes
+    /// - input: `[N, C, H, W]`
+    /// - output: `[N, C, H, W]`
+    pub fn forward(&mut self, input: Tensor<B, 4>, mode: Mode) -> Tensor<B, 4> {
+        let shape = input.dims();
+        let [batch, channels, height, width] = shape;
+        self.forward_flat(input.reshape([batch, channels, height * width]), mode)
+            .reshape(shape)
+    }
+
+    /// The same with the pixels in one axis.
+    ///
+    /// Per-channel values are repeated over the batch before they meet the features: CPU
+    /// backends have a fast path for one value per contiguous row, and a slow one for the general
+    /// broadcast.
+    ///
+    /// # Shapes
+    /// - input: `[N, C, HW]`
+    /// - output: `[N, C, HW]`
+    pub(crate) fn forward_flat(&mut self, input: Tensor<B, 3>, mode: Mode) -> Tensor<B, 3> {
+        let [batch, channels, pixels] = input.dims();
+        let shape = [1, channels, 1];
+        let rows = |values: Tensor<B, 3>| values.repeat_dim(0, batch);
+        let (centred, variance) = match mode {
+            Mode::Train => {
+                let mean = mean_per_channel(input.clone());
+                let centred = input - rows(mean.clone());
+                let variance = mean_per_channel(centred.clone().square());
+                let count = (batch * pixels) as f64;
+                let unbiased = variance.clone().detach() * (count / (count - 1.0).max(1.0));
+                self.track(
+                    mean.detach().reshape([channels]),
+                    unbiased.reshape([channels]),
+                );
+                (centred, variance)
+            }
+            Mode::Eval => (
+                input - rows(self.running_mean.val().reshape(shape)),
+                self.running_var.val().reshape(shape),
+            ),
+        };
+        let mut scale = variance.add_scalar(self.epsilon).sqrt().recip();
+        if let Some(weight) = &self.weight {
+            scale = scale * weight.val().reshape(shape);
+        }
+        let output = centred * rows(scale);
+        match &self.bias {
+            Some(bias) => output + rows(bias.val().reshape(shape)),
+            None => output,
+        }
+    }
+
+    fn track(&mut self, mean: Tensor<B, 1>, variance: Tensor<B, 1>) {
+        let momentum = self.momentum;
+        let blend = |old: Tensor<B, 1>, new: Tensor<B, 1>| old * (1.0 - momentum) + new * momentum;
+        let running = blend(self.running_mean.val(), mean);
+        set_buffer(&mut self.running_mean, running);
+        let running = blend(self.running_var.val(), variance);
+        set_buffer(&mut self.running_var, running);
+    }
+}
+
+/// Mean over batch and pixels, `[N, C, HW]` to `[1, C, 1]`; the contiguous axis first.
+fn mean_per_channel<B: Backend>(input: Tensor<B, 3>) -> Tensor<B, 3> {
+    input.mean_dim(2).mean_dim(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::backend::AutodiffBackend;
+
+    use super::*;
+    use crate::testing::relative_error;
+
+    fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
+        tensor.into_data().to_vec().unwrap()
+    }
+
+    fn training_normalises_and_tracks<B: AutodiffBackend>() {
+        let device = Default::default();
+        let mut norm = BatchNorm::<B>::plain(1, &device);
+        let input = Tensor::from_floats([[[[1.0, 2.0], [3.0, 6.0]]]], &device);
+        let output = values(norm.forward(input, Mode::Train));
+        // Mean 3, biased variance 3.5, unbiased variance 14/3.
+        let root = 3.500_01_f32.sqrt();
+        let expected = [-2.0 / root, -1.0 / root, 0.0, 3.0 / root];
+        assert!(relative_error(&output, &expected) < 1e-6, "{output:?}");
+        assert!((values(norm.running_mean.val())[0] - 0.3).abs() < 1e-6);
+        let expected = 0.9 + 0.1 * 14.0 / 3.0;
+        assert!((values(norm.running_var.val())[0] - expected).abs() < 1e-6);
+    }
+
+    fn evaluation_changes_nothing<B: AutodiffBackend>() {
+        let device = Default::default();
+        let mut norm = BatchNorm::<B>::affine(2, &mut InitRng::new(0, "t"), &device);
+        let input = Tensor::from_floats([[[[1.0]], [[-2.0]]]], &device);
+        let output = values(norm.forward(input, Mode::Eval));
+        let weight = values(norm.weight.as_ref().unwrap().val());
+        let expected = [weight[0], -2.0 * weight[1]];
+        assert!(
+            relative_error(&output, &expected) < 1e-5,
+            "{output:?} {expected:?}"
+        );
+        assert_eq!(values(norm.running_mean.val()), [0.0, 0.0]);
+        assert!(norm.weight.as_ref().unwrap().is_require_grad());
+        assert!(!norm.running_mean.is_require_grad());
+    }
+
+    backend_tests!(training_normalises_and_tracks, evaluation_changes_nothing);
+}

@@ -1,0 +1,113 @@
+use burn::module::{Module, Param};
+use burn::tensor::{Int, Tensor, backend::Backend};
+
+use crate::init::{InitRng, filled};
+
+/// 3×3 convolution over a label map, equal to a convolution over its one-hot form with zero
+/// padding, computed by gathering columns of the weight.
+///
+/// Costs nine gathers of `channels_out` numbers per pixel whatever the number of classes; a dense
+/// convolution costs 9 · classes · `channels_out` multiply-adds per pixel and the memory of the
+/// one-hot map (facts E7: 59.9 ms against 6.2 ms at 256×256 with 151 classes).
+#[derive(Module, Debug)]
+pub struct LabelConv<B: Backend> {
+    /// Weight of shape `[channels_out, classes, 3, 3]`.
+    pub weight: Param<Tensor<B, 4>>,
+    /// Bias of shape `[channels_out]`.
+    pub bias: Param<Tensor<B, 1>>,
+}
+
+impl<B: Backend> LabelConv<B> {
+    /// A label convolution with xavier-normal weight (gain 0.02) and zero bias (facts L32).
+    pub fn new(classes: usize, channels_out: usize, rng: &mut InitRng, device: &B::Device) -> Self {
+        Self {
+            weight: rng.xavier([channels_out, classes, 3, 3], device),
+            bias: filled([channels_out], 0.0, device),
+        }
+    }
+
+    /// Convolves.
+    ///
+    /// # Shapes
+    /// - labels: `[N, H, W]`, values in `0..classes`
+    /// - output: `[N, channels_out, H, W]`
+    pub fn forward(&self, labels: Tensor<B, 3, Int>) -> Tensor<B, 4> {
+        let [batch, height, width] = labels.dims();
+        let [channels, classes, ..] = self.weight.dims();
+        let device = labels.device();
+        // One more "class" with zero weights stands for the padding around the map.
+        let border = Tensor::zeros([channels, 1, 3, 3], &device);
+        let rows = classes + 1;
+        let table = Tensor::cat(vec![self.weight.val(), border], 1)
+            .permute([2, 3, 1, 0])
+            .reshape([9 * rows, channels]);
+        let padded = Tensor::full([batch, height + 2, width + 2], classes as i64, &device)
+            .slice_assign([0..batch, 1..height + 1, 1..width + 1], labels);
+        let mut output = self.bias.val().unsqueeze::<2>();
+        for tap in 0..9 {
+            let (dy, dx) = (tap / 3, tap % 3);
+            let shifted = padded
+                .clone()
+                .slice([0..batch, dy..dy + height, dx..dx + width]);
+            let indices = shifted.reshape([batch * height * width]) + (tap * rows) as i64;
+            output = output + table.clone().select(0, indices);
+        }
+        output
+            .reshape([batch, height, width, channels])
+            .permute([0, 3, 1, 2])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::backend::AutodiffBackend;
+    use burn::tensor::{TensorData, module::conv2d, ops::ConvOptions};
+
+    use super::*;
+    use crate::testing::relative_error;
+
+    fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
+        tensor.into_data().to_vec().unwrap()
+    }
+
+    /// Output and weight gradient equal those of the dense convolution over the one-hot map.
+    fn equals_the_dense_convolution<B: AutodiffBackend>() {
+        let device = Default::default();
+        let (classes, channels, height, width) = (4usize, 3usize, 3usize, 5usize);
+        let layer = LabelConv::<B>::new(classes, channels, &mut InitRng::new(3, "t"), &device);
+        let labels: Vec<i32> = (0..2 * height * width)
+            .map(|i| (i * 7 % 5 % 4) as i32)
+            .collect();
+        let mut one_hot = vec![0f32; 2 * classes * height * width];
+        for (index, &label) in labels.iter().enumerate() {
+            let (image, pixel) = (index / (height * width), index % (height * width));
+            one_hot[(image * classes + label as usize) * height * width + pixel] = 1.0;
+        }
+        let labels = TensorData::new(labels, [2, height, width]);
+        let one_hot = TensorData::new(one_hot, [2, classes, height, width]);
+        let probe: Tensor<B, 4> = InitRng::new(4, "p")
+            .normal([2, channels, height, width], 1.0, &device)
+            .val()
+            .detach();
+
+        let output = layer.forward(Tensor::from_data(labels, &device));
+        let gradients = (output.clone() * probe.clone()).sum().backward();
+        let gradient = layer.weight.grad(&gradients).unwrap();
+
+        let weight = layer.weight.val().detach().require_grad();
+        let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
+        let dense = conv2d(
+            Tensor::from_data(one_hot, &device),
+            weight.clone(),
+            None,
+            options,
+        );
+        let gradients = (dense.clone() * probe).sum().backward();
+        let expected = weight.grad(&gradients).unwrap();
+
+        assert!(relative_error(&values(output), &values(dense)) < 1e-5);
+        assert!(relative_error(&values(gradient), &values(expected)) < 1e-5);
+    }
+
+    backend_tests!(equals_the_dense_convolution);
+}

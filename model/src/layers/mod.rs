@@ -1,0 +1,53 @@
+//! Layers shared by the generator, the discriminator and the losses.
+//!
+//! Layers with state (batch norm, spectral norm) take `&mut self` and an explicit [`Mode`]: what
+//! burn's own batch norm derives from the backend (training on an autodiff backend, inference
+//! otherwise) is wrong for a GAN, whose discriminator step runs the generator in training mode
+//! without gradients.
+
+mod attention;
+mod batch_norm;
+mod conv;
+mod label_conv;
+mod linear;
+mod resize;
+mod spade;
+mod spectral;
+
+pub use attention::{CrossAttention, SelfAttention};
+pub use batch_norm::BatchNorm;
+pub use conv::{Conv, ConvConfig};
+pub use label_conv::LabelConv;
+pub use linear::Linear;
+pub use resize::{interpolation_matrix, nearest_labels, resize_bilinear, upsample_nearest};
+pub use spade::Spade;
+pub use spectral::SpectralNorm;
+
+use burn::module::Param;
+use burn::tensor::{Tensor, activation, backend::Backend};
+use serde::{Deserialize, Serialize};
+
+/// Negative slope of every leaky ReLU in the generator and the discriminator (facts G6, D4).
+pub const LEAKY_SLOPE: f64 = 0.2;
+
+/// Whether a forward pass uses and updates batch statistics and power iterations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Mode {
+    /// Batch statistics; running statistics and spectral-norm vectors move by one update.
+    Train,
+    /// Running statistics and the stored spectral-norm vectors; nothing changes.
+    Eval,
+}
+
+/// Leaky ReLU with the slope of the paper's networks.
+pub fn leaky_relu<B: Backend, const D: usize>(input: Tensor<B, D>) -> Tensor<B, D> {
+    activation::leaky_relu(input, LEAKY_SLOPE)
+}
+
+/// Replaces the value of a buffer, keeping its identity and keeping it out of the graph.
+pub(crate) fn set_buffer<B: Backend, const D: usize>(
+    buffer: &mut Param<Tensor<B, D>>,
+    value: Tensor<B, D>,
+) {
+    *buffer = Param::initialized(buffer.id, value.detach().set_require_grad(false));
+}

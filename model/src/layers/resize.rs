@@ -1,0 +1,147 @@
+use burn::tensor::module::interpolate;
+use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
+use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
+
+/// Doubles height and width by repeating every pixel (facts G5).
+///
+/// # Shapes
+/// - input: `[N, C, H, W]`
+/// - output: `[N, C, 2H, 2W]`
+pub fn upsample_nearest<B: Backend>(input: Tensor<B, 4>) -> Tensor<B, 4> {
+    let [_, _, height, width] = input.dims();
+    let options = InterpolateOptions::new(InterpolateMode::Nearest);
+    interpolate(input, [2 * height, 2 * width], options)
+}
+
+/// Bilinear resize with pixel centres aligned (PyTorch's `align_corners=False`), as two matrix
+/// products A_h · X · A_wᵀ: exact, and differentiable on every backend (burn's own bilinear
+/// resize aligns corners and has no backward on most).
+///
+/// # Shapes
+/// - input: `[N, C, H, W]`
+/// - output: `[N, C, height, width]`
+pub fn resize_bilinear<B: Backend>(
+    input: Tensor<B, 4>,
+    height: usize,
+    width: usize,
+) -> Tensor<B, 4> {
+    let [batch, channels, rows, columns] = input.dims();
+    if [rows, columns] == [height, width] {
+        return input;
+    }
+    let device = input.device();
+    let matrix = |from: usize, to: usize| {
+        Tensor::<B, 2>::from_data(
+            TensorData::new(interpolation_matrix(from, to), [to, from]),
+            &device,
+        )
+    };
+    let wide = input
+        .reshape([batch * channels * rows, columns])
+        .matmul(matrix(columns, width).transpose())
+        .reshape([batch * channels, rows, width]);
+    matrix(rows, height)
+        .unsqueeze_dim::<3>(0)
+        .expand([batch * channels, height, rows])
+        .matmul(wide)
+        .reshape([batch, channels, height, width])
+}
+
+/// Weights of linear interpolation from `from` to `to` samples with aligned pixel centres, as a
+/// row-major `[to, from]` matrix. Rows sum to one.
+pub fn interpolation_matrix(from: usize, to: usize) -> Vec<f32> {
+    let scale = from as f64 / to as f64;
+    let mut matrix = vec![0f32; from * to];
+    for row in 0..to {
+        let position = ((row as f64 + 0.5) * scale - 0.5).max(0.0);
+        let low = (position.floor() as usize).min(from - 1);
+        let high = (low + 1).min(from - 1);
+        let weight = position - low as f64;
+        matrix[row * from + low] += (1.0 - weight) as f32;
+        matrix[row * from + high] += weight as f32;
+    }
+    matrix
+}
+
+/// Label map resized the way PyTorch's `nearest` does: source index ⌊i · from / to⌋ (facts G4).
+///
+/// # Shapes
+/// - labels: `[N, H, W]`
+/// - output: `[N, height, width]`
+pub fn nearest_labels<B: Backend>(
+    labels: Tensor<B, 3, Int>,
+    height: usize,
+    width: usize,
+) -> Tensor<B, 3, Int> {
+    let [_, rows, columns] = labels.dims();
+    let device = labels.device();
+    let indices = |from: usize, to: usize| {
+        let indices: Vec<i32> = (0..to).map(|i| (i * from / to) as i32).collect();
+        Tensor::<B, 1, Int>::from_data(TensorData::new(indices, [to]), &device)
+    };
+    labels
+        .select(1, indices(rows, height))
+        .select(2, indices(columns, width))
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::backend::AutodiffBackend;
+
+    use super::*;
+    use crate::testing::relative_error;
+
+    fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
+        tensor.into_data().to_vec().unwrap()
+    }
+
+    fn nearest_repeats_pixels<B: AutodiffBackend>() {
+        let device = Default::default();
+        let input = Tensor::<B, 4>::from_floats([[[[1.0, 2.0], [3.0, 4.0]]]], &device);
+        let output = values(upsample_nearest(input));
+        let expected = [
+            1., 1., 2., 2., 1., 1., 2., 2., 3., 3., 4., 4., 3., 3., 4., 4.,
+        ];
+        assert_eq!(output, expected);
+    }
+
+    /// Values of torch.nn.functional.interpolate(mode="bilinear", align_corners=False).
+    fn bilinear_equals_pytorch<B: AutodiffBackend>() {
+        let device = Default::default();
+        let input = Tensor::<B, 4>::from_floats([[[[0.0, 1.0, 4.0], [2.0, 8.0, 6.0]]]], &device);
+        let output = values(resize_bilinear(input, 4, 2));
+        let expected = [0.25, 3.25, 1.0625, 4.0625, 2.6875, 5.6875, 3.5, 6.5];
+        assert!(relative_error(&output, &expected) < 1e-6, "{output:?}");
+    }
+
+    fn nearest_sums_gradients<B: AutodiffBackend>() {
+        let device = Default::default();
+        let input = Tensor::<B, 4>::ones([1, 1, 1, 2], &device).require_grad();
+        let probe = Tensor::from_floats([[[[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]]], &device);
+        let gradients = (upsample_nearest(input.clone()) * probe).sum().backward();
+        assert_eq!(values(input.grad(&gradients).unwrap()), [14.0, 22.0]);
+    }
+
+    fn bilinear_passes_gradients<B: AutodiffBackend>() {
+        let device = Default::default();
+        let input = Tensor::<B, 4>::ones([1, 2, 2, 3], &device).require_grad();
+        let gradients = resize_bilinear(input.clone(), 4, 6).sum().backward();
+        let gradient = values(input.grad(&gradients).unwrap());
+        assert!(relative_error(&[gradient.iter().sum::<f32>()], &[48.0]) < 1e-5);
+    }
+
+    fn labels_take_the_first_pixel_of_each_cell<B: AutodiffBackend>() {
+        let device = Default::default();
+        let labels = Tensor::<B, 1, Int>::arange(0..16, &device).reshape([1, 4, 4]);
+        let output = nearest_labels(labels, 2, 2).into_data().convert::<i32>();
+        assert_eq!(output.to_vec::<i32>().unwrap(), [0, 2, 8, 10]);
+    }
+
+    backend_tests!(
+        nearest_repeats_pixels,
+        nearest_sums_gradients,
+        bilinear_equals_pytorch,
+        bilinear_passes_gradients,
+        labels_take_the_first_pixel_of_each_cell
+    );
+}

@@ -1,0 +1,23 @@
+//! Networks, layers, losses and pre-trained weight import of dp-sims.
+//!
+//! Everything here is generic over burn's [`Backend`](burn::tensor::backend::Backend) trait: the
+//! same code trains on CUDA, wgpu and flex, and is unit-tested on flex and ndarray. The crate
+//! reads and writes weight files and nothing else, and prints nothing.
+#![recursion_limit = "256"]
+
+#[cfg(test)]
+#[macro_use]
+mod testing;
+
+pub mod backbones;
+pub mod buffers;
+pub mod cost;
+pub mod discriminator;
+mod error;
+pub mod generator;
+pub mod init;
+pub mod layers;
+pub mod losses;
+pub mod weights;
+
+pub use error::ConfigError;
