@@ -1,0 +1,164 @@
+use burn::config::Config;
+use burn::module::{Module, Param};
+use burn::tensor::{Tensor, backend::Backend};
+
+use super::parts::{ChannelNorm, Conv2d, Linear, Padding, gelu};
+use crate::init::{InitRng, filled};
+use crate::weights::StateDict;
+
+/// Standard deviation of initial weights; PyTorch truncates at ±2, which is never reached.
+const INIT_STD: f64 = 0.02;
+/// Initial layer scale (facts D22).
+const LAYER_SCALE: f32 = 1e-6;
+
+/// Size of a ConvNeXt (facts D21, D22).
+#[derive(Config, Debug)]
+pub struct ConvNextConfig {
+    /// Blocks of each stage.
+    pub depths: [usize; 4],
+    /// Channels of each stage.
+    pub dims: [usize; 4],
+}
+
+/// ConvNeXt trunk: the outputs of its four stages, at strides 4, 8, 16 and 32.
+///
+/// Its tensors are named as in timm. It can be trained; [`build`](super::build) freezes it.
+#[derive(Module, Debug)]
+pub struct ConvNext<B: Backend> {
+    /// 4 × 4 convolution with stride 4, then layer norm.
+    pub stem: (Conv2d<B>, ChannelNorm<B>),
+    /// Stages from fine to coarse.
+    pub stages: Vec<ConvNextStage<B>>,
+}
+
+/// Blocks at one resolution.
+#[derive(Module, Debug)]
+pub struct ConvNextStage<B: Backend> {
+    /// Layer norm, then 2 × 2 convolution with stride 2; none in the first stage.
+    pub downsample: Option<(ChannelNorm<B>, Conv2d<B>)>,
+    /// Residual blocks.
+    pub blocks: Vec<ConvNextBlock<B>>,
+}
+
+/// 7 × 7 depthwise convolution, layer norm, two-layer perceptron, layer scale, residual.
+#[derive(Module, Debug)]
+pub struct ConvNextBlock<B: Backend> {
+    /// Depthwise 7 × 7 convolution.
+    pub conv_dw: Conv2d<B>,
+    /// Layer norm over channels.
+    pub norm: ChannelNorm<B>,
+    /// Perceptron C → 4C → C.
+    pub mlp: ConvNextMlp<B>,
+    /// Layer scale `[C]`.
+    pub gamma: Param<Tensor<B, 1>>,
+}
+
+/// Perceptron C → 4C → C with exact GELU.
+#[derive(Module, Debug)]
+pub struct ConvNextMlp<B: Backend> {
+    /// C → 4C
+    pub fc1: Linear<B>,
+    /// 4C → C
+    pub fc2: Linear<B>,
+}
+
+impl ConvNextConfig {
+    /// The small network that this project pre-trains on procedural scenes.
+    pub fn pico_scenes() -> Self {
+        Self::new([1, 1, 3, 1], [24, 48, 96, 192])
+    }
+
+    /// A trainable network with weights drawn from `rng`.
+    pub fn init<B: Backend>(&self, rng: &mut InitRng, device: &B::Device) -> ConvNext<B> {
+        let dims = self.dims;
+        let patch = |channels, size, rng: &mut InitRng| {
+            Conv2d::new(
+                channels,
+                size,
+                size,
+                1,
+                Padding::Symmetric(0),
+                INIT_STD,
+                rng,
+                device,
+            )
+        };
+        let stem = (
+            patch([3, dims[0]], 4, rng),
+            ChannelNorm::new(dims[0], device),
+        );
+        let mut stages = Vec::with_capacity(4);
+        for stage in 0..4 {
+            let downsample = (stage > 0).then(|| {
+                let norm = ChannelNorm::new(dims[stage - 1], device);
+                (norm, patch([dims[stage - 1], dims[stage]], 2, rng))
+            });
+            let blocks = (0..self.depths[stage])
+                .map(|_| ConvNextBlock::new(dims[stage], rng, device))
+                .collect();
+            stages.push(ConvNextStage { downsample, blocks });
+        }
+        ConvNext { stem, stages }
+    }
+
+    /// The tensors of a timm file without the classifier head.
+    pub(super) fn trunk(&self, mut dict: StateDict) -> StateDict {
+        dict.retain(|name, _| !name.starts_with("head."));
+        dict
+    }
+}
+
+impl<B: Backend> ConvNext<B> {
+    /// # Shapes
+    ///
+    /// - `image`: `[N, 3, H, W]`, normalised, H and W at least 32
+    /// - output: `[N, dims[i], H / 2^(i+2), W / 2^(i+2)]` for each stage i
+    pub fn forward(&self, image: Tensor<B, 4>) -> Vec<Tensor<B, 4>> {
+        let mut features = self.stem.1.forward(self.stem.0.forward(image));
+        let mut taps = Vec::with_capacity(self.stages.len());
+        for stage in &self.stages {
+            if let Some((norm, conv)) = &stage.downsample {
+                features = conv.forward(norm.forward(features));
+            }
+            for block in &stage.blocks {
+                features = block.forward(features);
+            }
+            taps.push(features.clone());
+        }
+        taps
+    }
+}
+
+impl<B: Backend> ConvNextBlock<B> {
+    fn new(channels: usize, rng: &mut InitRng, device: &B::Device) -> Self {
+        let padding = Padding::Symmetric(3);
+        Self {
+            conv_dw: Conv2d::new(
+                [channels; 2],
+                7,
+                1,
+                channels,
+                padding,
+                INIT_STD,
+                rng,
+                device,
+            ),
+            norm: ChannelNorm::new(channels, device),
+            mlp: ConvNextMlp {
+                fc1: Linear::new([channels, 4 * channels], INIT_STD, rng, device),
+                fc2: Linear::new([4 * channels, channels], INIT_STD, rng, device),
+            },
+            gamma: filled([channels], LAYER_SCALE, device),
+        }
+    }
+
+    /// # Shapes
+    ///
+    /// - `input`, output: `[N, C, H, W]`
+    pub fn forward(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
+        let hidden = self.norm.forward(self.conv_dw.forward(input.clone()));
+        let hidden = self.mlp.fc2.forward(gelu(self.mlp.fc1.forward(hidden)));
+        let channels = self.gamma.dims()[0];
+        input + hidden * self.gamma.val().reshape([1, channels, 1, 1])
+    }
+}

@@ -1,0 +1,16 @@
+//! Weights as named tensors: out of modules, into modules, and in files.
+//!
+//! Names are module paths joined by dots, as in PyTorch (`stages.0.blocks.1.mlp.fc1.weight`).
+//! Files the project writes are safetensors; files it reads may be safetensors or PyTorch
+//! checkpoints of any age. Nothing inside a pickle is ever executed.
+
+mod error;
+mod file;
+mod pickle;
+mod pytorch;
+mod state;
+
+pub use error::{Misshapen, WeightsError};
+pub use file::{from_safetensors_bytes, read_weights, to_safetensors_bytes, write_safetensors};
+pub(crate) use state::load_network;
+pub use state::{StateDict, load_state_dict, state_dict};

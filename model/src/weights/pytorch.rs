@@ -1,0 +1,313 @@
+//! PyTorch checkpoints: the zip of 1.6 and later and the sequence of pickles of earlier versions.
+//!
+//! Read here rather than with burn-store, whose reader fills what a truncated file lacks with
+//! zeros and ignores strides: both would give wrong weights without an error.
+
+use std::collections::HashMap;
+use std::io::{Cursor, Read};
+
+use burn::tensor::{DType, TensorData};
+use zip::ZipArchive;
+
+use super::pickle::{Id, Node, Pickle, read_pickle};
+use super::{StateDict, WeightsError};
+
+/// First pickle of a checkpoint before PyTorch 1.6: the number 0x1950a86a20f9469cfc6c.
+const LEGACY_MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
+/// How deep a checkpoint may nest its weights; the bound ends a search through a cycle.
+const MAX_DEPTH: usize = 4;
+/// Keys under which checkpoints nest their weights, the preferred one first.
+const NESTED: [&str; 3] = ["state_dict", "model", "model_state_dict"];
+
+/// Whether the bytes begin like a zip archive.
+pub(super) fn is_zip(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"PK\x03\x04")
+}
+
+/// Whether the bytes begin like a checkpoint before PyTorch 1.6.
+pub(super) fn is_legacy(bytes: &[u8]) -> bool {
+    bytes.starts_with(LEGACY_MAGIC)
+}
+
+/// Float tensors of a zip checkpoint.
+pub(super) fn read_zip(bytes: &[u8], origin: &str) -> Result<StateDict, WeightsError> {
+    let fail = |reason: String| WeightsError::format(origin, reason);
+    let mut archive = ZipArchive::new(Cursor::new(bytes))
+        .map_err(|error| fail(format!("{error}; the zip is truncated or damaged")))?;
+    let index = archive
+        .file_names()
+        .find(|name| *name == "data.pkl" || name.ends_with("/data.pkl"))
+        .map(str::to_string)
+        .ok_or_else(|| fail("a zip without data.pkl, so no PyTorch checkpoint".into()))?;
+    let folder = index.trim_end_matches("data.pkl").to_string();
+    let mut entry = |name: &str| -> Result<Vec<u8>, String> {
+        let mut file = archive
+            .by_name(name)
+            .map_err(|error| format!("{name}: {error}"))?;
+        let mut data = Vec::new();
+        file.read_to_end(&mut data)
+            .map_err(|error| format!("{name}: {error}"))?;
+        Ok(data)
+    };
+    if entry(&format!("{folder}byteorder")).is_ok_and(|order| order.starts_with(b"big")) {
+        return Err(fail(
+            "it was saved on a big-endian machine; save it again on another".into(),
+        ));
+    }
+    let (pickle, _) = read_pickle(&entry(&index).map_err(fail)?).map_err(fail)?;
+    let tensors = find_tensors(&pickle).map_err(fail)?;
+    let mut storages = HashMap::new();
+    for (_, tensor) in &tensors {
+        if !storages.contains_key(&tensor.key) {
+            let data = entry(&format!("{folder}data/{}", tensor.key)).map_err(fail)?;
+            storages.insert(tensor.key.clone(), data);
+        }
+    }
+    assemble(tensors, |key| storages.get(key).map(Vec::as_slice)).map_err(fail)
+}
+
+/// Float tensors of a checkpoint before PyTorch 1.6.
+pub(super) fn read_legacy(bytes: &[u8], origin: &str) -> Result<StateDict, WeightsError> {
+    let fail = |reason: String| WeightsError::format(origin, reason);
+    let mut at = LEGACY_MAGIC.len();
+    let next = |from: &mut usize| -> Result<Pickle, String> {
+        let (pickle, length) = read_pickle(&bytes[*from..])?;
+        *from += length;
+        Ok(pickle)
+    };
+    next(&mut at).map_err(fail)?; // protocol version
+    let system = next(&mut at).map_err(fail)?;
+    let little = system.get(system.root(), "little_endian");
+    if little.is_some_and(|id| *system.node(id) == Node::Bool(false)) {
+        return Err(fail(
+            "it was saved on a big-endian machine; save it again on another".into(),
+        ));
+    }
+    let pickle = next(&mut at).map_err(fail)?;
+    let keys = next(&mut at).map_err(fail)?;
+    let widths = storage_widths(&pickle).map_err(fail)?;
+
+    // Behind the pickles lies each storage in the order of `keys`: its length, then its elements.
+    let mut storages: HashMap<&str, &[u8]> = HashMap::new();
+    for &key in keys.items(keys.root()).unwrap_or_default() {
+        let key = keys
+            .text(key)
+            .ok_or_else(|| fail("the key of a storage is no text".into()))?;
+        let width = *widths
+            .get(key)
+            .ok_or_else(|| fail(format!("storage {key} has an unknown element type")))?;
+        let data = storage(bytes, &mut at, width).ok_or_else(|| {
+            fail(format!(
+                "it ends within storage {key}; it is truncated, fetch it again"
+            ))
+        })?;
+        storages.insert(key, data);
+    }
+    let tensors = find_tensors(&pickle).map_err(fail)?;
+    assemble(tensors, |key| storages.get(key).copied()).map_err(fail)
+}
+
+/// The storage at position `at`, which moves behind it.
+fn storage<'a>(bytes: &'a [u8], at: &mut usize, width: usize) -> Option<&'a [u8]> {
+    let header = bytes.get(*at..at.checked_add(8)?)?;
+    let elements = u64::from_le_bytes(header.try_into().ok()?);
+    let length = usize::try_from(elements).ok()?.checked_mul(width)?;
+    let start = *at + 8;
+    let data = bytes.get(start..start.checked_add(length)?)?;
+    *at = start + length;
+    Some(data)
+}
+
+/// A float tensor of a checkpoint.
+struct TensorRef {
+    key: String,
+    dtype: DType,
+    offset: usize,
+    shape: Vec<usize>,
+    strides: Vec<usize>,
+}
+
+/// Width and, for floats, type of the elements of a storage class.
+fn element(class: &str) -> Option<(usize, Option<DType>)> {
+    Some(match class.strip_prefix("torch.").unwrap_or(class) {
+        "FloatStorage" => (4, Some(DType::F32)),
+        "DoubleStorage" => (8, Some(DType::F64)),
+        "HalfStorage" => (2, Some(DType::F16)),
+        "BFloat16Storage" => (2, Some(DType::BF16)),
+        "LongStorage" | "ComplexFloatStorage" => (8, None),
+        "IntStorage" => (4, None),
+        "ShortStorage" => (2, None),
+        "CharStorage" | "ByteStorage" | "BoolStorage" => (1, None),
+        _ => return None,
+    })
+}
+
+/// Class, key and offset of the storage behind a persistent identifier
+/// `("storage", class, key, device, elements, view)`.
+fn storage_of(pickle: &Pickle, id: Id) -> Option<(&str, &str, usize)> {
+    let Node::Persistent(identifier) = pickle.node(id) else {
+        return None;
+    };
+    let items = pickle.items(*identifier)?;
+    let Node::Global(class) = pickle.node(*items.get(1)?) else {
+        return None;
+    };
+    let key = pickle.text(*items.get(2)?)?;
+    // Before PyTorch 0.4 a storage could be a view of another one: (key, offset, size).
+    let view = items.get(5).and_then(|&view| pickle.items(view));
+    let offset = view
+        .and_then(|view| pickle.size(*view.get(1)?))
+        .unwrap_or(0);
+    Some((class, key, offset))
+}
+
+/// Bytes of an element of every storage the pickle mentions.
+fn storage_widths(pickle: &Pickle) -> Result<HashMap<String, usize>, String> {
+    let mut widths = HashMap::new();
+    for id in 0..pickle.len() {
+        if let Some((class, key, _)) = storage_of(pickle, id) {
+            let (width, _) =
+                element(class).ok_or_else(|| format!("unknown storage type {class}"))?;
+            widths.insert(key.to_string(), width);
+        }
+    }
+    Ok(widths)
+}
+
+/// The entries of the first dictionary that holds tensors: the outermost one or one nested under
+/// a well-known key.
+fn state_entries(pickle: &Pickle) -> Result<&[(Id, Id)], String> {
+    let mut dict = pickle.root();
+    for _ in 0..MAX_DEPTH {
+        let Node::Dict(entries) = pickle.node(dict) else {
+            break;
+        };
+        if entries
+            .iter()
+            .any(|(_, value)| matches!(pickle.node(*value), Node::Tensor { .. }))
+        {
+            return Ok(entries);
+        }
+        let Some(inner) = NESTED.iter().find_map(|key| pickle.get(dict, key)) else {
+            let keys: Vec<_> = entries
+                .iter()
+                .filter_map(|(key, _)| pickle.text(*key))
+                .take(8)
+                .collect();
+            return Err(format!(
+                "no tensors at the top or under {NESTED:?}, but the keys {keys:?}"
+            ));
+        };
+        dict = inner;
+    }
+    Err("it holds no dictionary of tensors; save `model.state_dict()` instead".into())
+}
+
+/// The float tensors of the state dictionary by name.
+fn find_tensors(pickle: &Pickle) -> Result<Vec<(String, TensorRef)>, String> {
+    let entries = state_entries(pickle)?;
+    let mut tensors = Vec::new();
+    for (key, value) in entries {
+        let Node::Tensor {
+            storage,
+            offset,
+            shape,
+            strides,
+        } = *pickle.node(*value)
+        else {
+            continue;
+        };
+        let name = pickle.text(*key).ok_or("the name of a tensor is no text")?;
+        let damaged = || format!("the description of tensor `{name}` is damaged");
+        let (class, storage_key, start) = storage_of(pickle, storage).ok_or_else(damaged)?;
+        let (_, dtype) = element(class)
+            .ok_or_else(|| format!("tensor `{name}` has the unknown storage type {class}"))?;
+        let Some(dtype) = dtype else { continue };
+        let sizes = |id| -> Option<Vec<usize>> {
+            pickle
+                .items(id)?
+                .iter()
+                .map(|&item| pickle.size(item))
+                .collect()
+        };
+        let offset = pickle
+            .size(offset)
+            .and_then(|offset| offset.checked_add(start));
+        tensors.push((
+            name.to_string(),
+            TensorRef {
+                key: storage_key.to_string(),
+                dtype,
+                offset: offset.ok_or_else(damaged)?,
+                shape: sizes(shape).ok_or_else(damaged)?,
+                strides: sizes(strides).ok_or_else(damaged)?,
+            },
+        ));
+    }
+    Ok(tensors)
+}
+
+/// Copies the tensors out of their storages.
+fn assemble<'a>(
+    tensors: Vec<(String, TensorRef)>,
+    storage: impl Fn(&str) -> Option<&'a [u8]>,
+) -> Result<StateDict, String> {
+    let mut dict = StateDict::new();
+    for (name, tensor) in tensors {
+        let data = storage(&tensor.key)
+            .ok_or_else(|| format!("storage {} of tensor `{name}` is missing", tensor.key))?;
+        let values = tensor.gather(data).ok_or_else(|| {
+            format!("tensor `{name}` reaches beyond its storage; the file is truncated or damaged")
+        })?;
+        dict.insert(name, TensorData::new(values, tensor.shape));
+    }
+    Ok(dict)
+}
+
+impl TensorRef {
+    /// The elements in row-major order, or none when they do not lie within `data`.
+    fn gather(&self, data: &[u8]) -> Option<Vec<f32>> {
+        let width = self.dtype.size();
+        let available = data.len() / width;
+        if self.strides.len() != self.shape.len() {
+            return None;
+        }
+        let count = self
+            .shape
+            .iter()
+            .try_fold(1usize, |count, &size| count.checked_mul(size))?;
+        if count == 0 {
+            return Some(vec![]);
+        }
+        let span = self
+            .shape
+            .iter()
+            .zip(&self.strides)
+            .try_fold(0usize, |span, (size, stride)| {
+                span.checked_add((size - 1).checked_mul(*stride)?)
+            })?;
+        // A tensor with more elements than its storage repeats them, which no weight does.
+        if count > available || self.offset.checked_add(span)? >= available {
+            return None;
+        }
+        let bytes = data[..available * width].to_vec();
+        let source = TensorData::from_bytes_vec(bytes, [available], self.dtype).convert::<f32>();
+        let source = source.as_slice::<f32>().ok()?;
+        let mut values = Vec::with_capacity(count);
+        let mut position = vec![0usize; self.shape.len()];
+        let mut at = self.offset;
+        for _ in 0..count {
+            values.push(source[at]);
+            for axis in (0..self.shape.len()).rev() {
+                at += self.strides[axis];
+                position[axis] += 1;
+                if position[axis] < self.shape[axis] {
+                    break;
+                }
+                at -= self.shape[axis] * self.strides[axis];
+                position[axis] = 0;
+            }
+        }
+        Some(values)
+    }
+}
