@@ -1,0 +1,117 @@
+use dp_sims_model::backbones::info;
+use dp_sims_model::cost;
+
+use crate::config::Experiment;
+use crate::train::CONTRASTIVE_STRIDES;
+
+/// Multiply-adds of one training step of one batch.
+///
+/// Counted is what is executed. A forward pass costs what [`dp_sims_model::cost`] says; a backward
+/// pass costs the same once for gradients of weights and once for gradients of inputs, where each
+/// is needed:
+///
+/// | | forward | gradients |
+/// |---|---|---|
+/// | generator step: generator, one latent or a pair per label map | 1 | weights and inputs |
+/// | frozen discriminator and backbone, on fakes | 1 | inputs |
+/// | contrastive network on fakes | 1 | inputs |
+/// | contrastive network on photos | 1 | none |
+/// | projections of fakes | 1 | weights and inputs |
+/// | projections of photos | 1 | none |
+/// | discriminator step: generator | 1 | none |
+/// | backbone, on fakes and on photos | 2 | none |
+/// | discriminator, on fakes and on photos | 2 | weights, and inputs but for its first layers |
+///
+/// Losses, normalisation, optimizers and the moving average are left out.
+pub fn step_macs(experiment: &Experiment, classes: usize) -> u64 {
+    let (height, width) = (experiment.data.height, experiment.data.width);
+    let generator = cost::generator(&experiment.generator, classes, height, width);
+    let kind = experiment.backbone.network;
+    let entry = info(kind);
+    let discriminator = cost::discriminator(
+        &experiment.discriminator,
+        &entry.channels,
+        &entry.strides,
+        classes,
+        height,
+        width,
+    );
+    let backbone = cost::backbone(kind, height, width).macs;
+    let latents = if experiment.loss.lambda_diversity > 0.0 {
+        2
+    } else {
+        1
+    };
+    let fakes =
+        generator.labels.macs + latents * generator.features().macs + generator.to_image.macs;
+    let mut macs = 3 * fakes + 2 * (discriminator.total().macs + backbone);
+    let term = &experiment.loss.contrastive;
+    if term.lambda > 0.0 {
+        let entry = info(term.network);
+        let taps = entry.strides.iter().zip(&entry.channels);
+        let taps = taps.filter(|(stride, _)| CONTRASTIVE_STRIDES.contains(stride));
+        let (maps, channels): (Vec<_>, Vec<_>) = taps
+            .map(|(stride, channels)| ([height / stride, width / stride], *channels))
+            .unzip();
+        let projector = cost::projector(&term.loss, &channels, &maps);
+        macs += 3 * cost::backbone(term.network, height, width).macs + 4 * projector.macs;
+    }
+    macs += generator.total().macs + 2 * backbone;
+    macs += 2 * (2 * discriminator.inputs.macs + 3 * discriminator.inner.macs);
+    macs * experiment.run.batch as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    fn experiment(settings: &[&str]) -> Experiment {
+        let settings: Vec<_> = settings
+            .iter()
+            .map(|&setting| setting.to_string())
+            .collect();
+        config::load("camvid", &settings).unwrap()
+    }
+
+    #[test]
+    fn a_step_is_proportional_to_the_batch() {
+        let one = step_macs(&experiment(&["run.batch=1"]), 12);
+        assert_eq!(step_macs(&experiment(&["run.batch=3"]), 12), 3 * one);
+    }
+
+    /// Without diversity and contrastive loss: generator 3 + 1 passes, backbone 2 + 2,
+    /// discriminator 2 + 6 less the input gradients of its first layers.
+    #[test]
+    fn terms_without_weight_cost_nothing() {
+        let settings = [
+            "run.batch=1",
+            "loss.lambda_diversity=0.0",
+            "loss.contrastive.lambda=0.0",
+        ];
+        let bare = experiment(&settings);
+        let (height, width) = (bare.data.height, bare.data.width);
+        let entry = info(bare.backbone.network);
+        let generator = cost::generator(&bare.generator, 12, height, width)
+            .total()
+            .macs;
+        let backbone = cost::backbone(bare.backbone.network, height, width).macs;
+        let config = &bare.discriminator;
+        let discriminator =
+            cost::discriminator(config, &entry.channels, &entry.strides, 12, height, width);
+        let expected = 4 * generator + 4 * backbone + 8 * discriminator.total().macs
+            - 2 * discriminator.inputs.macs;
+        assert_eq!(step_macs(&bare, 12), expected);
+        assert!(step_macs(&experiment(&settings[..2]), 12) > expected);
+    }
+
+    #[test]
+    fn the_second_latent_of_a_pair_costs_three_passes_without_the_label_branch() {
+        let pair = experiment(&["run.batch=1"]);
+        let single = experiment(&["run.batch=1", "loss.lambda_diversity=0.0"]);
+        let (height, width) = (pair.data.height, pair.data.width);
+        let generator = cost::generator(&pair.generator, 12, height, width);
+        let again = generator.total().macs - generator.labels.macs - generator.to_image.macs;
+        assert_eq!(step_macs(&pair, 12) - step_macs(&single, 12), 3 * again);
+    }
+}

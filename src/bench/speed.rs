@@ -1,0 +1,168 @@
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, anyhow};
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::{ElementConversion, Tensor, TensorData, module::conv2d, ops::ConvOptions};
+use dp_sims_backends::{BackendKind, DeviceInfo};
+use dp_sims_model::init::normals;
+use serde::Serialize;
+
+/// A probe is repeated until this much time is used, and the fastest repetition counts.
+const BUDGET: Duration = Duration::from_millis(300);
+
+/// Fewest repetitions after the warm-up.
+const REPEATS: usize = 3;
+
+/// Problems that a device is timed on: large enough to fill it, small enough for a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ProbeSizes {
+    /// Side of the square matrices.
+    pub matmul: usize,
+    /// Input and output channels of the 3×3 convolution.
+    pub channels: usize,
+    /// Side in pixels of its input.
+    pub side: usize,
+}
+
+impl ProbeSizes {
+    /// Sizes that suit a device.
+    pub fn of(device: &DeviceInfo) -> Self {
+        match device.backend {
+            BackendKind::Ndarray => Self {
+                matmul: 512,
+                channels: 16,
+                side: 16,
+            },
+            BackendKind::Flex => Self {
+                matmul: 1024,
+                channels: 128,
+                side: 64,
+            },
+            // A software driver.
+            BackendKind::Wgpu | BackendKind::Cuda if device.is_cpu => Self {
+                matmul: 512,
+                channels: 32,
+                side: 32,
+            },
+            BackendKind::Wgpu | BackendKind::Cuda => Self {
+                matmul: 4096,
+                channels: 256,
+                side: 128,
+            },
+        }
+    }
+
+    /// Multiply-adds of the convolution's forward pass.
+    fn convolution_macs(&self) -> f64 {
+        (self.channels * self.channels * 9 * self.side * self.side) as f64
+    }
+}
+
+/// GFLOP/s of a product of two square `f32` matrices.
+///
+/// # Errors
+/// When the device fails.
+pub fn matmul_speed<B: Backend>(sizes: ProbeSizes, device: &B::Device) -> Result<f64> {
+    let side = sizes.matmul;
+    let matrix = |seed| random::<B, 2>(seed, [side, side], device);
+    let (left, right) = (matrix(0), matrix(1));
+    let seconds = fastest(|| wait(left.clone().matmul(right.clone())))?;
+    Ok(2.0 * (side as f64).powi(3) / seconds / 1e9)
+}
+
+/// GFLOP/s of a 3×3 convolution, forward and backward to input and weight: three times the
+/// operations of the forward pass.
+///
+/// # Errors
+/// When the device fails.
+pub fn convolution_speed<B: AutodiffBackend>(sizes: ProbeSizes, device: &B::Device) -> Result<f64> {
+    let ProbeSizes { channels, side, .. } = sizes;
+    let input = random::<B, 4>(0, [1, channels, side, side], device).require_grad();
+    let weight = random::<B, 4>(1, [channels, channels, 3, 3], device).require_grad();
+    let seconds = fastest(|| {
+        let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
+        let output = conv2d(input.clone(), weight.clone(), None, options);
+        let gradients = output.sum().backward();
+        for leaf in [&input, &weight] {
+            wait(
+                leaf.grad(&gradients)
+                    .ok_or_else(|| anyhow!("a convolution has no gradient"))?,
+            )?;
+        }
+        Ok(())
+    })?;
+    Ok(3.0 * 2.0 * sizes.convolution_macs() / seconds / 1e9)
+}
+
+/// Returns once the device has computed a tensor: its first element is read back.
+///
+/// # Errors
+/// When the device fails.
+pub(super) fn wait<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Result<()> {
+    let first = tensor.slice([const { 0..1 }; D]).try_into_scalar();
+    let first = first.map_err(|error| anyhow!("the device failed: {error:?}"))?;
+    std::hint::black_box(first.elem::<f32>());
+    Ok(())
+}
+
+/// Seconds of the fastest of several repetitions, the first one left out.
+fn fastest(mut work: impl FnMut() -> Result<()>) -> Result<f64> {
+    work()?;
+    let begin = Instant::now();
+    let mut best = f64::INFINITY;
+    let mut repeats = 0;
+    while repeats < REPEATS || begin.elapsed() < BUDGET {
+        let started = Instant::now();
+        work()?;
+        best = best.min(started.elapsed().as_secs_f64());
+        repeats += 1;
+    }
+    Ok(best)
+}
+
+fn random<B: Backend, const D: usize>(
+    seed: u64,
+    shape: [usize; D],
+    device: &B::Device,
+) -> Tensor<B, D> {
+    let values = normals(seed, 0, "speed", shape.iter().product());
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use dp_sims_backends::FlexAutodiff;
+
+    use super::*;
+
+    #[test]
+    fn probes_give_a_speed() {
+        let sizes = ProbeSizes {
+            matmul: 8,
+            channels: 2,
+            side: 4,
+        };
+        let device = Default::default();
+        for speed in [
+            matmul_speed::<FlexAutodiff>(sizes, &device).unwrap(),
+            convolution_speed::<FlexAutodiff>(sizes, &device).unwrap(),
+        ] {
+            assert!(speed.is_finite() && speed > 0.0, "{speed}");
+        }
+    }
+
+    #[test]
+    fn a_failure_ends_the_repetitions() {
+        let mut calls = 0;
+        let outcome = fastest(|| {
+            calls += 1;
+            if calls == 2 {
+                Err(anyhow!("broken"))
+            } else {
+                Ok(())
+            }
+        });
+        assert_eq!(outcome.unwrap_err().to_string(), "broken");
+        assert_eq!(calls, 2);
+    }
+}

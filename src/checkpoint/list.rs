@@ -1,0 +1,200 @@
+//! The checkpoints of a run: which are there, which is the newest whole one, which may go.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::error::io;
+use super::manifest::Manifest;
+use super::{Checkpoint, CheckpointError, open};
+
+/// Result of [`latest_whole`].
+#[derive(Debug)]
+pub struct Latest {
+    /// The newest whole checkpoint; none when there is no whole one.
+    pub checkpoint: Option<Checkpoint>,
+    /// Newer checkpoints that are damaged, newest first.
+    pub skipped: Vec<Skipped>,
+}
+
+/// A checkpoint that cannot be used.
+#[derive(Debug)]
+pub struct Skipped {
+    /// Its folder.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub reason: CheckpointError,
+}
+
+/// Finds the newest whole checkpoint in `root`, the `checkpoints` folder of a run.
+///
+/// # Errors
+///
+/// When `root` exists and cannot be listed. A missing `root` holds no checkpoint.
+pub fn latest_whole(root: &Path) -> Result<Latest, CheckpointError> {
+    let mut latest = Latest {
+        checkpoint: None,
+        skipped: Vec::new(),
+    };
+    for folder in list(root)?.into_iter().rev() {
+        if matches!(folder.kind, Kind::Partial) {
+            continue;
+        }
+        match open(&folder.path) {
+            Ok(checkpoint) => {
+                latest.checkpoint = Some(checkpoint);
+                break;
+            }
+            Err(reason) => latest.skipped.push(Skipped {
+                path: folder.path,
+                reason,
+            }),
+        }
+    }
+    Ok(latest)
+}
+
+/// Deletes all checkpoints in `root` but the newest `keep` (at least one) and returns the deleted
+/// folders.
+///
+/// A checkpoint that is visibly incomplete does not count among those kept, so that a damaged one
+/// never displaces a whole one.
+///
+/// # Errors
+///
+/// When a folder cannot be listed or deleted.
+pub fn prune(root: &Path, keep: usize) -> Result<Vec<PathBuf>, CheckpointError> {
+    let mut kept = 0;
+    let mut deleted = Vec::new();
+    for folder in list(root)?.into_iter().rev() {
+        if !matches!(folder.kind, Kind::Checkpoint) {
+            continue;
+        }
+        if kept < keep.max(1) {
+            kept += usize::from(has_all_files(&folder.path));
+            continue;
+        }
+        // Out of sight first: a deletion that is cut short leaves no damaged checkpoint behind.
+        let hidden = hidden_path(root, folder.step, PARTIAL);
+        fs::rename(&folder.path, &hidden).map_err(io("rename", &folder.path))?;
+        fs::remove_dir_all(&hidden).map_err(io("delete", &hidden))?;
+        deleted.push(folder.path);
+    }
+    Ok(deleted)
+}
+
+/// Whether every listed file is there in its size; contents are not read.
+fn has_all_files(folder: &Path) -> bool {
+    Manifest::read(folder).is_ok_and(|manifest| {
+        manifest
+            .files
+            .iter()
+            .all(|(name, entry)| entry.verify_size(&folder.join(name)).is_ok())
+    })
+}
+
+/// Mark of a folder that is being written or deleted.
+pub(super) const PARTIAL: &str = "partial";
+/// Mark of a whole checkpoint that is being replaced.
+pub(super) const REPLACED: &str = "replaced";
+
+/// What a folder below `checkpoints` is, in the order of preference for one step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// `.step-000123.partial-PID`: being written or deleted, or left by a process that was killed.
+    Partial,
+    /// `.step-000123.replaced-PID`: a checkpoint whose replacement was not put into place (yet).
+    Replaced,
+    /// `step-000123`.
+    Checkpoint,
+}
+
+/// A folder below `checkpoints`.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Folder {
+    pub(super) step: u64,
+    pub(super) kind: Kind,
+    pub(super) path: PathBuf,
+}
+
+/// `step-000123`.
+pub(super) fn folder_name(step: u64) -> String {
+    format!("step-{step:06}")
+}
+
+/// `.step-000123.MARK-PID`, below `root`.
+pub(super) fn hidden_path(root: &Path, step: u64, mark: &str) -> PathBuf {
+    root.join(format!(
+        ".{}.{mark}-{}",
+        folder_name(step),
+        std::process::id()
+    ))
+}
+
+/// The step a checkpoint folder is named after, where it has such a name.
+pub(super) fn step_of(folder: &Path) -> Option<u64> {
+    parse_step(folder.file_name()?.to_str()?)
+}
+
+fn parse_step(name: &str) -> Option<u64> {
+    let step = name.strip_prefix("step-")?.parse().ok()?;
+    // One spelling per step: `step-7` is not ours.
+    (folder_name(step) == name).then_some(step)
+}
+
+fn parse(name: &str) -> Option<(u64, Kind)> {
+    let Some(hidden) = name.strip_prefix('.') else {
+        return parse_step(name).map(|step| (step, Kind::Checkpoint));
+    };
+    let (step, mark) = hidden.split_once('.')?;
+    let kind = match mark.split_once('-')?.0 {
+        PARTIAL => Kind::Partial,
+        REPLACED => Kind::Replaced,
+        _ => return None,
+    };
+    Some((parse_step(step)?, kind))
+}
+
+/// All folders in `root` that are or were to be checkpoints, by step and kind; none when `root`
+/// does not exist.
+pub(super) fn list(root: &Path) -> Result<Vec<Folder>, CheckpointError> {
+    let entries = match fs::read_dir(root) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(io("read", root)(error)),
+    };
+    let mut folders = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(io("read", root))?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        if let Some((step, kind)) = name.and_then(parse) {
+            folders.push(Folder { step, kind, path });
+        }
+    }
+    folders.sort();
+    Ok(folders)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_parsed_as_they_are_written() {
+        assert_eq!(parse(&folder_name(7)), Some((7, Kind::Checkpoint)));
+        assert_eq!(parse("step-1234567"), Some((1_234_567, Kind::Checkpoint)));
+        assert_eq!(parse(".step-000007.partial-12"), Some((7, Kind::Partial)));
+        assert_eq!(parse(".step-000007.replaced-12"), Some((7, Kind::Replaced)));
+        for name in [
+            "step-7",
+            "step-",
+            "step-00000x",
+            "best",
+            ".step-000007",
+            ".git",
+            "step-+00007",
+        ] {
+            assert_eq!(parse(name), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! `manifest.json`: the list of files with sizes and hashes.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::error::io;
+use super::{CheckpointError, MANIFEST, list};
+
+/// Version of the checkpoint format this program writes and reads.
+const VERSION: u32 = 1;
+/// Bytes hashed at a time.
+const CHUNK: usize = 1 << 20;
+
+/// Content of `manifest.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Version of the checkpoint format.
+    pub version: u32,
+    /// Number of finished training steps.
+    pub step: u64,
+    /// Every file beside the manifest, by name.
+    pub files: BTreeMap<String, FileEntry>,
+}
+
+/// Size and hash of one file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileEntry {
+    /// Size in bytes.
+    pub bytes: u64,
+    /// SHA-256 of the content, in lower-case hexadecimal digits.
+    pub sha256: String,
+}
+
+impl Manifest {
+    /// Describes `files`, given by name and content.
+    pub(super) fn of(step: u64, files: &BTreeMap<String, Vec<u8>>) -> Self {
+        let files = files
+            .iter()
+            .map(|(name, bytes)| (name.clone(), FileEntry::of(bytes)));
+        Self {
+            version: VERSION,
+            step,
+            files: files.collect(),
+        }
+    }
+
+    /// Reads and checks the manifest of the checkpoint in `folder`, none of the other files.
+    pub(super) fn read(folder: &Path) -> Result<Self, CheckpointError> {
+        /// The one field that every version has.
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+
+        let path = folder.join(MANIFEST);
+        let damaged = |reason: String| CheckpointError::DamagedManifest {
+            path: path.clone(),
+            reason,
+        };
+        let bytes = fs::read(&path).map_err(|error| match error.kind() {
+            // A path that does not exist at all is another mistake.
+            ErrorKind::NotFound if folder.is_dir() => CheckpointError::NoManifest {
+                path: folder.to_owned(),
+            },
+            _ => io("read", &path)(error),
+        })?;
+        let Versioned { version } =
+            serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+        if version != VERSION {
+            return Err(CheckpointError::Version {
+                path,
+                found: version,
+                supported: VERSION,
+            });
+        }
+        let manifest: Self =
+            serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+        if let Some(step) = list::step_of(folder).filter(|step| *step != manifest.step) {
+            return Err(damaged(format!(
+                "it states step {} in the folder of step {step}",
+                manifest.step
+            )));
+        }
+        match manifest.files.keys().find(|name| !is_plain_name(name)) {
+            Some(name) => Err(damaged(format!("it lists `{name}`"))),
+            None => Ok(manifest),
+        }
+    }
+}
+
+/// Whether `name` can be a file of a checkpoint.
+pub(super) fn is_plain_name(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    name != MANIFEST && !name.is_empty() && !name.starts_with('.') && name.chars().all(is_plain)
+}
+
+impl FileEntry {
+    /// Describes a file by its content.
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        Self {
+            bytes: bytes.len() as u64,
+            sha256: hex(&Sha256::digest(bytes)),
+        }
+    }
+
+    /// Describes the file at `path`, reading it piece by piece.
+    pub(super) fn of_file(path: &Path) -> Result<Self, CheckpointError> {
+        let mut file = File::open(path).map_err(io("read", path))?;
+        let mut hasher = Sha256::new();
+        let mut chunk = vec![0; CHUNK];
+        let mut bytes = 0;
+        loop {
+            let count = match file.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(io("read", path)(error)),
+            };
+            hasher.update(&chunk[..count]);
+            bytes += count as u64;
+        }
+        Ok(Self {
+            bytes,
+            sha256: hex(&hasher.finalize()),
+        })
+    }
+
+    /// Compares the size of the file at `path` with the listed one.
+    pub(super) fn verify_size(&self, path: &Path) -> Result<(), CheckpointError> {
+        let found = match fs::metadata(path) {
+            Ok(metadata) if metadata.is_file() => metadata.len(),
+            Ok(_) => {
+                return Err(CheckpointError::MissingFile {
+                    path: path.to_owned(),
+                });
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(CheckpointError::MissingFile {
+                    path: path.to_owned(),
+                });
+            }
+            Err(error) => return Err(io("read", path)(error)),
+        };
+        self.same_size(path, found)
+    }
+
+    /// Compares what was found at `path` with what is listed.
+    pub(super) fn verify(&self, path: &Path, found: &Self) -> Result<(), CheckpointError> {
+        self.same_size(path, found.bytes)?;
+        if self.sha256 == found.sha256 {
+            Ok(())
+        } else {
+            Err(CheckpointError::Hash {
+                path: path.to_owned(),
+            })
+        }
+    }
+
+    fn same_size(&self, path: &Path, found: u64) -> Result<(), CheckpointError> {
+        if self.bytes == found {
+            return Ok(());
+        }
+        Err(CheckpointError::Size {
+            path: path.to_owned(),
+            expected: self.bytes,
+            found,
+        })
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_hold_published_hashes() {
+        // FIPS 180-2, appendix B.1, and the hash of nothing.
+        let abc = FileEntry::of(b"abc");
+        assert_eq!(abc.bytes, 3);
+        assert_eq!(
+            abc.sha256,
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+        assert_eq!(
+            FileEntry::of(b"").sha256,
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
+    }
+
+    #[test]
+    fn a_file_hashes_like_its_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data");
+        let bytes: Vec<u8> = (0..2 * CHUNK + 77).map(|i| ((i * i) >> 3) as u8).collect();
+        fs::write(&path, &bytes).unwrap();
+        assert_eq!(FileEntry::of_file(&path).unwrap(), FileEntry::of(&bytes));
+    }
+
+    #[test]
+    fn names_that_leave_the_folder_are_not_plain() {
+        for name in ["ema.safetensors", "state.json", "optimizer_generator-2.bin"] {
+            assert!(is_plain_name(name), "{name}");
+        }
+        for name in [
+            "", ".", "..", "a/b", "../a", "/a", "a\\b", ".hidden", MANIFEST, "a b",
+        ] {
+            assert!(!is_plain_name(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Checkpoint folders: written whole or not at all, verified before they are read.
+//!
+//! A checkpoint of step 123 is the folder `checkpoints/step-000123/`. Its files are whatever the
+//! trainer hands over (weights and optimizer states as safetensors, `state.json`, `config.toml`),
+//! plus `manifest.json` with the size and SHA-256 of each. [`write`](fn@write) fills a hidden
+//! folder beside it, makes it durable and renames it, so that a process killed at any moment leaves
+//! only whole checkpoints and hidden folders, which the next [`write`](fn@write) clears away.
+
+mod error;
+mod list;
+mod manifest;
+mod write;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+pub use error::CheckpointError;
+pub use list::{Latest, Skipped, latest_whole, prune};
+pub use manifest::{FileEntry, Manifest};
+pub use write::write;
+
+use error::io;
+
+/// Name of the file that lists and seals the others.
+pub const MANIFEST: &str = "manifest.json";
+
+/// A checkpoint folder whose every file was found whole.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    path: PathBuf,
+    manifest: Manifest,
+}
+
+impl Checkpoint {
+    /// The checkpoint folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Number of training steps that are in the weights.
+    pub fn step(&self) -> u64 {
+        self.manifest.step
+    }
+
+    /// The verified list of files.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Content of one of the files, verified once more.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError::MissingFile`] when the manifest does not list `name`; otherwise as
+    /// [`open`].
+    pub fn read(&self, name: &str) -> Result<Vec<u8>, CheckpointError> {
+        let path = self.path.join(name);
+        let Some(entry) = self.manifest.files.get(name) else {
+            return Err(CheckpointError::MissingFile { path });
+        };
+        let bytes = fs::read(&path).map_err(io("read", &path))?;
+        entry.verify(&path, &FileEntry::of(&bytes))?;
+        Ok(bytes)
+    }
+}
+
+/// Opens a checkpoint folder and verifies all of it: every listed file is there with its size and
+/// hash, and no other file is.
+///
+/// # Errors
+///
+/// Names the first file that is missing, damaged or not listed, and what to do about it.
+pub fn open(path: &Path) -> Result<Checkpoint, CheckpointError> {
+    let manifest = Manifest::read(path)?;
+    for (name, entry) in &manifest.files {
+        let file = path.join(name);
+        // Sizes first: they are known without reading gigabytes.
+        entry.verify_size(&file)?;
+    }
+    for folder_entry in fs::read_dir(path).map_err(io("read", path))? {
+        let name = folder_entry.map_err(io("read", path))?.file_name();
+        let is_listed = name
+            .to_str()
+            .is_some_and(|name| manifest.files.contains_key(name));
+        if !is_listed && name != MANIFEST {
+            return Err(CheckpointError::UnlistedFile {
+                path: path.join(name),
+            });
+        }
+    }
+    for (name, entry) in &manifest.files {
+        let file = path.join(name);
+        entry.verify(&file, &FileEntry::of_file(&file)?)?;
+    }
+    Ok(Checkpoint {
+        path: path.to_owned(),
+        manifest,
+    })
+}
+
+#[cfg(test)]
+mod tests;

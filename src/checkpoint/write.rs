@@ -1,0 +1,127 @@
+//! Writing a checkpoint so that it is there whole or not at all.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::error::io;
+use super::list::{self, Kind, PARTIAL, REPLACED};
+use super::manifest::{Manifest, is_plain_name};
+use super::{CheckpointError, MANIFEST, open};
+
+/// Writes the checkpoint of `step` into `root`, the `checkpoints` folder of a run, and returns its
+/// folder.
+///
+/// `files` are contents by name; the manifest is added. When the function returns, all is on
+/// disk. A checkpoint of the same step is kept if it is whole and equal, and otherwise replaced;
+/// what interrupted writes left behind is cleared away. Only one process may write to `root`.
+///
+/// # Errors
+///
+/// [`CheckpointError::FileName`] before anything is written; [`CheckpointError::Io`] when the file
+/// system refuses, such as a full disk. Older checkpoints are untouched in both cases.
+pub fn write(
+    root: &Path,
+    step: u64,
+    files: &BTreeMap<String, Vec<u8>>,
+) -> Result<PathBuf, CheckpointError> {
+    if let Some(name) = files.keys().find(|name| !is_plain_name(name)) {
+        return Err(CheckpointError::FileName { name: name.clone() });
+    }
+    fs::create_dir_all(root).map_err(io("create", root))?;
+    clear_leftovers(root)?;
+
+    let manifest = Manifest::of(step, files);
+    let target = root.join(list::folder_name(step));
+    if open(&target).is_ok_and(|existing| *existing.manifest() == manifest) {
+        return Ok(target);
+    }
+
+    let partial = list::hidden_path(root, step, PARTIAL);
+    fill(&partial, &manifest, files).inspect_err(|_| {
+        // The error that made the write fail is the one to report.
+        let _ = fs::remove_dir_all(&partial);
+    })?;
+    put_in_place(root, step, &partial, &target)?;
+    Ok(target)
+}
+
+/// Writes all files into the new folder `partial` and makes them durable.
+fn fill(
+    partial: &Path,
+    manifest: &Manifest,
+    files: &BTreeMap<String, Vec<u8>>,
+) -> Result<(), CheckpointError> {
+    fs::create_dir(partial).map_err(io("create", partial))?;
+    for (name, bytes) in files {
+        write_durably(&partial.join(name), bytes)?;
+    }
+    let path = partial.join(MANIFEST);
+    let mut json =
+        serde_json::to_vec_pretty(manifest).map_err(|error| io("write", &path)(error.into()))?;
+    json.push(b'\n');
+    write_durably(&path, &json)?;
+    sync_folder(partial)
+}
+
+fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
+    let write = || -> std::io::Result<()> {
+        let mut file = File::create(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(io("write", path))
+}
+
+/// Renames `partial` to `target`, moving a former `target` aside until that has happened.
+fn put_in_place(
+    root: &Path,
+    step: u64,
+    partial: &Path,
+    target: &Path,
+) -> Result<(), CheckpointError> {
+    let replaced = list::hidden_path(root, step, REPLACED);
+    let had_former = target.exists();
+    if had_former {
+        fs::rename(target, &replaced).map_err(io("rename", target))?;
+    }
+    fs::rename(partial, target).map_err(io("rename", partial))?;
+    sync_folder(root)?;
+    if had_former {
+        fs::remove_dir_all(&replaced).map_err(io("delete", &replaced))?;
+    }
+    Ok(())
+}
+
+/// Deletes what interrupted writes left; a checkpoint that was moved aside and not replaced comes
+/// back.
+fn clear_leftovers(root: &Path) -> Result<(), CheckpointError> {
+    for folder in list::list(root)? {
+        let target = root.join(list::folder_name(folder.step));
+        match folder.kind {
+            Kind::Checkpoint => {}
+            Kind::Replaced if !target.exists() => {
+                fs::rename(&folder.path, &target).map_err(io("rename", &folder.path))?;
+            }
+            Kind::Replaced | Kind::Partial => {
+                fs::remove_dir_all(&folder.path).map_err(io("delete", &folder.path))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Makes the names in a folder durable.
+#[cfg(unix)]
+fn sync_folder(path: &Path) -> Result<(), CheckpointError> {
+    File::open(path)
+        .and_then(|folder| folder.sync_all())
+        .map_err(io("sync", path))
+}
+
+/// Makes the names in a folder durable; this platform does so by itself.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> Result<(), CheckpointError> {
+    Ok(())
+}

@@ -1,0 +1,236 @@
+use anyhow::{Context, Result};
+use burn::tensor::backend::AutodiffBackend;
+use clap::{Args, Subcommand};
+use dp_sims_backends::{DeviceInfo, Selected, Task, available};
+use dp_sims_datasets::Size;
+
+use super::{BackendArgs, Failure, failed, mistake};
+use crate::bench::{
+    GENERATOR_CLASSES, Machine, Measured, ProbeSizes, Report, STEP_CLASSES, Settings, generator,
+    step,
+};
+
+/// Arguments of `bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    #[command(subcommand)]
+    command: BenchCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum BenchCommand {
+    /// Time a training step: the camvid experiment with random weights on procedural scenes.
+    Step {
+        /// Timed steps, after two that are not.
+        #[arg(long, default_value_t = 8, value_name = "N")]
+        steps: usize,
+        /// Height and width of the images in pixels.
+        #[arg(long, default_value = "64x64", value_parser = parse_size, value_name = "HxW")]
+        size: Size,
+        /// Images per step.
+        #[arg(long, default_value_t = 4, value_name = "N")]
+        batch: usize,
+        /// Width of the generator's last block.
+        #[arg(long, default_value_t = 32, value_name = "N")]
+        base_width: usize,
+        #[command(flatten)]
+        common: CommonArgs,
+    },
+    /// Time the generator alone, as it is used after training, with 151 classes.
+    Generator {
+        /// Timed forward passes, after two that are not.
+        #[arg(long, default_value_t = 5, value_name = "N")]
+        repeats: usize,
+        /// Height and width of the images in pixels.
+        #[arg(long, default_value = "256x256", value_parser = parse_size, value_name = "HxW")]
+        size: Size,
+        /// Images per forward pass.
+        #[arg(long, default_value_t = 1, value_name = "N")]
+        batch: usize,
+        /// Width of the generator's last block.
+        #[arg(long, default_value_t = 64, value_name = "N")]
+        base_width: usize,
+        #[command(flatten)]
+        common: CommonArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+struct CommonArgs {
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    backend: BackendArgs,
+}
+
+/// What is timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Subject {
+    Step,
+    Generator,
+}
+
+/// Times a training step or the generator and prints what it found.
+pub fn run(args: BenchArgs) -> Result<(), Failure> {
+    let (subject, settings, common) = args.command.resolve();
+    match subject {
+        Subject::Step => drop(settings.experiment().map_err(mistake)?),
+        Subject::Generator => drop(settings.generator().map_err(mistake)?),
+    }
+    let selected = common.backend.select().map_err(mistake)?;
+    let info = device_info(selected).map_err(failed)?;
+    let sizes = ProbeSizes::of(&info);
+    eprintln!("timing on {} {} ({})", info.backend, info.index, info.name);
+    let measured = selected
+        .run(BenchTask {
+            subject,
+            settings,
+            sizes,
+        })
+        .map_err(failed)?;
+    let (name, classes) = match subject {
+        Subject::Step => ("step", STEP_CLASSES),
+        Subject::Generator => ("generator", GENERATOR_CLASSES),
+    };
+    let machine = Machine {
+        backend: info.backend,
+        device: info.index,
+        device_name: info.name,
+        threads: rayon::current_num_threads(),
+    };
+    let report = Report::new(name, classes, &settings, machine, &measured);
+    if common.json {
+        println!("{}", serde_json::to_string_pretty(&report).map_err(failed)?);
+    } else {
+        print!("{report}");
+    }
+    Ok(())
+}
+
+impl BenchCommand {
+    fn resolve(self) -> (Subject, Settings, CommonArgs) {
+        match self {
+            Self::Step {
+                steps,
+                size,
+                batch,
+                base_width,
+                common,
+            } => (
+                Subject::Step,
+                Settings {
+                    size,
+                    batch,
+                    base_width,
+                    repeats: steps,
+                },
+                common,
+            ),
+            Self::Generator {
+                repeats,
+                size,
+                batch,
+                base_width,
+                common,
+            } => (
+                Subject::Generator,
+                Settings {
+                    size,
+                    batch,
+                    base_width,
+                    repeats,
+                },
+                common,
+            ),
+        }
+    }
+}
+
+struct BenchTask {
+    subject: Subject,
+    settings: Settings,
+    sizes: ProbeSizes,
+}
+
+impl Task for BenchTask {
+    type Output = Result<Measured>;
+
+    fn run<B: AutodiffBackend>(self, device: &B::Device) -> Self::Output {
+        match self.subject {
+            Subject::Step => step::<B>(&self.settings, self.sizes, device),
+            Subject::Generator => generator::<B::InnerBackend>(&self.settings, self.sizes, device),
+        }
+    }
+}
+
+fn device_info(selected: Selected) -> Result<DeviceInfo> {
+    available()
+        .into_iter()
+        .find(|info| info.backend == selected.kind && info.index == selected.device)
+        .with_context(|| format!("{} device {} has gone", selected.kind, selected.device))
+}
+
+fn parse_size(text: &str) -> Result<Size, String> {
+    text.split_once('x')
+        .and_then(|(height, width)| Some(Size::new(height.parse().ok()?, width.parse().ok()?)))
+        .ok_or_else(|| "give height and width in pixels, such as 64x96".to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        bench: BenchArgs,
+    }
+
+    fn settings(line: &str) -> (Subject, Settings) {
+        let line = Line::try_parse_from(line.split(' ')).unwrap();
+        let (subject, settings, _) = line.bench.command.resolve();
+        (subject, settings)
+    }
+
+    #[test]
+    fn defaults_are_the_sizes_that_are_reported() {
+        let expected = Settings {
+            size: Size::square(64),
+            batch: 4,
+            base_width: 32,
+            repeats: 8,
+        };
+        assert_eq!(settings("bench step"), (Subject::Step, expected));
+        let expected = Settings {
+            size: Size::square(256),
+            batch: 1,
+            base_width: 64,
+            repeats: 5,
+        };
+        assert_eq!(
+            settings("bench generator --json"),
+            (Subject::Generator, expected)
+        );
+    }
+
+    #[test]
+    fn sizes_are_height_by_width() {
+        let (_, settings) = settings("bench step --size 64x96 --batch 2 --base-width 8 --steps 1");
+        let size = Size::new(64, 96);
+        assert_eq!(
+            settings,
+            Settings {
+                size,
+                batch: 2,
+                base_width: 8,
+                repeats: 1
+            }
+        );
+        for wrong in ["64", "64x", "x64", "64x64x3", "-64x64"] {
+            assert!(parse_size(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,238 @@
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::{Tensor, TensorData};
+use clap::Args;
+use dp_sims_backends::Task;
+use dp_sims_datasets::resize::resize_labels;
+use dp_sims_datasets::{ClassTable, Description, read_labels};
+use dp_sims_model::generator::Generator;
+use dp_sims_model::layers::Mode;
+use dp_sims_model::weights::{load_state_dict, read_weights};
+use image::{ImageFormat, RgbImage};
+
+use super::train::open_or_newest;
+use super::{BackendArgs, Failure, failed, mistake};
+use crate::checkpoint::Checkpoint;
+use crate::config::Experiment;
+use crate::consumers::preview::{GridRow, grid};
+use crate::data::progress_bar;
+use crate::train::{
+    Purpose, label_tensor, latents, read_description, read_experiment, tensors, to_rgb,
+};
+
+/// Name of the tensor in a file of latents.
+const LATENTS: &str = "latents";
+
+/// Arguments of `generate`.
+#[derive(Debug, Args)]
+pub struct GenerateArgs {
+    /// Checkpoint folder, or a run folder for its newest whole checkpoint.
+    #[arg(long, value_name = "DIR")]
+    checkpoint: PathBuf,
+    /// Label map (PNG) or folder of label maps, with the ids the model was trained on.
+    #[arg(long, value_name = "FILE | DIR")]
+    labels: PathBuf,
+    /// Folder for the images.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Images per label map.
+    #[arg(long, default_value_t = 1, value_name = "K")]
+    samples: usize,
+    /// Seed of the noise. Sample k of every label map has the same noise.
+    #[arg(long, default_value_t = 0, value_name = "S")]
+    seed: u64,
+    /// Latents to use instead: a safetensors file with a float tensor `latents` of shape
+    /// [K, latent_dim].
+    #[arg(long, value_name = "FILE.safetensors", conflicts_with_all = ["seed", "samples"])]
+    latents: Option<PathBuf>,
+    /// Also write grid.png: a row per label map, label map first, then the samples.
+    #[arg(long)]
+    grid: bool,
+    #[command(flatten)]
+    backend: BackendArgs,
+}
+
+/// Makes images.
+pub fn run(args: GenerateArgs) -> Result<(), Failure> {
+    let selected = args.backend.select().map_err(mistake)?;
+    let job = Job::open(args).map_err(mistake)?;
+    selected.run(job)
+}
+
+struct Job {
+    args: GenerateArgs,
+    checkpoint: Checkpoint,
+    experiment: Experiment,
+    classes: ClassTable,
+    /// Name and class indices of every label map, at the size of the model.
+    maps: Vec<(String, Vec<u8>)>,
+}
+
+impl Job {
+    /// Reads the checkpoint's configuration and every label map, so that a wrong file is found
+    /// before anything is computed.
+    fn open(args: GenerateArgs) -> Result<Self> {
+        ensure!(args.samples > 0, "--samples must be at least 1");
+        let checkpoint = open_or_newest(&args.checkpoint)?;
+        let experiment = read_experiment(&checkpoint)?;
+        experiment.validate()?;
+        let description = read_description(&checkpoint)?;
+        let maps = label_files(&args.labels)?
+            .into_iter()
+            .map(|path| read_map(&path, &description, &experiment))
+            .collect::<Result<Vec<_>>>()?;
+        for (index, (name, _)) in maps.iter().enumerate() {
+            ensure!(
+                maps[..index].iter().all(|(other, _)| other != name),
+                "two label maps are called `{name}`: their images would overwrite each other"
+            );
+        }
+        let classes = description.class_table();
+        Ok(Self {
+            args,
+            checkpoint,
+            experiment,
+            classes,
+            maps,
+        })
+    }
+
+    fn generator<B: Backend>(&self, device: &B::Device) -> Result<Generator<B>> {
+        let generator = self
+            .experiment
+            .generator
+            .init(self.classes.len(), 0, device)?;
+        let (state, origin) = tensors(&self.checkpoint, "ema")?;
+        Ok(load_state_dict(generator, &state, &origin)?)
+    }
+
+    fn latent<B: Backend>(&self, dim: usize, device: &B::Device) -> Result<Tensor<B, 2>> {
+        let Some(path) = &self.args.latents else {
+            // One stream per sample: sample k does not depend on how many there are.
+            let rows = (0..self.args.samples as u64)
+                .map(|k| latents(self.args.seed, k, Purpose::Generate, [1, dim], device))
+                .collect();
+            return Ok(Tensor::cat(rows, 0));
+        };
+        let mut state = read_weights(path)?;
+        let data: TensorData = state.remove(LATENTS).with_context(|| {
+            format!(
+                "{}: no tensor `{LATENTS}` of shape [K, {dim}]",
+                path.display()
+            )
+        })?;
+        let shape = data.shape.to_vec();
+        ensure!(
+            shape.len() == 2 && shape[0] > 0 && shape[1] == dim,
+            "{}: tensor `{LATENTS}` has shape {shape:?}, the model needs [K, {dim}]",
+            path.display()
+        );
+        Ok(Tensor::from_data(data, device))
+    }
+
+    fn write<B: Backend>(
+        &self,
+        generator: &mut Generator<B>,
+        latent: &Tensor<B, 2>,
+        device: &B::Device,
+    ) -> Result<()> {
+        let out = &self.args.out;
+        std::fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
+        let size = self.experiment.data.size();
+        let (width, height) = (size.width as u32, size.height as u32);
+        let bar = progress_bar("generating", self.maps.len() as u64);
+        let mut rows = Vec::new();
+        for (name, labels) in &self.maps {
+            let tensor = label_tensor(labels, [1, size.height, size.width], device);
+            let samples = to_rgb(generator.forward(tensor, latent.clone(), Mode::Eval))?;
+            for (k, pixels) in samples.iter().enumerate() {
+                let file = if samples.len() == 1 {
+                    format!("{name}.png")
+                } else {
+                    format!("{name}_{k:02}.png")
+                };
+                let image = RgbImage::from_raw(width, height, pixels.clone())
+                    .context("the generator made an image of another size")?;
+                save(&image, &out.join(file))?;
+            }
+            if self.args.grid {
+                let label_rgb = self.classes.colourise(labels);
+                rows.push(GridRow {
+                    label_rgb,
+                    real_rgb: None,
+                    samples,
+                });
+            }
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        if self.args.grid {
+            save(&grid(&rows, width, height)?, &out.join("grid.png"))?;
+        }
+        println!(
+            "{} label map(s), {} image(s) each, in {}",
+            self.maps.len(),
+            latent.dims()[0],
+            out.display()
+        );
+        Ok(())
+    }
+}
+
+impl Task for Job {
+    type Output = Result<(), Failure>;
+
+    fn run<B: AutodiffBackend>(self, device: &B::Device) -> Self::Output {
+        let mut generator = self.generator::<B::InnerBackend>(device).map_err(mistake)?;
+        let latent = self.latent(generator.latent_dim, device).map_err(mistake)?;
+        self.write(&mut generator, &latent, device).map_err(failed)
+    }
+}
+
+fn label_files(path: &Path) -> Result<Vec<PathBuf>> {
+    let shown = path.display();
+    let unreadable = || format!("cannot read label maps from {shown}");
+    if !std::fs::metadata(path).with_context(unreadable)?.is_dir() {
+        return Ok(vec![path.to_path_buf()]);
+    }
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path).with_context(unreadable)? {
+        let file = entry.with_context(unreadable)?.path();
+        if file
+            .extension()
+            .is_some_and(|ending| ending.eq_ignore_ascii_case("png"))
+        {
+            files.push(file);
+        }
+    }
+    if files.is_empty() {
+        bail!("{shown} has no PNG file: label maps are PNG files of class ids");
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn read_map(
+    path: &Path,
+    description: &Description,
+    experiment: &Experiment,
+) -> Result<(String, Vec<u8>)> {
+    let map = read_labels(path, description)?;
+    let name = path.file_stem().context("a label map without a name")?;
+    let labels = resize_labels(&map.labels, map.size, experiment.data.size())?.into_owned();
+    Ok((name.to_string_lossy().into_owned(), labels))
+}
+
+fn save(image: &RgbImage, path: &Path) -> Result<()> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image.write_to(&mut bytes, ImageFormat::Png)?;
+    let folder = path.parent().context("an image without a folder")?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)
+        .with_context(|| format!("cannot write to {}", folder.display()))?;
+    std::io::Write::write_all(&mut file, bytes.get_ref())
+        .and_then(|()| file.persist(path).map_err(|error| error.error))
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! The commands of the program, one file per verb.
+
+mod bench;
+mod doctor;
+mod generate;
+mod pretrain;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use dp_sims_backends::{BackendChoice, BackendError, Selected, select};
+
+/// Semantic image synthesis: a label map in, a photo out.
+#[derive(Debug, Parser)]
+#[command(name = "dp-sims", version, about, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Train a model; without arguments the `quickstart` experiment, which needs no file.
+    Train(train::TrainArgs),
+    /// Make images from label maps with a trained model.
+    Generate(generate::GenerateArgs),
+    /// Pre-train the small backbone of the `quickstart` experiment on procedural scenes.
+    Pretrain(pretrain::PretrainArgs),
+    /// Show backends, devices and their speed, threads and weight files.
+    Doctor(doctor::DoctorArgs),
+    /// Time a training step or the generator.
+    Bench(bench::BenchArgs),
+}
+
+/// Which backend computes.
+#[derive(Clone, Debug, Args)]
+pub struct BackendArgs {
+    /// Backend that computes: auto, flex, ndarray, wgpu or cuda. `auto` takes cuda, then wgpu,
+    /// then flex, whichever is compiled in and has a device.
+    #[arg(long, default_value_t, value_name = "NAME")]
+    backend: BackendChoice,
+    /// Number of the device, for backends that have several.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    device: usize,
+}
+
+impl BackendArgs {
+    fn select(&self) -> Result<Selected, BackendError> {
+        select(self.backend, self.device)
+    }
+}
+
+/// Why a command ended without doing its work.
+#[derive(Debug)]
+pub enum Failure {
+    /// Something the user can put right: exit code 2.
+    Mistake(anyhow::Error),
+    /// Everything else: exit code 1.
+    Failed(anyhow::Error),
+}
+
+/// Marks an error as one that the user can put right.
+fn mistake<E: Into<anyhow::Error>>(error: E) -> Failure {
+    Failure::Mistake(error.into())
+}
+
+/// Marks an error as a failure of the program or the machine.
+fn failed<E: Into<anyhow::Error>>(error: E) -> Failure {
+    Failure::Failed(error.into())
+}
+
+/// Runs a command and turns its outcome into an exit code: 0 for success, 2 for a mistake of the
+/// user, 1 for a failure. Errors go to standard error, one cause a line.
+pub fn run(cli: Cli) -> ExitCode {
+    let outcome = match cli.command {
+        Command::Train(args) => train::run(args),
+        Command::Generate(args) => generate::run(args),
+        Command::Pretrain(args) => pretrain::run(args),
+        Command::Doctor(args) => doctor::run(args),
+        Command::Bench(args) => bench::run(args),
+    };
+    let (error, code) = match outcome {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Mistake(error)) => (error, 2),
+        Err(Failure::Failed(error)) => (error, 1),
+    };
+    eprintln!("error: {error}");
+    for cause in error.chain().skip(1) {
+        eprintln!("  because {cause}");
+    }
+    ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn train_needs_no_argument() {
+        assert!(Cli::try_parse_from(["dp-sims", "train"]).is_ok());
+    }
+
+    #[test]
+    fn an_unknown_backend_is_refused() {
+        let error = Cli::try_parse_from(["dp-sims", "train", "--backend", "tpu"]).unwrap_err();
+        assert!(
+            error.to_string().contains("unknown backend `tpu`"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,38 @@
+use std::path::PathBuf;
+
+use clap::Args;
+
+use burn::tensor::backend::AutodiffBackend;
+use dp_sims_backends::Task;
+
+use super::{BackendArgs, Failure, failed};
+use crate::train::pretrain;
+
+/// Arguments of `pretrain`.
+#[derive(Debug, Args)]
+pub struct PretrainArgs {
+    /// File for the weights, in half precision.
+    #[arg(long, value_name = "FILE.safetensors")]
+    out: PathBuf,
+    /// Optimizer steps. The weights inside the program took the default.
+    #[arg(long, default_value_t = 2500, value_name = "N")]
+    steps: u64,
+    #[command(flatten)]
+    backend: BackendArgs,
+}
+
+/// Pre-trains the scenes backbone.
+pub fn run(args: PretrainArgs) -> Result<(), Failure> {
+    let selected = args.backend.select().map_err(super::mistake)?;
+    selected.run(PretrainTask(args)).map_err(failed)
+}
+
+struct PretrainTask(PretrainArgs);
+
+impl Task for PretrainTask {
+    type Output = anyhow::Result<()>;
+
+    fn run<B: AutodiffBackend>(self, device: &B::Device) -> Self::Output {
+        pretrain::<B>(self.0.steps, &self.0.out, device)
+    }
+}

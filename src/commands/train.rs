@@ -1,0 +1,238 @@
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use burn::tensor::backend::AutodiffBackend;
+use clap::Args;
+use dp_sims_backends::Task;
+
+use super::{BackendArgs, Failure, failed, mistake};
+use crate::checkpoint::{self, Checkpoint};
+use crate::config::{self, Experiment};
+use crate::consumers::dashboard::Dashboard;
+use crate::consumers::jsonl::JsonLog;
+use crate::consumers::lines::LineDisplay;
+use crate::consumers::preview::PreviewFolder;
+use crate::consumers::tensorboard::TensorBoard;
+use crate::consumers::terminal;
+use crate::data::Data;
+use crate::events::{Fanout, TrainEvent};
+use crate::train::{Run, RunOptions, Stop, default_weights_folder, read_experiment};
+
+/// Arguments of `train`.
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// Built-in experiment (quickstart, camvid) or path of an experiment file. Without it, the
+    /// experiment of the run being resumed, or quickstart.
+    #[arg(value_name = "EXPERIMENT.toml | NAME")]
+    experiment: Option<String>,
+    /// Root folder of the dataset.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Run folder for logs, previews and checkpoints [default: runs/NAME].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Total number of steps to reach.
+    #[arg(long, value_name = "N")]
+    steps: Option<u64>,
+    /// Change a setting of the experiment, such as `--set run.batch=8`; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Continue from a checkpoint folder, from the newest whole checkpoint of a run folder, or
+    /// (`auto`) of the run folder of this call.
+    #[arg(long, value_name = "DIR | auto")]
+    resume: Option<String>,
+    /// Plain lines instead of the dashboard.
+    #[arg(long)]
+    no_tui: bool,
+    /// Print shapes, parameter counts, memory and class frequencies, and exit.
+    #[arg(long)]
+    dry_run: bool,
+    /// Folder of pre-trained weight files [default: dp-sims/weights in the user's cache].
+    #[arg(long, value_name = "DIR")]
+    weights: Option<PathBuf>,
+    #[command(flatten)]
+    backend: BackendArgs,
+}
+
+/// Trains.
+pub fn run(args: TrainArgs) -> Result<(), Failure> {
+    let selected = args.backend.select().map_err(mistake)?;
+    let (experiment, out, resume) = plan(&args).map_err(mistake)?;
+    let cache = dirs::cache_dir()
+        .unwrap_or_else(std::env::temp_dir)
+        .join("dp-sims/checks");
+    let data = Data::open(&experiment.data, &cache).map_err(mistake)?;
+    let weights = args.weights.clone().unwrap_or_else(default_weights_folder);
+    let backend = format!("{} device {}", selected.kind, selected.device);
+    selected.run(TrainTask {
+        args,
+        experiment,
+        data,
+        out,
+        resume,
+        weights,
+        backend,
+    })
+}
+
+struct TrainTask {
+    args: TrainArgs,
+    experiment: Experiment,
+    data: Data,
+    out: PathBuf,
+    resume: Option<Checkpoint>,
+    weights: PathBuf,
+    backend: String,
+}
+
+impl Task for TrainTask {
+    type Output = Result<(), Failure>;
+
+    fn run<B: AutodiffBackend>(self, device: &B::Device) -> Self::Output {
+        let Self {
+            args,
+            experiment,
+            data,
+            out,
+            resume,
+            weights,
+            backend,
+        } = self;
+        let finished = resume.as_ref().map_or(0, Checkpoint::step);
+        let options = RunOptions {
+            out: out.clone(),
+            weights,
+            resume,
+            backend,
+        };
+        let run = Run::<B>::new(&experiment, &data, options, device).map_err(mistake)?;
+        if args.dry_run {
+            print!("{}", run.summary());
+            return Ok(());
+        }
+        let stop = Stop::listen().map_err(failed)?;
+        let mut events = consumers(&args, &out, finished, &stop).map_err(failed)?;
+        if finished >= experiment.run.steps {
+            let message = format!(
+                "nothing to do: the checkpoint has {finished} steps and run.steps is {}; raise \
+                 it with --steps",
+                experiment.run.steps
+            );
+            events.emit(&TrainEvent::Note { message });
+            return Ok(());
+        }
+        run.train(&mut events, &stop).map_err(failed)
+    }
+}
+
+/// Resolves the experiment, the run folder and the checkpoint to continue from.
+fn plan(args: &TrainArgs) -> Result<(Experiment, PathBuf, Option<Checkpoint>)> {
+    let named = args.experiment.as_deref();
+    let resumed = match args.resume.as_deref() {
+        None => None,
+        Some("auto") => {
+            let out = match &args.out {
+                Some(out) => out.clone(),
+                None => default_out(&settled(
+                    config::load(named.unwrap_or("quickstart"), &[])?,
+                    args,
+                )?),
+            };
+            newest(&out)?.map(|checkpoint| (checkpoint, out))
+        }
+        Some(folder) => {
+            let folder = Path::new(folder);
+            let checkpoint = open_or_newest(folder)?;
+            let run_folder = checkpoint.path().parent().and_then(Path::parent);
+            let out = args.out.clone().or(run_folder.map(Path::to_path_buf));
+            let out =
+                out.context("--resume needs --out when the checkpoint is in no run folder")?;
+            Some((checkpoint, out))
+        }
+    };
+    let Some((checkpoint, out)) = resumed else {
+        let experiment = config::load(named.unwrap_or("quickstart"), &args.set)?;
+        let experiment = settled(experiment, args)?;
+        let out = args.out.clone().unwrap_or_else(|| default_out(&experiment));
+        let root = out.join("checkpoints");
+        if !args.dry_run && checkpoint::latest_whole(&root)?.checkpoint.is_some() {
+            bail!(
+                "{} already holds a run: continue it with --resume auto, or choose another \
+                 folder with --out",
+                out.display()
+            );
+        }
+        return Ok((experiment, out, None));
+    };
+    let saved = read_experiment(&checkpoint)?;
+    if let Some(name) = named {
+        let asked = config::load(name, &[])?;
+        ensure!(
+            asked.name == saved.name,
+            "{} belongs to experiment `{}`, not `{}`",
+            checkpoint.path().display(),
+            saved.name,
+            asked.name
+        );
+    }
+    let experiment = settled(config::with_settings(&saved, &args.set)?, args)?;
+    Ok((experiment, out, Some(checkpoint)))
+}
+
+/// Applies the flags that are settings too, and checks the result.
+fn settled(mut experiment: Experiment, args: &TrainArgs) -> Result<Experiment> {
+    if let Some(steps) = args.steps {
+        experiment.run.steps = steps;
+    }
+    if let Some(data) = &args.data {
+        experiment.data.root = Some(data.clone());
+    }
+    experiment.validate()?;
+    Ok(experiment)
+}
+
+fn default_out(experiment: &Experiment) -> PathBuf {
+    Path::new("runs").join(&experiment.name)
+}
+
+/// Opens a checkpoint folder, or the newest whole checkpoint of a run folder.
+pub(super) fn open_or_newest(folder: &Path) -> Result<Checkpoint> {
+    if folder.join("checkpoints").is_dir() {
+        return newest(folder)?
+            .with_context(|| format!("{} has no whole checkpoint", folder.display()));
+    }
+    Ok(checkpoint::open(folder)?)
+}
+
+/// The newest whole checkpoint of a run folder; damaged ones are named on standard error.
+fn newest(run_folder: &Path) -> Result<Option<Checkpoint>> {
+    let latest = checkpoint::latest_whole(&run_folder.join("checkpoints"))?;
+    for skipped in latest.skipped {
+        eprintln!(
+            "warning: skipping {}: {}",
+            skipped.path.display(),
+            skipped.reason
+        );
+    }
+    Ok(latest.checkpoint)
+}
+
+fn consumers(args: &TrainArgs, out: &Path, finished: u64, stop: &Stop) -> Result<Fanout> {
+    std::fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
+    let mut events = Fanout::new()
+        .with(
+            "log.jsonl",
+            JsonLog::open(&out.join("log.jsonl"), finished)?,
+        )
+        .with(
+            "TensorBoard",
+            TensorBoard::create(&out.join("tensorboard"), finished)?,
+        )
+        .with("previews", PreviewFolder::new(out));
+    events = if args.no_tui || !terminal::is_interactive() {
+        events.with("lines", LineDisplay::stdout())
+    } else {
+        events.with("dashboard", Dashboard::new(stop.interrupter()))
+    };
+    Ok(events)
+}

@@ -1,0 +1,324 @@
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+use dp_sims_datasets::Size;
+use dp_sims_model::backbones::BackboneKind;
+use dp_sims_model::discriminator::DiscriminatorConfig;
+use dp_sims_model::generator::GeneratorConfig;
+use dp_sims_model::losses::{ContrastiveConfig, PixelLossConfig};
+use serde::{Deserialize, Serialize};
+
+/// Everything that defines a run, as an experiment file has it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Experiment {
+    /// Name of the experiment, which is also the default name of the run folder.
+    pub name: String,
+    /// Length, batch, seed and what is written when.
+    pub run: RunConfig,
+    /// Images and label maps.
+    pub data: DataConfig,
+    /// The generator.
+    pub generator: GeneratorConfig,
+    /// The frozen network inside the discriminator.
+    pub backbone: BackboneConfig,
+    /// The trained part of the discriminator.
+    pub discriminator: DiscriminatorConfig,
+    /// Loss terms and their weights.
+    pub loss: LossConfig,
+    /// Adam.
+    pub optimizer: OptimizerConfig,
+    /// Moving average of the generator.
+    pub ema: EmaConfig,
+}
+
+/// Length, batch, seed and what is written when.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunConfig {
+    /// Optimizer steps in total.
+    pub steps: u64,
+    /// Images per forward pass.
+    pub batch: usize,
+    /// Forward passes whose gradients are averaged into one optimizer step. Batch statistics and
+    /// class weights are those of one pass (facts O23).
+    pub accumulation: usize,
+    /// Seed of initial weights, data order and noise.
+    pub seed: u64,
+    /// Steps between checkpoints; one is always written at the end.
+    pub checkpoint_every: u64,
+    /// Newest checkpoints kept; 0 keeps all.
+    pub keep_checkpoints: usize,
+    /// Steps between previews; one is written before the first step and one at the end.
+    pub preview_every: u64,
+    /// Label maps in a preview.
+    pub preview_rows: usize,
+    /// Generated images per label map in a preview.
+    pub preview_samples: usize,
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        Self {
+            steps: 1000,
+            batch: 4,
+            accumulation: 1,
+            seed: 42,
+            checkpoint_every: 1000,
+            keep_checkpoints: 3,
+            preview_every: 250,
+            preview_rows: 4,
+            preview_samples: 3,
+        }
+    }
+}
+
+/// Images and label maps.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DataConfig {
+    /// `scenes` (procedural, needs no file), the name of a built-in description such as
+    /// `camvid`, or the path of a dataset description (TOML).
+    pub dataset: String,
+    /// Root folder of the dataset; `--data` sets it.
+    pub root: Option<PathBuf>,
+    /// Height of images and label maps in pixels.
+    pub height: usize,
+    /// Width of images and label maps in pixels.
+    pub width: usize,
+    /// Whether half of the training images are mirrored.
+    pub flip: bool,
+    /// Whether images with rare classes are drawn more often (section 4.1, facts S17).
+    pub balanced: bool,
+    /// Number of different images of the procedural dataset.
+    pub scenes: usize,
+    /// Threads that read and resize images.
+    pub workers: usize,
+    /// Batches kept ready.
+    pub queue: usize,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self {
+            dataset: "scenes".to_string(),
+            root: None,
+            height: 64,
+            width: 64,
+            flip: true,
+            balanced: true,
+            scenes: 10_000,
+            workers: 1,
+            queue: 4,
+        }
+    }
+}
+
+impl DataConfig {
+    /// Size of images and label maps.
+    pub fn size(&self) -> Size {
+        Size::new(self.height, self.width)
+    }
+}
+
+/// Where the weights of a frozen network come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Weights {
+    /// The published file, found by name in the weights folder, or the weights that are part of
+    /// the program.
+    #[default]
+    Pretrained,
+    /// Random numbers: the "Random Init." row of Table 3.
+    Random,
+}
+
+/// The frozen network inside the discriminator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BackboneConfig {
+    /// Architecture.
+    pub network: BackboneKind,
+    /// Where its weights come from.
+    pub weights: Weights,
+}
+
+impl Default for BackboneConfig {
+    fn default() -> Self {
+        Self {
+            network: BackboneKind::ConvnextPicoScenes,
+            weights: Weights::Pretrained,
+        }
+    }
+}
+
+/// Loss terms and their weights (section 3.3; facts L24).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LossConfig {
+    /// Pixel-wise GAN loss (Eq. 3 and 4).
+    pub pixel: PixelLossConfig,
+    /// Weight λ_GAN of the generator's GAN loss.
+    pub lambda_gan: f64,
+    /// Contrastive loss (Eq. 5).
+    pub contrastive: ContrastiveTerm,
+    /// Weight λ_D of the diversity loss; 0 leaves it out, and with it the second latent.
+    pub lambda_diversity: f64,
+    /// Cutoff τ_div of the diversity loss (Eq. 6).
+    pub diversity_cutoff: f64,
+}
+
+impl Default for LossConfig {
+    fn default() -> Self {
+        Self {
+            pixel: PixelLossConfig::default(),
+            lambda_gan: 1.0,
+            contrastive: ContrastiveTerm::default(),
+            lambda_diversity: 10.0,
+            diversity_cutoff: 1.0,
+        }
+    }
+}
+
+/// The contrastive term and the network whose features it compares.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ContrastiveTerm {
+    /// Weight λ_C; 0 leaves the term out.
+    pub lambda: f64,
+    /// Frozen network whose features at strides 4, 8 and 16 are compared.
+    pub network: BackboneKind,
+    /// Where its weights come from.
+    pub weights: Weights,
+    /// Temperature, negatives and dimensions.
+    pub loss: ContrastiveConfig,
+}
+
+impl Default for ContrastiveTerm {
+    fn default() -> Self {
+        Self {
+            lambda: 100.0,
+            network: BackboneKind::ConvnextPicoScenes,
+            weights: Weights::Pretrained,
+            loss: ContrastiveConfig::default(),
+        }
+    }
+}
+
+/// Adam for generator, projector and discriminator (section 4.1).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OptimizerConfig {
+    /// Learning rate of generator and projector.
+    pub lr_generator: f64,
+    /// Learning rate of the discriminator.
+    pub lr_discriminator: f64,
+    /// β₁.
+    pub beta_1: f32,
+    /// β₂.
+    pub beta_2: f32,
+    /// ε.
+    pub epsilon: f32,
+    /// Largest global norm of the gradients of a network, which Swin backbones need (facts O24);
+    /// none leaves gradients as they are.
+    pub clip_norm: Option<f64>,
+}
+
+impl Default for OptimizerConfig {
+    fn default() -> Self {
+        Self {
+            lr_generator: 1e-3,
+            lr_discriminator: 1e-3,
+            beta_1: 0.0,
+            beta_2: 0.99,
+            epsilon: 1e-8,
+            clip_norm: None,
+        }
+    }
+}
+
+/// Moving average of the generator (facts L33 to L35, E4).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EmaConfig {
+    /// Share of the old average that is kept at each step.
+    pub decay: f64,
+    /// Whether step s keeps only min(decay, (1 + s) / (10 + s)). Without the ramp an average
+    /// with the paper's decay shows flat gray for thousands of steps.
+    pub ramp: bool,
+    /// Training batches run through the average before it is used, to refresh its running
+    /// statistics and spectral-norm vectors.
+    pub refresh_batches: usize,
+}
+
+impl Default for EmaConfig {
+    fn default() -> Self {
+        Self {
+            decay: 0.9999,
+            ramp: false,
+            refresh_batches: 51,
+        }
+    }
+}
+
+impl Experiment {
+    /// Checks what can be checked without data or weights.
+    ///
+    /// # Errors
+    /// Names the first key that is wrong and what is allowed.
+    pub fn validate(&self) -> Result<()> {
+        self.generator.validate(self.data.height, self.data.width)?;
+        self.loss.pixel.init()?;
+        let at_least_one = [
+            ("run.batch", self.run.batch),
+            ("run.accumulation", self.run.accumulation),
+            ("run.preview_rows", self.run.preview_rows),
+            ("run.preview_samples", self.run.preview_samples),
+            ("data.scenes", self.data.scenes),
+            ("data.workers", self.data.workers),
+            ("data.queue", self.data.queue),
+            ("ema.refresh_batches", self.ema.refresh_batches),
+        ];
+        for (key, value) in at_least_one {
+            ensure!(value > 0, "configuration key `{key}`: must be at least 1");
+        }
+        for (key, value) in [
+            ("run.steps", self.run.steps),
+            ("run.checkpoint_every", self.run.checkpoint_every),
+            ("run.preview_every", self.run.preview_every),
+        ] {
+            ensure!(value > 0, "configuration key `{key}`: must be at least 1");
+        }
+        for (key, value) in [
+            ("optimizer.lr_generator", self.optimizer.lr_generator),
+            (
+                "optimizer.lr_discriminator",
+                self.optimizer.lr_discriminator,
+            ),
+            ("loss.lambda_gan", self.loss.lambda_gan),
+            ("loss.lambda_diversity", self.loss.lambda_diversity),
+            ("loss.contrastive.lambda", self.loss.contrastive.lambda),
+            ("loss.diversity_cutoff", self.loss.diversity_cutoff),
+            (
+                "optimizer.clip_norm",
+                self.optimizer.clip_norm.unwrap_or(1.0),
+            ),
+        ] {
+            ensure!(
+                value.is_finite() && value >= 0.0,
+                "configuration key `{key}`: {value} is not a number of at least 0"
+            );
+        }
+        for (key, value) in [
+            ("optimizer.beta_1", f64::from(self.optimizer.beta_1)),
+            ("optimizer.beta_2", f64::from(self.optimizer.beta_2)),
+            ("ema.decay", self.ema.decay),
+        ] {
+            ensure!(
+                (0.0..1.0).contains(&value),
+                "configuration key `{key}`: {value} is not in [0, 1)"
+            );
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,14 @@
+//! Experiment files: what a run is, in one TOML.
+//!
+//! Values come from three layers, later ones winning: the defaults of the structures below, the
+//! experiment file, `--set key=value` and other flags. The result is checked before any data is
+//! read and written back in full beside every checkpoint.
+
+mod experiment;
+mod layers;
+
+pub use experiment::{
+    BackboneConfig, ContrastiveTerm, DataConfig, EmaConfig, Experiment, LossConfig,
+    OptimizerConfig, RunConfig, Weights,
+};
+pub use layers::{experiment_names, load, with_settings};

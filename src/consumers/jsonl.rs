@@ -1,0 +1,180 @@
+//! `log.jsonl`: one JSON object per step.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, ErrorKind};
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use serde::Deserialize;
+
+use super::append::AppendFile;
+use crate::events::{Consumer, TrainEvent};
+
+/// Writes every [`StepEvent`](crate::events::StepEvent) as one line of JSON.
+///
+/// Each line reaches the operating system before the next step begins. A value that is not finite
+/// is written as `null`.
+#[derive(Debug)]
+pub struct JsonLog {
+    file: AppendFile,
+}
+
+/// The only field needed to find the place where a resumed run goes on.
+#[derive(Deserialize)]
+struct LoggedStep {
+    step: u64,
+}
+
+impl JsonLog {
+    /// Opens or creates the log at `path` for a run that has finished `finished_steps` steps.
+    ///
+    /// Lines of later steps are cut off, and so is a last line that an interrupted run left
+    /// incomplete, so that a resumed run leaves each step in the log once.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or written, or a line other than the last is not an object
+    /// with a `step`: the message names file and line.
+    pub fn open(path: &Path, finished_steps: u64) -> anyhow::Result<Self> {
+        let length = match File::open(path) {
+            Ok(file) => kept_length(BufReader::new(file), path, finished_steps)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => 0,
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read {}", path.display()));
+            }
+        };
+        Ok(Self {
+            file: AppendFile::open(path, length)?,
+        })
+    }
+}
+
+/// Number of leading bytes that hold the steps up to `finished_steps`.
+fn kept_length(mut reader: impl BufRead, path: &Path, finished_steps: u64) -> anyhow::Result<u64> {
+    let mut length = 0;
+    let mut line = Vec::new();
+    for number in 1u64.. {
+        line.clear();
+        let bytes = reader
+            .read_until(b'\n', &mut line)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        if !line.ends_with(b"\n") {
+            // The end of the file, or a line whose writer was killed.
+            break;
+        }
+        match serde_json::from_slice::<LoggedStep>(&line) {
+            Ok(logged) if logged.step > finished_steps => break,
+            Ok(_) => length += bytes as u64,
+            Err(error) => bail!(
+                "line {number} of {} is not a log entry ({error}): correct it or move the file \
+                 away",
+                path.display()
+            ),
+        }
+    }
+    Ok(length)
+}
+
+impl Consumer for JsonLog {
+    fn on_event(&mut self, event: &TrainEvent) -> anyhow::Result<()> {
+        if let TrainEvent::Step(step) = event {
+            let mut line = serde_json::to_vec(step)?;
+            line.push(b'\n');
+            self.file.append(&line)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::StepEvent;
+
+    fn step(step: u64) -> StepEvent {
+        StepEvent {
+            step,
+            total_steps: 9,
+            images_seen: 4 * step,
+            losses: [("g_total".to_owned(), 0.1 * step as f64)].into(),
+            seconds: 1.5,
+            ..StepEvent::default()
+        }
+    }
+
+    fn write(path: &Path, finished_steps: u64, steps: std::ops::RangeInclusive<u64>) {
+        let mut log = JsonLog::open(path, finished_steps).unwrap();
+        for number in steps {
+            log.on_event(&TrainEvent::Step(step(number))).unwrap();
+        }
+    }
+
+    fn read(path: &Path) -> Vec<StepEvent> {
+        let text = std::fs::read_to_string(path).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn a_resumed_run_logs_each_step_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.jsonl");
+        write(&path, 0, 1..=5);
+        write(&path, 3, 4..=6);
+        let expected: Vec<_> = (1..=6).map(step).collect();
+        assert_eq!(read(&path), expected);
+    }
+
+    #[test]
+    fn a_torn_last_line_is_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.jsonl");
+        write(&path, 0, 1..=2);
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, [&whole[..], b"{\"step\":3,\"tot"].concat()).unwrap();
+        write(&path, 2, 3..=3);
+        assert_eq!(read(&path), [step(1), step(2), step(3)]);
+    }
+
+    #[test]
+    fn a_foreign_line_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.jsonl");
+        write(&path, 0, 1..=1);
+        let mut text = std::fs::read_to_string(&path).unwrap();
+        text.push_str("hello\n");
+        std::fs::write(&path, &text).unwrap();
+        let error = JsonLog::open(&path, 1).unwrap_err().to_string();
+        assert!(error.starts_with("line 2 of "), "{error}");
+        assert!(error.contains("log.jsonl"), "{error}");
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            text,
+            "nothing is lost"
+        );
+    }
+
+    #[test]
+    fn values_that_are_not_finite_become_null() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.jsonl");
+        let mut log = JsonLog::open(&path, 0).unwrap();
+        let event = StepEvent {
+            accuracy_fake: f64::NAN,
+            ..step(1)
+        };
+        log.on_event(&TrainEvent::Step(event)).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert!(value["accuracy_fake"].is_null());
+        assert_eq!(value["images_seen"], 4);
+    }
+
+    #[test]
+    fn a_folder_in_the_way_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = JsonLog::open(folder.path(), 0).unwrap_err();
+        assert!(format!("{error:#}").contains(&folder.path().display().to_string()));
+    }
+}

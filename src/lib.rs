@@ -1,0 +1,14 @@
+//! dp-sims: training, evaluation and use of DP-SIMS, semantic image synthesis with pre-trained
+//! discriminator backbones (CVPR 2024), on burn.
+//!
+//! The program's commands are in [`commands`]; everything else is there for them and for tests.
+#![recursion_limit = "256"]
+
+pub mod bench;
+pub mod checkpoint;
+pub mod commands;
+pub mod config;
+pub mod consumers;
+pub mod data;
+pub mod events;
+pub mod train;

@@ -1,0 +1,11 @@
+//! The `dp-sims` program: parses the command line and hands over.
+#![recursion_limit = "256"]
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use dp_sims::commands::{Cli, run};
+
+fn main() -> ExitCode {
+    run(Cli::parse())
+}

@@ -1,0 +1,25 @@
+//! Training: networks, one step, optimizers, and the loop that joins them with data and displays.
+
+mod networks;
+mod optimizer;
+mod pretrain;
+mod random;
+mod run;
+mod sampling;
+mod save;
+mod step;
+mod stop;
+mod summary;
+mod watch;
+
+pub(crate) use networks::CONTRASTIVE_STRIDES;
+pub use networks::{Frozen, Networks, default_weights_folder, load_backbone};
+pub use optimizer::{ModuleOptimizer, adam, load_optimizer_state, optimizer_state};
+pub use pretrain::pretrain;
+pub use random::{Purpose, latents};
+pub use run::{Run, RunOptions};
+pub use sampling::{Preview, refreshed, to_rgb};
+pub use save::{State, files, read_description, read_experiment, read_state, restore, tensors};
+pub use step::{DeviceBatch, StepScalars, Training, label_tensor};
+pub use stop::Stop;
+pub use watch::Watch;

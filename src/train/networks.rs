@@ -1,0 +1,164 @@
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use burn::module::{AutodiffModule, Module};
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use dp_sims_model::backbones::{Backbone, BackboneKind, WeightSource, build, info};
+use dp_sims_model::discriminator::Discriminator;
+use dp_sims_model::generator::Generator;
+use dp_sims_model::init::InitRng;
+use dp_sims_model::losses::Projector;
+use dp_sims_model::weights::{from_safetensors_bytes, read_weights};
+
+use crate::config::{Experiment, Weights};
+
+/// The frozen scenes backbone, part of the program so that the default experiment needs no file.
+const SCENES_BACKBONE: &[u8] =
+    include_bytes!("../../model/weights/convnext_pico_scenes.safetensors");
+
+/// Strides of the features that the contrastive loss compares (section 3.3).
+pub(crate) const CONTRASTIVE_STRIDES: [usize; 3] = [4, 8, 16];
+
+/// A frozen network in both forms it is needed in: without a graph for real images, and with one
+/// for generated images, whose gradient passes through it.
+pub struct Frozen<B: AutodiffBackend> {
+    /// Without a graph.
+    pub plain: Backbone<B::InnerBackend>,
+    /// On the autodiff backend; its weights take no gradient.
+    pub tracked: Backbone<B>,
+    /// Which of its taps are used.
+    pub taps: Vec<usize>,
+}
+
+/// Every network of a run.
+pub struct Networks<B: AutodiffBackend> {
+    /// The generator being trained.
+    pub generator: Generator<B>,
+    /// Its moving average.
+    pub ema: Generator<B::InnerBackend>,
+    /// The trained part of the discriminator.
+    pub discriminator: Discriminator<B>,
+    /// The frozen part of the discriminator.
+    pub backbone: Frozen<B>,
+    /// Projection and frozen network of the contrastive loss, if it has a weight.
+    pub contrastive: Option<(Projector<B>, Frozen<B>)>,
+}
+
+impl<B: AutodiffBackend> Networks<B> {
+    /// Builds every network with its initial weights.
+    ///
+    /// # Errors
+    /// When sizes do not fit together or a weight file is missing or wrong.
+    pub fn new(
+        experiment: &Experiment,
+        classes: usize,
+        weights: &Path,
+        device: &B::Device,
+    ) -> Result<Self> {
+        let seed = experiment.run.seed;
+        let kind = experiment.backbone.network;
+        let entry = info(kind);
+        let generator: Generator<B> = experiment.generator.init(classes, seed, device)?;
+        let discriminator = experiment.discriminator.init(
+            &entry.channels,
+            &entry.strides,
+            classes,
+            seed,
+            device,
+        )?;
+        let all_taps = (0..entry.strides.len()).collect();
+        let backbone = Frozen::new(
+            load_backbone(kind, experiment.backbone.weights, weights, seed, device)?,
+            all_taps,
+        );
+        let term = &experiment.loss.contrastive;
+        let contrastive = if term.lambda > 0.0 {
+            let entry = info(term.network);
+            let taps: Vec<usize> = CONTRASTIVE_STRIDES
+                .into_iter()
+                .filter_map(|stride| entry.strides.iter().position(|&s| s == stride))
+                .collect();
+            ensure!(
+                taps.len() == CONTRASTIVE_STRIDES.len(),
+                "configuration key `loss.contrastive.network`: {} has no features at strides \
+                 {CONTRASTIVE_STRIDES:?}",
+                entry.name
+            );
+            let channels: Vec<usize> = taps.iter().map(|&tap| entry.channels[tap]).collect();
+            let rng = &mut InitRng::new(seed, "projector");
+            let projector = term.loss.init(&channels, rng, device)?;
+            let network = load_backbone(term.network, term.weights, weights, seed, device)?;
+            Some((projector, Frozen::new(network, taps)))
+        } else {
+            None
+        };
+        let ema = generator.valid();
+        Ok(Self {
+            generator,
+            ema,
+            discriminator,
+            backbone,
+            contrastive,
+        })
+    }
+}
+
+impl<B: AutodiffBackend> Frozen<B> {
+    fn new(plain: Backbone<B::InnerBackend>, taps: Vec<usize>) -> Self {
+        let tracked = Backbone::<B>::from_inner(plain.clone()).no_grad();
+        Self {
+            plain,
+            tracked,
+            taps,
+        }
+    }
+}
+
+/// Loads a frozen network: from the program itself, from the weights folder by one of the file
+/// names of its registry entry, or at random.
+///
+/// # Errors
+/// When no file is found (the error lists the names looked for and where) or a file does not fit.
+pub fn load_backbone<B: Backend>(
+    kind: BackboneKind,
+    weights: Weights,
+    folder: &Path,
+    seed: u64,
+    device: &B::Device,
+) -> Result<Backbone<B>> {
+    let entry = info(kind);
+    let source = match weights {
+        Weights::Random => WeightSource::Random { seed },
+        Weights::Pretrained => {
+            let found: Option<PathBuf> = entry
+                .files
+                .iter()
+                .map(|name| folder.join(name))
+                .find(|path| path.is_file());
+            match found {
+                Some(path) => WeightSource::State(read_weights(&path)?, path.display().to_string()),
+                None if kind == BackboneKind::ConvnextPicoScenes => {
+                    let origin = "the scenes backbone inside the program";
+                    let state = from_safetensors_bytes(SCENES_BACKBONE, origin)?;
+                    WeightSource::State(state, origin.to_string())
+                }
+                None => bail!(
+                    "no weights of {} in {}: looked for {}. Put one there, name its folder with \
+                     --weights, or set weights = \"random\"",
+                    entry.name,
+                    folder.display(),
+                    entry.files.join(", ")
+                ),
+            }
+        }
+    };
+    build(kind, source, device).with_context(|| format!("cannot load {}", entry.name))
+}
+
+/// Folder in which weight files are looked up by default: `dp-sims/weights` in the user's cache.
+pub fn default_weights_folder() -> PathBuf {
+    dirs::cache_dir()
+        .unwrap_or_else(|| PathBuf::from("."))
+        .join("dp-sims")
+        .join("weights")
+}

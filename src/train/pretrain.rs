@@ -1,0 +1,130 @@
+//! Pre-training of the scenes backbone, the frozen network of the `quickstart` experiment.
+//!
+//! Recipe: semantic segmentation of procedural scenes at 64×64 from each of the four taps
+//! through a linear head, so that every tap carries class semantics at its own resolution.
+//! Batch 16, Adam with learning rate 2e-3 falling along a half cosine. The heads are dropped.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use burn::module::Module;
+use burn::optim::{AdamConfig, GradientsParams, Optimizer};
+use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::{DType, ElementConversion, Tensor};
+use dp_sims_datasets::scenes::Scenes;
+use dp_sims_datasets::{LabelledImages, Loader, LoaderConfig, Size};
+use dp_sims_model::backbones::{BackboneKind, ConvNext, ConvNextConfig, info};
+use dp_sims_model::init::InitRng;
+use dp_sims_model::layers::{Conv, ConvConfig, Mode, nearest_labels};
+use dp_sims_model::losses::{PixelLoss, PixelLossConfig, pixel_accuracy};
+use dp_sims_model::weights::{state_dict, write_safetensors};
+
+use super::step::DeviceBatch;
+use crate::data::progress_bar;
+
+const SIDE: usize = 64;
+const BATCH: usize = 16;
+const LEARNING_RATE: f64 = 2e-3;
+const SEED: u64 = 1;
+/// Scenes to learn from; a different sequence from those of the `scenes` dataset.
+const SCENES: usize = 100_000;
+const SCENES_SEED: u64 = 2;
+
+/// The backbone with a linear head per tap.
+#[derive(Module, Debug)]
+struct Segmenter<B: burn::tensor::backend::Backend> {
+    trunk: ConvNext<B>,
+    heads: Vec<Conv<B>>,
+}
+
+impl<B: AutodiffBackend> Segmenter<B> {
+    /// Sum of the losses of the four taps, and the accuracy of the finest.
+    fn loss(
+        &mut self,
+        batch: &DeviceBatch<B::InnerBackend>,
+        pixel: &PixelLoss,
+    ) -> (Tensor<B, 1>, Tensor<B::InnerBackend, 1>) {
+        let features = self.trunk.forward(Tensor::from_inner(batch.images.clone()));
+        let mut total = Tensor::zeros([1], &batch.images.device());
+        let mut accuracy = Tensor::zeros([1], &batch.images.device());
+        for (index, (features, head)) in features.into_iter().zip(&mut self.heads).enumerate() {
+            let [_, _, rows, columns] = features.dims();
+            // The centre of each cell rather than its corner.
+            let offset = SIDE / rows / 2;
+            let centred = batch
+                .labels
+                .clone()
+                .slice([0..BATCH, offset..SIDE, offset..SIDE]);
+            let padded = centred.pad((0, offset, 0, offset), 0);
+            let labels = nearest_labels(padded, rows, columns);
+            let logits = head.forward(features, Mode::Train);
+            if index == 1 {
+                accuracy = pixel_accuracy(logits.clone().inner(), labels.clone());
+            }
+            let alpha = Tensor::from_inner(batch.class_weights.clone());
+            total = total + pixel.generator(logits, Tensor::from_inner(labels), alpha);
+        }
+        (total, accuracy)
+    }
+}
+
+/// Pre-trains the scenes backbone and writes its weights in half precision.
+///
+/// # Errors
+/// When the file cannot be written or the device fails.
+pub fn pretrain<B: AutodiffBackend>(steps: u64, out: &Path, device: &B::Device) -> Result<()> {
+    let scenes = Scenes::new(SCENES, SCENES_SEED);
+    let classes = scenes.classes().len();
+    let config = LoaderConfig {
+        size: Size::square(SIDE),
+        batch: BATCH,
+        workers: 1,
+        queue: 8,
+        seed: SEED,
+        flip: true,
+        balanced: false,
+    };
+    let loader = Loader::new(Arc::new(scenes), None, config, 0)?;
+    let rng = &mut InitRng::new(SEED, "pretrain");
+    let channels = info(BackboneKind::ConvnextPicoScenes).channels;
+    let mut network = Segmenter::<B> {
+        trunk: ConvNextConfig::pico_scenes().init(rng, device),
+        heads: channels
+            .iter()
+            .map(|&channels| ConvConfig::new(channels, classes + 1, 1).init(rng, device))
+            .collect(),
+    };
+    let pixel = PixelLossConfig {
+        gamma: 0.0,
+        class_weights: false,
+        ..Default::default()
+    }
+    .init()?;
+    let mut adam = AdamConfig::new().with_epsilon(1e-8).init();
+    let bar = progress_bar("pre-training", steps);
+    for (step, batch) in (0..steps).zip(loader) {
+        let batch = DeviceBatch::new(&batch?, classes, device);
+        let (loss, accuracy) = network.loss(&batch, &pixel);
+        let gradients = GradientsParams::from_grads(loss.backward(), &network);
+        let progress = step as f64 / steps as f64;
+        let rate = LEARNING_RATE * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos());
+        network = adam.step(rate, network, gradients);
+        bar.inc(1);
+        if (step + 1) % 100 == 0 || step + 1 == steps {
+            let loss: f64 = loss.into_scalar().elem();
+            let accuracy: f64 = accuracy.into_scalar().elem();
+            println!(
+                "step {:>5}  loss {loss:.3}  accuracy at stride 8 {accuracy:.3}",
+                step + 1
+            );
+        }
+    }
+    bar.finish_and_clear();
+    let mut state = state_dict(&network.trunk);
+    for tensor in state.values_mut() {
+        *tensor = tensor.clone().convert_dtype(DType::F16);
+    }
+    write_safetensors(out, &state).context("cannot save the backbone")?;
+    Ok(())
+}

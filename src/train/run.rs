@@ -1,0 +1,225 @@
+//! The loop: batches in, steps, events out.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::{Int, Tensor};
+use dp_sims_datasets::{Loader, LoaderConfig};
+use dp_sims_model::generator::Generator;
+
+use super::networks::Networks;
+use super::sampling::{Preview, refreshed};
+use super::save::{State, files, read_state, restore};
+use super::step::{DeviceBatch, Training, label_tensor};
+use super::stop::Stop;
+use super::watch::Watch;
+use crate::checkpoint::{self, Checkpoint};
+use crate::config::Experiment;
+use crate::data::Data;
+use crate::events::{Fanout, TrainEvent};
+
+/// Added to the seed of the data order for the batches that refresh the averaged generator.
+const REFRESH_SEED: u64 = 0x5eed;
+
+/// Where a run starts from and writes to.
+pub struct RunOptions {
+    /// Run folder.
+    pub out: PathBuf,
+    /// Folder of the weight files.
+    pub weights: PathBuf,
+    /// Checkpoint to continue from.
+    pub resume: Option<Checkpoint>,
+    /// Name of the backend, for displays and checkpoints.
+    pub backend: String,
+}
+
+/// A run in progress.
+pub struct Run<'a, B: AutodiffBackend> {
+    pub(super) experiment: &'a Experiment,
+    pub(super) data: &'a Data,
+    pub(super) options: RunOptions,
+    pub(super) training: Training<B>,
+    preview: Preview,
+    refresh: Vec<Tensor<B::InnerBackend, 3, Int>>,
+    ready: Option<(u64, Generator<B::InnerBackend>)>,
+    step: u64,
+    images_seen: u64,
+    device: B::Device,
+}
+
+impl<'a, B: AutodiffBackend> Run<'a, B> {
+    /// Builds the networks and restores the checkpoint to continue from.
+    ///
+    /// # Errors
+    /// When sizes do not fit together, weights are missing or the checkpoint does not fit.
+    pub fn new(
+        experiment: &'a Experiment,
+        data: &'a Data,
+        options: RunOptions,
+        device: &B::Device,
+    ) -> Result<Self> {
+        let classes = data.train.classes().len();
+        let networks = Networks::<B>::new(experiment, classes, &options.weights, device)?;
+        let mut training = Training::new(networks, experiment, device)?;
+        let (mut step, mut images_seen) = (0, 0);
+        if let Some(checkpoint) = &options.resume {
+            let state = read_state(checkpoint)?;
+            (step, images_seen) = (state.step, state.images_seen);
+            training = restore(training, checkpoint)?;
+        }
+        let refresh_loader = Loader::new(
+            data.train.clone(),
+            data.balance(&experiment.data),
+            loader_config(experiment, experiment.run.seed.wrapping_add(REFRESH_SEED)),
+            0,
+        )?;
+        let size = experiment.data.size();
+        let refresh = refresh_loader
+            .take(experiment.ema.refresh_batches)
+            .map(|batch| {
+                let batch = batch?;
+                Ok(label_tensor(
+                    &batch.labels,
+                    [batch.len, size.height, size.width],
+                    device,
+                ))
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            experiment,
+            data,
+            preview: Preview::new(data.validation.as_ref(), experiment)?,
+            options,
+            training,
+            refresh,
+            ready: None,
+            step,
+            images_seen,
+            device: device.clone(),
+        })
+    }
+
+    /// Trains to the last step or until asked to stop; ends with a checkpoint either way.
+    ///
+    /// # Errors
+    /// When data cannot be read, the device fails or a checkpoint cannot be written.
+    pub fn train(mut self, events: &mut Fanout, stop: &Stop) -> Result<()> {
+        let run = &self.experiment.run;
+        events.emit(&TrainEvent::Started {
+            run_folder: self.options.out.clone(),
+            experiment: self.experiment.name.clone(),
+            backend: self.options.backend.clone(),
+            first_step: self.step + 1,
+            total_steps: run.steps,
+        });
+        if self.step == 0 {
+            self.show_preview(events)?;
+        }
+        let mut loader = Loader::new(
+            self.data.train.clone(),
+            self.data.balance(&self.experiment.data),
+            loader_config(self.experiment, run.seed),
+            self.step * run.accumulation as u64,
+        )?;
+        let classes = self.data.train.classes().len();
+        let mut watch = Watch::new(self.experiment, self.step);
+        let mut written = None;
+        let mut reason = "completed";
+        while self.step < run.steps {
+            if let Some(asked) = stop.reason() {
+                reason = asked;
+                break;
+            }
+            let started = Instant::now();
+            let mut batches = Vec::with_capacity(run.accumulation);
+            for _ in 0..run.accumulation {
+                let batch = loader.next().context("the loader ended before the run")??;
+                batches.push(DeviceBatch::new(&batch, classes, &self.device));
+            }
+            self.step += 1;
+            self.images_seen += (run.batch * run.accumulation) as u64;
+            let scalars = self.training.step(self.step, &batches)?.read()?;
+            let seconds = started.elapsed().as_secs_f64();
+            for event in watch.step(self.step, self.images_seen, &scalars, seconds) {
+                events.emit(&event);
+            }
+            let last = self.step == run.steps;
+            if last || self.step.is_multiple_of(run.preview_every) {
+                self.show_preview(events)?;
+            }
+            if last || self.step.is_multiple_of(run.checkpoint_every) {
+                self.write_checkpoint(events)?;
+                written = Some(self.step);
+            }
+        }
+        if self.step > 0 && written != Some(self.step) && self.has_progressed() {
+            self.write_checkpoint(events)?;
+        }
+        events.emit(&TrainEvent::Finished {
+            step: self.step,
+            reason: reason.to_string(),
+        });
+        Ok(())
+    }
+
+    fn has_progressed(&self) -> bool {
+        self.options
+            .resume
+            .as_ref()
+            .is_none_or(|checkpoint| checkpoint.step() < self.step)
+    }
+
+    /// The averaged generator made ready for use after the current step.
+    fn ready(&mut self) -> Generator<B::InnerBackend> {
+        match &self.ready {
+            Some((step, generator)) if *step == self.step => generator.clone(),
+            _ => {
+                let seed = self.experiment.run.seed;
+                let generator = refreshed(&self.training.networks.ema, &self.refresh, seed);
+                self.ready = Some((self.step, generator.clone()));
+                generator
+            }
+        }
+    }
+
+    fn show_preview(&mut self, events: &mut Fanout) -> Result<()> {
+        let mut generator = self.ready();
+        let image = self.preview.draw(&mut generator, &self.device)?;
+        events.emit(&TrainEvent::Preview {
+            step: self.step,
+            image,
+        });
+        Ok(())
+    }
+
+    fn write_checkpoint(&mut self, events: &mut Fanout) -> Result<()> {
+        let ready = self.ready();
+        let state = State::new(self.step, self.images_seen, &self.options.backend);
+        let description = &self.data.description;
+        let files = files(&self.training, &ready, &state, self.experiment, description)?;
+        let root = self.options.out.join("checkpoints");
+        let path = checkpoint::write(&root, self.step, &files)?;
+        if self.experiment.run.keep_checkpoints > 0 {
+            checkpoint::prune(&root, self.experiment.run.keep_checkpoints)?;
+        }
+        events.emit(&TrainEvent::Checkpoint {
+            step: self.step,
+            path,
+        });
+        Ok(())
+    }
+}
+
+fn loader_config(experiment: &Experiment, seed: u64) -> LoaderConfig {
+    LoaderConfig {
+        size: experiment.data.size(),
+        batch: experiment.run.batch,
+        workers: experiment.data.workers,
+        queue: experiment.data.queue,
+        seed,
+        flip: experiment.data.flip,
+        balanced: experiment.data.balanced,
+    }
+}

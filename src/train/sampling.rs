@@ -1,0 +1,115 @@
+//! Using the averaged generator: refreshing its statistics, and drawing previews from it.
+
+use anyhow::Result;
+use burn::tensor::backend::Backend;
+use burn::tensor::{Int, Tensor};
+use dp_sims_datasets::{LabelledImages, Sample};
+use dp_sims_model::generator::Generator;
+use dp_sims_model::layers::Mode;
+use image::RgbImage;
+
+use super::random::{Purpose, latents};
+use super::step::label_tensor;
+use crate::config::Experiment;
+use crate::consumers::preview::{GridRow, grid};
+
+/// The averaged generator made ready for use: training batches run through it in training mode,
+/// which moves running statistics and spectral-norm vectors to those of the averaged weights
+/// (facts L34). The average itself stays as it is.
+pub fn refreshed<B: Backend>(
+    average: &Generator<B>,
+    batches: &[Tensor<B, 3, Int>],
+    seed: u64,
+) -> Generator<B> {
+    let mut generator = average.clone();
+    for (counter, labels) in batches.iter().enumerate() {
+        let shape = [labels.dims()[0], generator.latent_dim];
+        let device = labels.device();
+        let latent = latents(seed, counter as u64, Purpose::Refresh, shape, &device);
+        generator.features(labels.clone(), latent, Mode::Train);
+    }
+    generator
+}
+
+/// Label maps with their photos and the fixed noise under which previews show them.
+pub struct Preview {
+    rows: Vec<Sample>,
+    label_colours: Vec<Vec<u8>>,
+    samples: usize,
+    seed: u64,
+}
+
+impl Preview {
+    /// Takes label maps spread evenly over a dataset.
+    ///
+    /// # Errors
+    /// When an image cannot be read.
+    pub fn new(data: &dyn LabelledImages, experiment: &Experiment) -> Result<Self> {
+        let count = experiment.run.preview_rows.min(data.len());
+        let rows = (0..count)
+            .map(|row| data.sample(row * data.len() / count, experiment.data.size()))
+            .collect::<Result<Vec<_>, _>>()?;
+        let label_colours = rows
+            .iter()
+            .map(|row| data.classes().colourise(&row.labels))
+            .collect();
+        let run = &experiment.run;
+        Ok(Self {
+            rows,
+            label_colours,
+            samples: run.preview_samples,
+            seed: run.seed,
+        })
+    }
+
+    /// A grid of label map, photo and samples, one row per label map. Column k of every row has
+    /// the same latent.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn draw<B: Backend>(
+        &self,
+        generator: &mut Generator<B>,
+        device: &B::Device,
+    ) -> Result<RgbImage> {
+        let shape = [self.samples, generator.latent_dim];
+        let latent = latents::<B>(self.seed, 0, Purpose::Preview, shape, device);
+        let mut rows = Vec::with_capacity(self.rows.len());
+        for (sample, label_rgb) in self.rows.iter().zip(&self.label_colours) {
+            let labels = label_tensor(&sample.labels, [1, sample.height, sample.width], device);
+            let images = generator.forward(labels, latent.clone(), Mode::Eval);
+            rows.push(GridRow {
+                label_rgb: label_rgb.clone(),
+                real_rgb: Some(sample.image.clone()),
+                samples: to_rgb(images)?,
+            });
+        }
+        let (width, height) = (self.rows[0].width as u32, self.rows[0].height as u32);
+        grid(&rows, width, height)
+    }
+}
+
+/// Images in [-1, 1] as RGB bytes, one vector `[H, W, 3]` per image.
+///
+/// # Errors
+/// When the device fails.
+pub fn to_rgb<B: Backend>(images: Tensor<B, 4>) -> Result<Vec<Vec<u8>>> {
+    let [count, _, height, width] = images.dims();
+    let scaled = images
+        .permute([0, 2, 3, 1])
+        .add_scalar(1.0)
+        .mul_scalar(127.5);
+    let data = scaled
+        .try_into_data()
+        .map_err(|error| anyhow::anyhow!("the device failed: {error:?}"))?;
+    // A cast from float saturates, and takes NaN to 0.
+    let bytes: Vec<u8> = data
+        .iter::<f32>()
+        .map(|value| value.round() as u8)
+        .collect();
+    Ok(bytes
+        .chunks_exact(height * width * 3)
+        .take(count)
+        .map(<[u8]>::to_vec)
+        .collect())
+}

@@ -1,0 +1,199 @@
+//! What a checkpoint holds, and how a run is put together again from one.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
+use burn::module::AutodiffModule;
+use burn::tensor::backend::AutodiffBackend;
+use dp_sims_datasets::Description;
+use dp_sims_model::buffers::buffer_names;
+use dp_sims_model::generator::Generator;
+use dp_sims_model::weights::{
+    StateDict, from_safetensors_bytes, load_state_dict, state_dict, to_safetensors_bytes,
+};
+use serde::{Deserialize, Serialize};
+
+use super::optimizer::{load_optimizer_state, optimizer_state};
+use super::step::Training;
+use crate::checkpoint::Checkpoint;
+use crate::config::Experiment;
+
+/// Version of the set of files and of the tensor names in them.
+const FORMAT: u32 = 1;
+
+/// Counters of a run: `state.json`. There is no random state; every random number is a function
+/// of the seed and these counters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Version of the checkpoint's layout.
+    pub format: u32,
+    /// Finished steps.
+    pub step: u64,
+    /// Real images consumed.
+    pub images_seen: u64,
+    /// Version of the program that wrote the checkpoint.
+    pub software: String,
+    /// Backend that computed it.
+    pub backend: String,
+}
+
+impl State {
+    /// State after `step` steps.
+    pub fn new(step: u64, images_seen: u64, backend: &str) -> Self {
+        let software = format!("dp-sims {}", env!("CARGO_PKG_VERSION"));
+        Self {
+            format: FORMAT,
+            step,
+            images_seen,
+            software,
+            backend: backend.to_string(),
+        }
+    }
+}
+
+/// Contents of a checkpoint by file name. `ready` is the averaged generator with refreshed
+/// statistics: what people generate from.
+///
+/// # Errors
+/// When a value cannot be serialised.
+pub fn files<B: AutodiffBackend>(
+    training: &Training<B>,
+    ready: &Generator<B::InnerBackend>,
+    state: &State,
+    experiment: &Experiment,
+    description: &Description,
+) -> Result<BTreeMap<String, Vec<u8>>> {
+    let networks = &training.networks;
+    let mut buffers = state_dict(&networks.ema);
+    let names = buffer_names(&networks.generator);
+    buffers.retain(|name, _| names.contains(name));
+    let generator = &networks.generator;
+    let discriminator = &networks.discriminator;
+    let mut tensors: Vec<(&str, StateDict)> = vec![
+        ("generator", state_dict(generator)),
+        ("ema", state_dict(ready)),
+        ("ema_buffers", buffers),
+        ("discriminator", state_dict(discriminator)),
+        (
+            "optimizer_generator",
+            optimizer_state(&training.optimizer_generator, generator),
+        ),
+        (
+            "optimizer_discriminator",
+            optimizer_state(&training.optimizer_discriminator, discriminator),
+        ),
+    ];
+    if let Some((projector, _)) = &networks.contrastive {
+        tensors.push(("projector", state_dict(projector)));
+        let state = optimizer_state(&training.optimizer_projector, projector);
+        tensors.push(("optimizer_projector", state));
+    }
+    let mut files = BTreeMap::new();
+    for (name, state) in tensors {
+        files.insert(format!("{name}.safetensors"), to_safetensors_bytes(&state)?);
+    }
+    files.insert("state.json".to_string(), serde_json::to_vec_pretty(state)?);
+    files.insert(
+        "config.toml".to_string(),
+        toml::to_string(experiment)?.into_bytes(),
+    );
+    files.insert(
+        "dataset.toml".to_string(),
+        toml::to_string(description)?.into_bytes(),
+    );
+    Ok(files)
+}
+
+/// Puts networks and optimizers into the state of a checkpoint.
+///
+/// # Errors
+/// When a file does not fit the networks; the error names file and tensor.
+pub fn restore<B: AutodiffBackend>(
+    mut training: Training<B>,
+    checkpoint: &Checkpoint,
+) -> Result<Training<B>> {
+    let read = |name: &str| tensors(checkpoint, name);
+    let networks = &mut training.networks;
+    let (state, origin) = read("generator")?;
+    networks.generator = load_state_dict(networks.generator.clone(), &state, &origin)?;
+    let (mut state, origin) = read("ema")?;
+    state.extend(read("ema_buffers")?.0);
+    networks.ema = load_state_dict(networks.generator.valid(), &state, &origin)?;
+    let (state, origin) = read("discriminator")?;
+    networks.discriminator = load_state_dict(networks.discriminator.clone(), &state, &origin)?;
+    let (state, origin) = read("optimizer_generator")?;
+    training.optimizer_generator = load_optimizer_state(
+        training.optimizer_generator,
+        &networks.generator,
+        state,
+        &origin,
+    )?;
+    let (state, origin) = read("optimizer_discriminator")?;
+    training.optimizer_discriminator = load_optimizer_state(
+        training.optimizer_discriminator,
+        &networks.discriminator,
+        state,
+        &origin,
+    )?;
+    if let Some((projector, _)) = &mut networks.contrastive {
+        let (state, origin) = read("projector")?;
+        *projector = load_state_dict(projector.clone(), &state, &origin)?;
+        let (state, origin) = read("optimizer_projector")?;
+        training.optimizer_projector =
+            load_optimizer_state(training.optimizer_projector, projector, state, &origin)?;
+    }
+    Ok(training)
+}
+
+/// The counters of a checkpoint.
+///
+/// # Errors
+/// When the file is not what this version writes.
+pub fn read_state(checkpoint: &Checkpoint) -> Result<State> {
+    let path = checkpoint.path().join("state.json");
+    let state: State = serde_json::from_slice(&checkpoint.read("state.json")?)
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    ensure!(
+        state.format == FORMAT,
+        "{}: checkpoint format {} is not format {FORMAT}, which this version reads",
+        path.display(),
+        state.format
+    );
+    Ok(state)
+}
+
+/// The resolved experiment of a checkpoint.
+///
+/// # Errors
+/// When the file is not valid.
+pub fn read_experiment(checkpoint: &Checkpoint) -> Result<Experiment> {
+    read_toml(checkpoint, "config.toml")
+}
+
+/// The dataset description of a checkpoint.
+///
+/// # Errors
+/// When the file is not valid.
+pub fn read_description(checkpoint: &Checkpoint) -> Result<Description> {
+    read_toml(checkpoint, "dataset.toml")
+}
+
+fn read_toml<T: serde::de::DeserializeOwned>(checkpoint: &Checkpoint, name: &str) -> Result<T> {
+    let path = checkpoint.path().join(name);
+    let text = String::from_utf8(checkpoint.read(name)?)
+        .with_context(|| format!("{} is not text", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// Tensors of one file of a checkpoint, and its path for error messages.
+///
+/// # Errors
+/// When the file is missing or damaged.
+pub fn tensors(checkpoint: &Checkpoint, name: &str) -> Result<(StateDict, String)> {
+    let file = format!("{name}.safetensors");
+    let origin = checkpoint.path().join(&file).display().to_string();
+    Ok((
+        from_safetensors_bytes(&checkpoint.read(&file)?, &origin)?,
+        origin,
+    ))
+}

@@ -1,0 +1,386 @@
+//! One training step: the generator step, then the discriminator step on the same batch with
+//! fresh fakes (facts L30).
+
+use anyhow::{Result, ensure};
+use burn::module::{AutodiffModule, Module};
+use burn::optim::{GradientsAccumulator, GradientsParams, Optimizer};
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::{Int, Tensor, TensorData};
+use dp_sims_datasets::Batch;
+use dp_sims_model::buffers::{average, clip_gradients, copy_buffers};
+use dp_sims_model::discriminator::Discriminator;
+use dp_sims_model::generator::Generator;
+use dp_sims_model::layers::Mode;
+use dp_sims_model::losses::{PixelLoss, Projector, class_weights, diversity, pixel_accuracy};
+
+use super::networks::{Frozen, Networks};
+use super::optimizer::{ModuleOptimizer, adam};
+use super::random::{Purpose, latents};
+use crate::config::Experiment;
+
+/// A batch on the device. Nothing in it needs a gradient.
+pub struct DeviceBatch<B: Backend> {
+    /// Photos `[N, 3, H, W]` in [-1, 1].
+    pub images: Tensor<B, 4>,
+    /// Class indices `[N, H, W]`.
+    pub labels: Tensor<B, 3, Int>,
+    /// Class weights α of the batch, `[classes]` (facts L1).
+    pub class_weights: Tensor<B, 1>,
+}
+
+impl<B: Backend> DeviceBatch<B> {
+    /// Moves a batch of the loader to the device.
+    pub fn new(batch: &Batch, classes: usize, device: &B::Device) -> Self {
+        let (rows, columns) = (batch.size.height, batch.size.width);
+        let pixels = TensorData::new(batch.images.clone(), [batch.len, rows, columns, 3]);
+        let images = Tensor::<B, 4>::from_data(pixels.convert::<f32>(), device)
+            .permute([0, 3, 1, 2])
+            .div_scalar(127.5)
+            .sub_scalar(1.0);
+        let weights = class_weights(&batch.labels, classes);
+        Self {
+            images,
+            labels: label_tensor(&batch.labels, [batch.len, rows, columns], device),
+            class_weights: Tensor::from_data(TensorData::new(weights, [classes]), device),
+        }
+    }
+}
+
+/// Label maps as an index tensor.
+pub fn label_tensor<B: Backend>(
+    labels: &[u8],
+    shape: [usize; 3],
+    device: &B::Device,
+) -> Tensor<B, 3, Int> {
+    Tensor::from_data(
+        TensorData::new(labels.to_vec(), shape).convert::<i32>(),
+        device,
+    )
+}
+
+/// Scalars of one step, by name, still on the device until [`StepScalars::read`].
+pub struct StepScalars<B: Backend> {
+    names: Vec<&'static str>,
+    values: Vec<Tensor<B, 1>>,
+}
+
+impl<B: Backend> StepScalars<B> {
+    fn new() -> Self {
+        Self {
+            names: Vec::new(),
+            values: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, name: &'static str, value: Tensor<B, 1>) {
+        self.names.push(name);
+        self.values.push(value);
+    }
+
+    /// Reads every scalar with one transfer, averaging those pushed several times.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn read(self) -> Result<std::collections::BTreeMap<&'static str, f64>> {
+        let data = Tensor::cat(self.values, 0).try_into_data();
+        let values = data.map_err(|error| anyhow::anyhow!("the device failed: {error:?}"))?;
+        let mut sums = std::collections::BTreeMap::<&'static str, (f64, f64)>::new();
+        for (name, value) in self.names.iter().zip(values.iter::<f64>()) {
+            let (sum, count) = sums.entry(name).or_default();
+            *sum += value;
+            *count += 1.0;
+        }
+        Ok(sums
+            .into_iter()
+            .map(|(name, (sum, count))| (name, sum / count))
+            .collect())
+    }
+}
+
+/// Networks with their optimizers: what a step changes.
+pub struct Training<B: AutodiffBackend> {
+    /// Every network.
+    pub networks: Networks<B>,
+    /// Adam of the generator.
+    pub optimizer_generator: ModuleOptimizer<B, Generator<B>>,
+    /// Adam of the contrastive projector, at the generator's learning rate (facts O16).
+    pub optimizer_projector: ModuleOptimizer<B, Projector<B>>,
+    /// Adam of the discriminator.
+    pub optimizer_discriminator: ModuleOptimizer<B, Discriminator<B>>,
+    experiment: Experiment,
+    pixel: PixelLoss,
+    device: B::Device,
+}
+
+impl<B: AutodiffBackend> Training<B> {
+    /// Fresh optimizers for these networks.
+    ///
+    /// # Errors
+    /// When a loss setting is out of range.
+    pub fn new(networks: Networks<B>, experiment: &Experiment, device: &B::Device) -> Result<Self> {
+        Ok(Self {
+            networks,
+            optimizer_generator: adam(&experiment.optimizer),
+            optimizer_projector: adam(&experiment.optimizer),
+            optimizer_discriminator: adam(&experiment.optimizer),
+            pixel: experiment.loss.pixel.init()?,
+            experiment: experiment.clone(),
+            device: device.clone(),
+        })
+    }
+
+    /// Step number `step` (from 1) on `accumulation` batches.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn step(
+        &mut self,
+        step: u64,
+        batches: &[DeviceBatch<B::InnerBackend>],
+    ) -> Result<StepScalars<B::InnerBackend>> {
+        ensure!(!batches.is_empty(), "a step needs at least one batch");
+        let mut scalars = StepScalars::new();
+        self.generator_step(step, batches, &mut scalars);
+        self.discriminator_step(step, batches, &mut scalars);
+        let decay = self.ema_decay(step);
+        let current = self.networks.generator.valid();
+        self.networks.ema = average(self.networks.ema.clone(), &current, decay);
+        Ok(scalars)
+    }
+
+    /// Share of the old average kept at this step: with the ramp, short runs forget their
+    /// initial weights (facts E4).
+    fn ema_decay(&self, step: u64) -> f64 {
+        let config = &self.experiment.ema;
+        let ramp = (1.0 + step as f64) / (10.0 + step as f64);
+        if config.ramp {
+            config.decay.min(ramp)
+        } else {
+            config.decay
+        }
+    }
+
+    fn generator_step(
+        &mut self,
+        step: u64,
+        batches: &[DeviceBatch<B::InnerBackend>],
+        scalars: &mut StepScalars<B::InnerBackend>,
+    ) {
+        let mut generator_gradients = GradientsAccumulator::new();
+        let mut projector_gradients = GradientsAccumulator::new();
+        for (index, batch) in batches.iter().enumerate() {
+            let counter = step * batches.len() as u64 + index as u64;
+            let (generator, projector) =
+                self.generator_pass(counter, batch, batches.len() as f64, scalars);
+            generator_gradients.accumulate(&self.networks.generator, generator);
+            if let (Some((module, _)), Some(gradients)) = (&self.networks.contrastive, projector) {
+                projector_gradients.accumulate(module, gradients);
+            }
+        }
+        let config = &self.experiment.optimizer;
+        let mut gradients = generator_gradients.grads();
+        if let Some(largest) = config.clip_norm {
+            gradients = clip_gradients(&self.networks.generator, gradients, largest);
+        }
+        let generator = self.networks.generator.clone();
+        self.networks.generator =
+            self.optimizer_generator
+                .step(config.lr_generator, generator, gradients);
+        if let Some((projector, _)) = &mut self.networks.contrastive {
+            *projector = self.optimizer_projector.step(
+                config.lr_generator,
+                projector.clone(),
+                projector_gradients.grads(),
+            );
+        }
+    }
+
+    /// Gradients of one batch for generator and projector.
+    ///
+    /// The graph is cut at the generated image and at the features of the diversity loss: each
+    /// term runs backward to the cut on its own, which costs nothing more and shows how strongly
+    /// it pulls (facts O1), and then one backward pass takes their sum through the generator.
+    fn generator_pass(
+        &mut self,
+        counter: u64,
+        batch: &DeviceBatch<B::InnerBackend>,
+        passes: f64,
+        scalars: &mut StepScalars<B::InnerBackend>,
+    ) -> (GradientsParams, Option<GradientsParams>) {
+        let loss = self.experiment.loss.clone();
+        let seed = self.experiment.run.seed;
+        let images = batch.images.dims()[0];
+        let copies = if loss.lambda_diversity > 0.0 { 2 } else { 1 };
+        let labels = Tensor::<B, 3, Int>::from_inner(batch.labels.clone());
+        let shape = [copies * images, self.networks.generator.latent_dim];
+        let latent = latents::<B>(seed, counter, Purpose::Generator, shape, &self.device);
+
+        let generator = &mut self.networks.generator;
+        let features = generator.features(labels.clone(), latent.clone(), Mode::Train);
+        let image = generator.image(features.clone().narrow(0, 0, images), Mode::Train);
+
+        let cut = image.clone().detach().require_grad();
+        let mut frozen =
+            Discriminator::<B>::from_inner(self.networks.discriminator.valid()).no_grad();
+        let logits = frozen.forward(
+            cut.clone(),
+            self.networks.backbone.features(cut.clone()),
+            Mode::Train,
+        );
+        self.networks.discriminator =
+            copy_buffers(self.networks.discriminator.clone(), &frozen.valid());
+        let alpha = Tensor::from_inner(batch.class_weights.clone());
+        let term = self.pixel.generator(logits, labels, alpha) * loss.lambda_gan;
+        scalars.push("g_gan", term.clone().inner());
+        let mut total = term.clone().inner();
+        let mut image_gradient = gradient(&cut, &term.backward());
+        scalars.push("norm_gan", norm(image_gradient.clone()));
+
+        let mut projector_gradients = None;
+        if let Some((projector, network)) = &self.networks.contrastive {
+            let cut = image.clone().detach().require_grad();
+            let fake = network.features(cut.clone());
+            let real = network.plain_features(batch.images.clone());
+            let maps: Vec<_> = real
+                .iter()
+                .map(|map| [map.dims()[2], map.dims()[3]])
+                .collect();
+            let positions = projector.positions(seed, counter, &maps);
+            let term = projector.loss(fake, real, &positions) * loss.contrastive.lambda;
+            scalars.push("g_contrastive", term.clone().inner());
+            total = total + term.clone().inner();
+            let mut gradients = (term / passes).backward();
+            let pull = gradient(&cut, &gradients) * passes;
+            scalars.push("norm_contrastive", norm(pull.clone()));
+            image_gradient = image_gradient + pull;
+            projector_gradients = Some(GradientsParams::from_module(&mut gradients, projector));
+        }
+
+        let mut surrogate = (image * Tensor::from_inner(image_gradient)).sum();
+        if copies == 2 {
+            let cut = features.clone().detach().require_grad();
+            let first = cut.clone().narrow(0, 0, images);
+            let second = cut.clone().narrow(0, images, images);
+            scalars.push(
+                "noise_effect",
+                (first.clone() - second.clone()).abs().mean().inner(),
+            );
+            let z_first = latent.clone().narrow(0, 0, images);
+            let z_second = latent.narrow(0, images, images);
+            let cutoff = loss.diversity_cutoff;
+            let term = diversity(first, second, z_first, z_second, cutoff) * loss.lambda_diversity;
+            scalars.push("g_diversity", term.clone().inner());
+            total = total + term.clone().inner();
+            let pull = gradient(&cut, &term.backward());
+            scalars.push("norm_diversity", norm(pull.clone()));
+            surrogate = surrogate + (features * Tensor::from_inner(pull)).sum();
+        }
+        scalars.push("g_total", total);
+        let gradients = (surrogate / passes).backward();
+        (
+            GradientsParams::from_grads(gradients, &self.networks.generator),
+            projector_gradients,
+        )
+    }
+
+    fn discriminator_step(
+        &mut self,
+        step: u64,
+        batches: &[DeviceBatch<B::InnerBackend>],
+        scalars: &mut StepScalars<B::InnerBackend>,
+    ) {
+        let mut accumulator = GradientsAccumulator::new();
+        for (index, batch) in batches.iter().enumerate() {
+            let counter = step * batches.len() as u64 + index as u64;
+            let gradients = self.discriminator_pass(counter, batch, batches.len() as f64, scalars);
+            accumulator.accumulate(&self.networks.discriminator, gradients);
+        }
+        let config = &self.experiment.optimizer;
+        let mut gradients = accumulator.grads();
+        if let Some(largest) = config.clip_norm {
+            gradients = clip_gradients(&self.networks.discriminator, gradients, largest);
+        }
+        let discriminator = self.networks.discriminator.clone();
+        self.networks.discriminator =
+            self.optimizer_discriminator
+                .step(config.lr_discriminator, discriminator, gradients);
+    }
+
+    /// Gradients of one batch for the discriminator: fakes first, then photos, as separate
+    /// forward passes (facts L31). Generator and backbone run without a graph.
+    fn discriminator_pass(
+        &mut self,
+        counter: u64,
+        batch: &DeviceBatch<B::InnerBackend>,
+        passes: f64,
+        scalars: &mut StepScalars<B::InnerBackend>,
+    ) -> GradientsParams {
+        let shape = [batch.images.dims()[0], self.networks.generator.latent_dim];
+        let seed = self.experiment.run.seed;
+        let purpose = Purpose::Discriminator;
+        let latent = latents::<B::InnerBackend>(seed, counter, purpose, shape, &self.device);
+        let mut generator = self.networks.generator.valid();
+        let fake = generator.forward(batch.labels.clone(), latent, Mode::Train);
+        self.networks.generator = copy_buffers(self.networks.generator.clone(), &generator);
+
+        let fake_logits = self.logits(fake);
+        let real_logits = self.logits(batch.images.clone());
+        let labels = Tensor::<B, 3, Int>::from_inner(batch.labels.clone());
+        let fake_class = (fake_logits.dims()[1] - 1) as i64;
+        let fake_targets = Tensor::full(batch.labels.dims(), fake_class, &self.device);
+        let accuracy = pixel_accuracy(fake_logits.clone().inner(), fake_targets);
+        scalars.push("accuracy_fake", accuracy);
+        let accuracy = pixel_accuracy(real_logits.clone().inner(), batch.labels.clone());
+        scalars.push("accuracy_real", accuracy);
+
+        let alpha = Tensor::from_inner(batch.class_weights.clone());
+        let fake_loss = self.pixel.fake(fake_logits);
+        let real_loss = self.pixel.real(real_logits, labels, alpha);
+        scalars.push("d_fake", fake_loss.clone().inner());
+        scalars.push("d_real", real_loss.clone().inner());
+        let total = fake_loss + real_loss;
+        scalars.push("d_total", total.clone().inner());
+        let gradients = (total / passes).backward();
+        GradientsParams::from_grads(gradients, &self.networks.discriminator)
+    }
+
+    fn logits(&mut self, images: Tensor<B::InnerBackend, 4>) -> Tensor<B, 4> {
+        let features = self.networks.backbone.plain_features(images.clone());
+        let features = features.into_iter().map(Tensor::from_inner).collect();
+        self.networks
+            .discriminator
+            .forward(Tensor::from_inner(images), features, Mode::Train)
+    }
+}
+
+impl<B: AutodiffBackend> Frozen<B> {
+    /// Features of generated images, through which the gradient passes.
+    fn features(&self, images: Tensor<B, 4>) -> Vec<Tensor<B, 4>> {
+        select(self.tracked.forward(images), &self.taps)
+    }
+
+    /// Features without a graph.
+    fn plain_features(
+        &self,
+        images: Tensor<B::InnerBackend, 4>,
+    ) -> Vec<Tensor<B::InnerBackend, 4>> {
+        select(self.plain.forward(images), &self.taps)
+    }
+}
+
+fn select<T: Clone>(features: Vec<T>, taps: &[usize]) -> Vec<T> {
+    taps.iter().map(|&tap| features[tap].clone()).collect()
+}
+
+/// Gradient at a leaf of the graph; zero where the loss does not depend on it.
+fn gradient<B: AutodiffBackend>(
+    leaf: &Tensor<B, 4>,
+    gradients: &B::Gradients,
+) -> Tensor<B::InnerBackend, 4> {
+    leaf.grad(gradients)
+        .unwrap_or_else(|| Tensor::zeros(leaf.dims(), &leaf.device()))
+}
+
+fn norm<B: Backend>(gradient: Tensor<B, 4>) -> Tensor<B, 1> {
+    gradient.square().sum().sqrt()
+}

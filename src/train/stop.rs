@@ -1,0 +1,54 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::{Context, Result};
+use burn_train::Interrupter;
+
+use crate::consumers::terminal;
+
+/// Exit code of a program ended by an interrupt.
+const INTERRUPTED: i32 = 130;
+
+/// Requests to stop a run: Ctrl-C, a termination signal, or the dashboard.
+#[derive(Clone, Default)]
+pub struct Stop {
+    signals: Arc<AtomicUsize>,
+    interrupter: Interrupter,
+}
+
+impl Stop {
+    /// Listens for signals: the first asks the run to finish its step, write a checkpoint and
+    /// end; the second ends the program at once. Files are written beside and renamed, so
+    /// nothing is left damaged.
+    ///
+    /// # Errors
+    /// When the handler cannot be installed.
+    pub fn listen() -> Result<Self> {
+        let stop = Self::default();
+        let signals = stop.signals.clone();
+        ctrlc::set_handler(move || {
+            if signals.fetch_add(1, Ordering::SeqCst) > 0 {
+                terminal::restore();
+                std::process::exit(INTERRUPTED);
+            }
+        })
+        .context("cannot listen for Ctrl-C")?;
+        Ok(stop)
+    }
+
+    /// What the dashboard asks through.
+    pub fn interrupter(&self) -> Interrupter {
+        self.interrupter.clone()
+    }
+
+    /// Why the run should end after the current step, if it should.
+    pub fn reason(&self) -> Option<&'static str> {
+        if self.signals.load(Ordering::SeqCst) > 0 {
+            Some("interrupted")
+        } else if self.interrupter.should_stop() {
+            Some("stopped from the dashboard")
+        } else {
+            None
+        }
+    }
+}

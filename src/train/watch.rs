@@ -1,0 +1,178 @@
+use std::collections::BTreeMap;
+
+use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+
+use crate::config::Experiment;
+use crate::events::{StepEvent, TrainEvent};
+
+/// Mean difference of generator features under two latents below which noise counts as ignored.
+const NOISE_FLOOR: f64 = 1e-4;
+
+/// Steps between two warnings of the same kind; also the steps given to the noise to show.
+const WARNING_EVERY: u64 = 100;
+
+/// Turns the scalars of a step into events: the step itself, and warnings about a loss that is
+/// not finite or noise that has no effect.
+pub struct Watch {
+    system: System,
+    pid: Option<Pid>,
+    total_steps: u64,
+    images_per_step: f64,
+    learning_rates: BTreeMap<String, f64>,
+    mean_seconds: Option<f64>,
+    last_infinite: Option<u64>,
+}
+
+impl Watch {
+    /// Watches a run that starts after `step`.
+    pub fn new(experiment: &Experiment, step: u64) -> Self {
+        let optimizer = &experiment.optimizer;
+        Self {
+            system: System::new(),
+            pid: sysinfo::get_current_pid().ok(),
+            total_steps: experiment.run.steps.max(step),
+            images_per_step: (experiment.run.batch * experiment.run.accumulation) as f64,
+            learning_rates: BTreeMap::from([
+                ("generator".to_string(), optimizer.lr_generator),
+                ("discriminator".to_string(), optimizer.lr_discriminator),
+            ]),
+            mean_seconds: None,
+            last_infinite: None,
+        }
+    }
+
+    /// Events of a finished step. `scalars` are named as the training step names them; those that
+    /// begin with `norm_` are gradient norms.
+    pub fn step(
+        &mut self,
+        step: u64,
+        images_seen: u64,
+        scalars: &BTreeMap<&'static str, f64>,
+        seconds: f64,
+    ) -> Vec<TrainEvent> {
+        let value = |name: &str| scalars.get(name).copied().unwrap_or(0.0);
+        // The first step compiles kernels on GPUs: later ones say more about the time left.
+        let mean = self
+            .mean_seconds
+            .map_or(seconds, |mean| 0.95 * mean + 0.05 * seconds);
+        self.mean_seconds = if step == 1 { None } else { Some(mean) };
+        let mut losses = BTreeMap::new();
+        let mut gradient_norms = BTreeMap::new();
+        for (name, &value) in scalars {
+            if let Some(term) = name.strip_prefix("norm_") {
+                gradient_norms.insert(term.to_string(), value);
+            } else if !name.starts_with("accuracy_") && *name != "noise_effect" {
+                losses.insert((*name).to_string(), value);
+            }
+        }
+        let mut events = Vec::new();
+        let infinite = losses.iter().find(|(_, value)| !value.is_finite());
+        if let Some((name, value)) = infinite
+            && self
+                .last_infinite
+                .is_none_or(|last| step >= last + WARNING_EVERY)
+        {
+            self.last_infinite = Some(step);
+            events.push(warning(
+                step,
+                format!(
+                    "loss {name} is {value}: lower optimizer.lr_generator and lr_discriminator, \
+                     or set optimizer.clip_norm, and resume from the last checkpoint"
+                ),
+            ));
+        }
+        if let Some(&effect) = scalars.get("noise_effect")
+            && effect < NOISE_FLOOR
+            && step.is_multiple_of(WARNING_EVERY)
+        {
+            events.push(warning(
+                step,
+                format!(
+                    "the noise has no effect on the images (features differ by {effect:.1e} \
+                     between two latents): raise loss.lambda_diversity"
+                ),
+            ));
+        }
+        events.insert(
+            0,
+            TrainEvent::Step(StepEvent {
+                step,
+                total_steps: self.total_steps,
+                images_seen,
+                losses,
+                accuracy_real: value("accuracy_real"),
+                accuracy_fake: value("accuracy_fake"),
+                gradient_norms,
+                learning_rates: self.learning_rates.clone(),
+                seconds,
+                images_per_second: self.images_per_step / seconds.max(1e-9),
+                memory_bytes: self.memory(),
+                seconds_left: mean * self.total_steps.saturating_sub(step) as f64,
+            }),
+        );
+        events
+    }
+
+    /// Resident memory of the process in bytes, 0 where the system does not tell.
+    fn memory(&mut self) -> u64 {
+        let Some(pid) = self.pid else { return 0 };
+        let what = ProcessRefreshKind::nothing().with_memory();
+        self.system
+            .refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, what);
+        self.system.process(pid).map_or(0, sysinfo::Process::memory)
+    }
+}
+
+fn warning(step: u64, message: String) -> TrainEvent {
+    TrainEvent::Warning { step, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn warnings(events: &[TrainEvent]) -> Vec<String> {
+        let message = |event: &TrainEvent| match event {
+            TrainEvent::Warning { message, .. } => Some(message.clone()),
+            _ => None,
+        };
+        events.iter().filter_map(message).collect()
+    }
+
+    #[test]
+    fn a_loss_that_is_not_finite_is_reported_once_in_a_while() {
+        let mut watch = Watch::new(&Experiment::default(), 0);
+        let scalars = BTreeMap::from([("g_gan", f64::NAN), ("noise_effect", 1.0)]);
+        let first = warnings(&watch.step(1, 4, &scalars, 0.1));
+        assert!(first.len() == 1 && first[0].contains("g_gan"), "{first:?}");
+        assert!(warnings(&watch.step(2, 8, &scalars, 0.1)).is_empty());
+        assert_eq!(warnings(&watch.step(101, 404, &scalars, 0.1)).len(), 1);
+    }
+
+    #[test]
+    fn noise_without_effect_is_reported() {
+        let mut watch = Watch::new(&Experiment::default(), 0);
+        let scalars = BTreeMap::from([("noise_effect", 1e-7)]);
+        assert!(warnings(&watch.step(99, 4, &scalars, 0.1)).is_empty());
+        let found = warnings(&watch.step(100, 4, &scalars, 0.1));
+        assert!(found.len() == 1 && found[0].contains("noise"), "{found:?}");
+    }
+
+    #[test]
+    fn a_step_carries_losses_norms_and_memory() {
+        let mut watch = Watch::new(&Experiment::default(), 0);
+        let scalars = BTreeMap::from([("d_real", 2.0), ("norm_gan", 3.0), ("accuracy_fake", 0.5)]);
+        let events = watch.step(1, 4, &scalars, 0.5);
+        let TrainEvent::Step(event) = &events[0] else {
+            panic!("no step event")
+        };
+        assert_eq!(event.losses, BTreeMap::from([("d_real".to_string(), 2.0)]));
+        assert_eq!(
+            event.gradient_norms,
+            BTreeMap::from([("gan".to_string(), 3.0)])
+        );
+        assert_eq!(event.accuracy_fake, 0.5);
+        assert_eq!(event.images_per_second, 8.0);
+        assert!(event.memory_bytes > 1_000_000);
+    }
+}
