@@ -1,17 +1,21 @@
 //! The only place of dp-sims that names a concrete burn backend.
 //!
-//! Everything else is generic over [`AutodiffBackend`]. A program names a backend at run time
-//! with [`BackendChoice`]; [`Selected::run`] turns the name into a type and calls the generic code.
+//! Everything else is generic over [`AutodiffBackend`](burn::tensor::backend::AutodiffBackend). A
+//! program names a backend at run time with [`BackendChoice`]; [`Selected::run`] turns the name
+//! into a type and calls the generic code.
 
 mod choice;
+#[cfg(feature = "flex")]
+pub mod cpu;
 mod select;
 
 pub use choice::{BackendChoice, BackendError, BackendKind};
 pub use select::{DeviceInfo, Selected, Task, available, select};
 
 #[cfg(feature = "flex")]
-/// Flex, burn's fast CPU backend in pure Rust, with automatic differentiation.
-pub type FlexAutodiff = burn::backend::Autodiff<burn_flex::Flex>;
+/// Flex, burn's fast CPU backend in pure Rust, with our convolutions ([`cpu::Cpu`]) and automatic
+/// differentiation.
+pub type FlexAutodiff = burn::backend::Autodiff<cpu::Cpu>;
 
 #[cfg(feature = "ndarray")]
 /// ndarray, the portable CPU backend used for module tests, with automatic differentiation.

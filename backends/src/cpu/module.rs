@@ -1,0 +1,192 @@
+use burn_backend::DType;
+use burn_backend::ops::{
+    AttentionModuleOptions, ConvOptions, ConvTransposeOptions, DeformConv2dBackward,
+    DeformConvOptions, InterpolateOptions, MaxPool2dBackward, MaxPool2dWithIndices, ModuleOps,
+};
+use burn_flex::{Flex, FlexTensor};
+
+use super::Cpu;
+use super::conv::{self, Conv};
+
+impl ModuleOps<Self> for Cpu {
+    delegate!(ModuleOps {
+        conv1d(
+            x: FlexTensor, weight: FlexTensor, bias: Option<FlexTensor>, options: ConvOptions<1>
+        ) -> FlexTensor;
+        deform_conv2d(
+            x: FlexTensor, offset: FlexTensor, weight: FlexTensor, mask: Option<FlexTensor>,
+            bias: Option<FlexTensor>, options: DeformConvOptions<2>
+        ) -> FlexTensor;
+        conv3d(
+            x: FlexTensor, weight: FlexTensor, bias: Option<FlexTensor>, options: ConvOptions<3>
+        ) -> FlexTensor;
+        conv_transpose1d(
+            x: FlexTensor, weight: FlexTensor, bias: Option<FlexTensor>,
+            options: ConvTransposeOptions<1>
+        ) -> FlexTensor;
+        conv_transpose2d(
+            x: FlexTensor, weight: FlexTensor, bias: Option<FlexTensor>,
+            options: ConvTransposeOptions<2>
+        ) -> FlexTensor;
+        conv_transpose3d(
+            x: FlexTensor, weight: FlexTensor, bias: Option<FlexTensor>,
+            options: ConvTransposeOptions<3>
+        ) -> FlexTensor;
+        avg_pool2d(
+            x: FlexTensor, kernel_size: [usize; 2], stride: [usize; 2], padding: [usize; 2],
+            count_include_pad: bool, ceil_mode: bool
+        ) -> FlexTensor;
+        avg_pool2d_backward(
+            x: FlexTensor, grad: FlexTensor, kernel_size: [usize; 2], stride: [usize; 2],
+            padding: [usize; 2], count_include_pad: bool, divisor_override: bool
+        ) -> FlexTensor;
+        adaptive_avg_pool2d(x: FlexTensor, output_size: [usize; 2]) -> FlexTensor;
+        adaptive_avg_pool2d_backward(x: FlexTensor, grad: FlexTensor) -> FlexTensor;
+        max_pool2d(
+            x: FlexTensor, kernel_size: [usize; 2], stride: [usize; 2], padding: [usize; 2],
+            dilation: [usize; 2], ceil_mode: bool
+        ) -> FlexTensor;
+        interpolate(
+            x: FlexTensor, output_size: [usize; 2], options: InterpolateOptions
+        ) -> FlexTensor;
+        interpolate_backward(
+            x: FlexTensor, grad: FlexTensor, output_size: [usize; 2], options: InterpolateOptions
+        ) -> FlexTensor;
+        attention(
+            query: FlexTensor, key: FlexTensor, value: FlexTensor, mask: Option<FlexTensor>,
+            attn_bias: Option<FlexTensor>, options: AttentionModuleOptions
+        ) -> FlexTensor;
+        rfft(signal: FlexTensor, dim: usize, n: Option<usize>) -> (FlexTensor, FlexTensor);
+        irfft(
+            spectrum_re: FlexTensor, spectrum_im: FlexTensor, dim: usize, n: Option<usize>
+        ) -> FlexTensor;
+        embedding(weights: FlexTensor, indices: FlexTensor) -> FlexTensor;
+        layer_norm(
+            tensor: FlexTensor, gamma: FlexTensor, beta: Option<FlexTensor>, epsilon: f64
+        ) -> FlexTensor;
+        embedding_backward(
+            weights: FlexTensor, output_grad: FlexTensor, indices: FlexTensor
+        ) -> FlexTensor;
+    });
+
+    fn deform_conv2d_backward(
+        x: FlexTensor,
+        offset: FlexTensor,
+        weight: FlexTensor,
+        mask: Option<FlexTensor>,
+        bias: Option<FlexTensor>,
+        output_grad: FlexTensor,
+        options: DeformConvOptions<2>,
+    ) -> DeformConv2dBackward<Self> {
+        let grads =
+            Flex::deform_conv2d_backward(x, offset, weight, mask, bias, output_grad, options);
+        DeformConv2dBackward::new(
+            grads.x_grad,
+            grads.offset_grad,
+            grads.weight_grad,
+            grads.mask_grad,
+            grads.bias_grad,
+        )
+    }
+
+    fn max_pool2d_with_indices(
+        x: FlexTensor,
+        kernel_size: [usize; 2],
+        stride: [usize; 2],
+        padding: [usize; 2],
+        dilation: [usize; 2],
+        ceil_mode: bool,
+    ) -> MaxPool2dWithIndices<Self> {
+        let pooled =
+            Flex::max_pool2d_with_indices(x, kernel_size, stride, padding, dilation, ceil_mode);
+        MaxPool2dWithIndices::new(pooled.output, pooled.indices)
+    }
+
+    fn max_pool2d_with_indices_backward(
+        x: FlexTensor,
+        kernel_size: [usize; 2],
+        stride: [usize; 2],
+        padding: [usize; 2],
+        dilation: [usize; 2],
+        ceil_mode: bool,
+        output_grad: FlexTensor,
+        indices: FlexTensor,
+    ) -> MaxPool2dBackward<Self> {
+        let grads = Flex::max_pool2d_with_indices_backward(
+            x,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            ceil_mode,
+            output_grad,
+            indices,
+        );
+        MaxPool2dBackward::new(grads.x_grad)
+    }
+
+    fn conv2d(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: Option<FlexTensor>,
+        options: ConvOptions<2>,
+    ) -> FlexTensor {
+        let conv = Conv::new(&x, &weight, &options);
+        if x.dtype() != DType::F32 || !conv.unfolds() {
+            return Flex::conv2d(x, weight, bias, options);
+        }
+        match conv.exchanged() {
+            Some(exchanged) if conv.narrows() => {
+                conv::folded(&exchanged, conv::mirror_weight(&conv, weight), x, bias)
+            }
+            _ => conv::unfolded(&conv, x, weight, bias),
+        }
+    }
+
+    fn conv2d_x_backward(
+        x: FlexTensor,
+        weight: FlexTensor,
+        output_grad: FlexTensor,
+        options: ConvOptions<2>,
+    ) -> FlexTensor {
+        if x.dtype() != DType::F32 {
+            return Flex::conv2d_x_backward(x, weight, output_grad, options);
+        }
+        let conv = Conv::new(&x, &weight, &options);
+        match conv.exchanged() {
+            Some(exchanged) if !conv.unfolds() => {
+                let mirror = conv::mirror_weight(&conv, weight);
+                Flex::conv2d(output_grad, mirror, None, exchanged.options())
+            }
+            Some(exchanged) if conv.narrows() => {
+                let mirror = conv::mirror_weight(&conv, weight);
+                conv::unfolded(&exchanged, output_grad, mirror, None)
+            }
+            _ => conv::folded(&conv, weight, output_grad, None),
+        }
+    }
+
+    fn conv2d_weight_backward(
+        x: FlexTensor,
+        weight: FlexTensor,
+        output_grad: FlexTensor,
+        options: ConvOptions<2>,
+    ) -> FlexTensor {
+        if x.dtype() != DType::F32 {
+            return Flex::conv2d_weight_backward(x, weight, output_grad, options);
+        }
+        let conv = Conv::new(&x, &weight, &options);
+        conv::weight_gradient(&conv, x, output_grad)
+    }
+
+    fn conv2d_bias_backward(
+        x: FlexTensor,
+        bias: FlexTensor,
+        output_grad: FlexTensor,
+    ) -> FlexTensor {
+        if output_grad.dtype() != DType::F32 {
+            return Flex::conv2d_bias_backward(x, bias, output_grad);
+        }
+        conv::bias_gradient(output_grad)
+    }
+}
