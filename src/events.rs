@@ -90,7 +90,7 @@ pub enum TrainEvent {
     Finished {
         /// Number of finished steps.
         step: u64,
-        /// Why the run ended, such as `completed` or `stopped by Ctrl-C`.
+        /// Why the run ended, such as `completed` or `interrupted`.
         reason: String,
     },
 }
