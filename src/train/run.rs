@@ -46,6 +46,8 @@ pub struct Run<'a, B: AutodiffBackend> {
     ready: Option<(u64, Generator<B::InnerBackend>)>,
     step: u64,
     images_seen: u64,
+    /// Whether every scalar of the last step was finite.
+    finite: bool,
     device: B::Device,
 }
 
@@ -97,11 +99,13 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
             ready: None,
             step,
             images_seen,
+            finite: true,
             device: device.clone(),
         })
     }
 
-    /// Trains to the last step or until asked to stop; ends with a checkpoint either way.
+    /// Trains to the last step, until asked to stop, or until an image cannot be read; ends with a
+    /// checkpoint in each case.
     ///
     /// # Errors
     /// When data cannot be read, the device fails or a checkpoint cannot be written.
@@ -123,24 +127,26 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
             loader_config(self.experiment, run.seed),
             self.step * run.accumulation as u64,
         )?;
-        let classes = self.data.train.classes().len();
         let mut watch = Watch::new(self.experiment, self.step);
         let mut written = None;
-        let mut reason = "completed";
+        let mut outcome = Ok("completed");
         while self.step < run.steps {
             if let Some(asked) = stop.reason() {
-                reason = asked;
+                outcome = Ok(asked);
                 break;
             }
             let started = Instant::now();
-            let mut batches = Vec::with_capacity(run.accumulation);
-            for _ in 0..run.accumulation {
-                let batch = loader.next().context("the loader ended before the run")??;
-                batches.push(DeviceBatch::new(&batch, classes, &self.device));
-            }
+            let batches = match self.batches(&mut loader) {
+                Ok(batches) => batches,
+                Err(error) => {
+                    outcome = Err(error);
+                    break;
+                }
+            };
             self.step += 1;
             self.images_seen += (run.batch * run.accumulation) as u64;
             let scalars = self.training.step(self.step, &batches)?.read()?;
+            self.finite = scalars.values().all(|value| value.is_finite());
             let seconds = started.elapsed().as_secs_f64();
             for event in watch.step(self.step, self.images_seen, &scalars, seconds) {
                 events.emit(&event);
@@ -157,11 +163,25 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
         if self.step > 0 && written != Some(self.step) && self.has_progressed() {
             self.write_checkpoint(events)?;
         }
+        let reason = match &outcome {
+            Ok(reason) => (*reason).to_string(),
+            Err(error) => format!("failed: {error:#}"),
+        };
         events.emit(&TrainEvent::Finished {
             step: self.step,
-            reason: reason.to_string(),
+            reason,
         });
-        Ok(())
+        outcome.map(|_| ())
+    }
+
+    fn batches(&self, loader: &mut Loader) -> Result<Vec<DeviceBatch<B::InnerBackend>>> {
+        let classes = self.data.train.classes().len();
+        (0..self.experiment.run.accumulation)
+            .map(|_| {
+                let batch = loader.next().context("the loader ended before the run")??;
+                Ok(DeviceBatch::new(&batch, classes, &self.device))
+            })
+            .collect()
     }
 
     fn has_progressed(&self) -> bool {
@@ -194,7 +214,17 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
         Ok(())
     }
 
+    /// Writes a checkpoint, unless the run has lost its numbers: a checkpoint without finite
+    /// weights cannot be resumed, and keeping it would push out those that can.
     fn write_checkpoint(&mut self, events: &mut Fanout) -> Result<()> {
+        if !self.finite {
+            let message = "no checkpoint written: a loss is not finite".to_string();
+            events.emit(&TrainEvent::Warning {
+                step: self.step,
+                message,
+            });
+            return Ok(());
+        }
         let ready = self.ready();
         let state = State::new(self.step, self.images_seen, &self.options.backend);
         let description = &self.data.description;

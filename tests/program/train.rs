@@ -156,3 +156,46 @@ fn a_faulty_label_map_is_named_before_training() {
     }
     assert!(!out.exists());
 }
+
+/// A photo whose header is whole passes the check; what it lacks is found when it is decoded.
+#[test]
+fn a_photo_that_fails_in_mid_run_ends_it_with_a_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    for part in ["photos", "masks"] {
+        fs::create_dir_all(data.join(part)).unwrap();
+    }
+    for index in 0..12u8 {
+        let photo = data.join(format!("photos/{index:02}.png"));
+        let noise = |x: u32, y: u32| (x * 37 + y * 91 + u32::from(index)) as u8;
+        image::RgbImage::from_fn(40, 40, |x, y| image::Rgb([noise(x, y), noise(y, x), index]))
+            .save(&photo)
+            .unwrap();
+        image::GrayImage::from_pixel(40, 40, image::Luma([1]))
+            .save(data.join(format!("masks/{index:02}.png")))
+            .unwrap();
+        if index == 7 {
+            let bytes = fs::read(&photo).unwrap();
+            fs::write(&photo, &bytes[..bytes.len() / 2]).unwrap();
+        }
+    }
+    let description = folder.path().join("garden.toml");
+    let text = "name = \"garden\"\n[[class]]\nname = \"grass\"\ncolour = \"#40a040\"\nids = [1]\n\
+                [train.folders]\nimages = \"photos\"\nlabels = \"masks\"\n";
+    fs::write(&description, text).unwrap();
+    let dataset = format!("data.dataset={}", description.display());
+    let out = folder.path().join("run");
+    let mut command = train(&out, &["--steps", "100", "--set", &dataset]);
+    command.arg("--data").arg(&data);
+    command.args([
+        "--set",
+        "data.balanced=false",
+        "--set",
+        "ema.refresh_batches=1",
+    ]);
+    let message = failure(command, 1);
+    assert!(message.contains("07.png"), "{message}");
+    let latest = dp_sims::checkpoint::latest_whole(&out.join("checkpoints")).unwrap();
+    let step = latest.checkpoint.unwrap().step();
+    assert!((1..100).contains(&step), "step {step}");
+}
