@@ -18,7 +18,6 @@ macro_rules! backend_tests {
 }
 
 /// Largest difference between two slices relative to the largest magnitude of the second.
-#[allow(dead_code, reason = "not every backend feature set uses it")]
 pub(crate) fn relative_error(actual: &[f32], expected: &[f32]) -> f32 {
     assert_eq!(actual.len(), expected.len(), "lengths differ");
     assert!(

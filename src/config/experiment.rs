@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use dp_sims_datasets::Size;
-use dp_sims_model::backbones::BackboneKind;
+use dp_sims_model::backbones::{BackboneKind, info};
 use dp_sims_model::discriminator::DiscriminatorConfig;
 use dp_sims_model::generator::GeneratorConfig;
 use dp_sims_model::losses::{ContrastiveConfig, PixelLossConfig};
@@ -269,6 +269,21 @@ impl Experiment {
     pub fn validate(&self) -> Result<()> {
         self.generator.validate(self.data.height, self.data.width)?;
         self.loss.pixel.init()?;
+        let coarsest = info(self.backbone.network)
+            .strides
+            .last()
+            .copied()
+            .unwrap_or(1);
+        for (key, side) in [
+            ("data.height", self.data.height),
+            ("data.width", self.data.width),
+        ] {
+            ensure!(
+                side.is_multiple_of(coarsest),
+                "configuration key `{key}`: {side} is not a multiple of {coarsest} pixels, the \
+                 coarsest stride of `backbone.network`"
+            );
+        }
         let at_least_one = [
             ("run.batch", self.run.batch),
             ("run.accumulation", self.run.accumulation),

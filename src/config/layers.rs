@@ -150,4 +150,20 @@ mod tests {
             .unwrap_err();
         assert!(error.to_string().contains("ema.decay"), "{error}");
     }
+
+    /// Fewer blocks in the generator allow sizes that the discriminator cannot halve.
+    #[test]
+    fn a_size_that_the_backbone_does_not_divide_is_refused() {
+        let settings = [
+            "generator.width_multipliers=[2, 2, 1]".to_string(),
+            "generator.encoder_channels=[4, 4, 4]".to_string(),
+            "data.width=40".to_string(),
+        ];
+        let error = load("quickstart", &settings)
+            .unwrap()
+            .validate()
+            .unwrap_err();
+        assert!(error.to_string().contains("data.width"), "{error}");
+        assert!(error.to_string().contains("32"), "{error}");
+    }
 }
