@@ -14,11 +14,20 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config::DataConfig;
 
-/// Descriptions that are part of the program.
-const BUILT_IN: [(&str, &str); 1] = [(
+macro_rules! built_in {
+    ($($name:literal,)*) => {
+        &[$(($name, include_str!(concat!("../experiments/datasets/", $name, ".toml")))),*]
+    };
+}
+
+/// Descriptions that are part of the program: names and texts.
+const BUILT_IN: &[(&str, &str)] = built_in![
     "camvid",
-    include_str!("../experiments/datasets/camvid.toml"),
-)];
+    "ade20k",
+    "coco-stuff",
+    "coco-stuff-spade",
+    "cityscapes",
+];
 
 /// Seeds of the two procedural splits: they share no scene.
 const SCENES_SEEDS: [u64; 2] = [0, 1];
@@ -101,10 +110,10 @@ impl Data {
 /// When the file cannot be read or is not valid.
 pub fn description(name_or_path: &str) -> Result<Description> {
     let path = PathBuf::from(name_or_path);
-    if let Some((name, text)) = BUILT_IN.into_iter().find(|(name, _)| *name == name_or_path) {
+    if let Some((name, text)) = BUILT_IN.iter().find(|(name, _)| *name == name_or_path) {
         return Ok(Description::parse(text, Path::new(name))?);
     }
-    let names: Vec<_> = BUILT_IN.into_iter().map(|(name, _)| name).collect();
+    let names: Vec<_> = BUILT_IN.iter().map(|(name, _)| *name).collect();
     Description::read(&path).with_context(|| {
         format!(
             "configuration key `data.dataset`: give scenes, {} or the path of a dataset \

@@ -24,7 +24,8 @@
 //!
 //! Class indices follow the order of the `[[class]]` tables, counted from 1; index 0 is void.
 
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,11 @@ use crate::error::DatasetError;
 use crate::sample::{Class, ClassTable, Split};
 
 mod colour;
+mod files;
+
+pub use files::{
+    CocoFile, Folders, InstancePng, Instances, LabelValues, ListFile, PanopticFiles, SplitFiles,
+};
 
 /// Name of class index 0.
 const VOID: &str = "void";
@@ -72,59 +78,11 @@ pub struct DescribedClass {
     #[serde(with = "colour")]
     pub colour: [u8; 3],
     /// Ids (PNG values, 0 to 255) that mean this class; several ids merge into one class.
+    #[serde(default)]
     pub ids: Vec<u8>,
     /// True for countable objects.
     #[serde(default)]
     pub thing: bool,
-}
-
-/// How the files of a split are found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SplitFiles {
-    /// A text file names every pair.
-    List(ListFile),
-    /// A folder of photos and a folder of label maps, matched by name.
-    Folders(Folders),
-}
-
-/// A text file with one `PHOTO LABELS` pair of paths per line, separated by white space.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ListFile {
-    /// The text file.
-    pub file: PathBuf,
-    /// Cut off the front of every path in the file; the rest is relative to the root folder.
-    #[serde(default)]
-    pub strip_prefix: String,
-}
-
-/// Folders of photos and label maps, searched with their sub-folders. Hidden files and links to
-/// folders below them are passed over.
-///
-/// A pair is a photo and a label map whose paths below their folders are equal once the suffixes
-/// are cut off.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Folders {
-    /// Folder of the photos.
-    pub images: PathBuf,
-    /// Ends of the photo names, in any letter case.
-    #[serde(default = "default_image_suffixes")]
-    pub image_suffixes: Vec<String>,
-    /// Folder of the label maps.
-    pub labels: PathBuf,
-    /// End of the label-map names, in any letter case.
-    #[serde(default = "default_label_suffix")]
-    pub label_suffix: String,
-}
-
-fn default_image_suffixes() -> Vec<String> {
-    [".jpg", ".jpeg", ".png"].map(String::from).to_vec()
-}
-
-fn default_label_suffix() -> String {
-    ".png".to_string()
 }
 
 /// What is wrong with a dataset description.
@@ -162,6 +120,29 @@ pub enum DescriptionError {
         first: String,
         /// The key with the second occurrence.
         second: String,
+    },
+    /// Label maps are told by colours, but two classes have the same one.
+    #[error(
+        "the classes `{first}` and `{second}` have the same colour, but `label_values` of a split \
+         is \"colours\": give every class a colour of its own, void has black"
+    )]
+    DuplicateColour {
+        /// The class with the first occurrence.
+        first: String,
+        /// The class with the second occurrence.
+        second: String,
+    },
+    /// Value 0 of an instance PNG would be an instance.
+    #[error("key `{key}` is 0, which always means no instance: write the smallest instance value")]
+    FirstInstance {
+        /// The key.
+        key: String,
+    },
+    /// Instances are described, but no class has any.
+    #[error("key `{split}.folders.instances` needs a thing: set `thing = true` in its [[class]]")]
+    NoThing {
+        /// The split with instances.
+        split: Split,
     },
     /// No split has files.
     #[error("keys `train`, `validation` and `test` are all missing: describe at least one split")]
@@ -218,10 +199,41 @@ impl Description {
         if Split::ALL.iter().all(|&split| self.files(split).is_none()) {
             return Err(DescriptionError::NoSplit);
         }
+        if self.label_values(LabelValues::Colours) {
+            self.validate_colours()?;
+        }
         Split::ALL
             .iter()
             .filter_map(|&split| self.files(split).map(|files| (split, files)))
-            .try_for_each(|(split, files)| files.validate(split))
+            .try_for_each(|(split, files)| {
+                let things = self.classes.iter().any(|class| class.thing);
+                if files.instances().is_some() && !things {
+                    return Err(DescriptionError::NoThing { split });
+                }
+                files.validate(split)
+            })
+    }
+
+    /// True when a split has label maps of such values.
+    fn label_values(&self, values: LabelValues) -> bool {
+        let mut files = Split::ALL.iter().filter_map(|&split| self.files(split));
+        files.any(|files| files.label_values() == values)
+    }
+
+    fn validate_colours(&self) -> Result<(), DescriptionError> {
+        let table = self.class_table().classes;
+        for (index, second) in table.iter().enumerate() {
+            if let Some(first) = table[..index]
+                .iter()
+                .find(|first| first.colour == second.colour)
+            {
+                return Err(DescriptionError::DuplicateColour {
+                    first: first.name.clone(),
+                    second: second.name.clone(),
+                });
+            }
+        }
+        Ok(())
     }
 
     fn validate_names(&self) -> Result<(), DescriptionError> {
@@ -245,7 +257,7 @@ impl Description {
         };
         let mut owners = [None; 256];
         for (index, ids) in self.ids().enumerate() {
-            if ids.is_empty() && index > 0 {
+            if ids.is_empty() && index > 0 && self.label_values(LabelValues::Ids) {
                 let remedy = "list the ids that mean the class";
                 return Err(DescriptionError::Empty {
                     key: key(index),
@@ -278,6 +290,12 @@ impl Description {
         map
     }
 
+    /// The class index of every colour of [`Description::class_table`].
+    pub fn class_of_colour(&self) -> HashMap<[u8; 3], u8> {
+        let colours = self.class_table().classes.into_iter();
+        colours.map(|class| class.colour).zip(0..=u8::MAX).collect()
+    }
+
     /// The class table: void in black, then the described classes.
     pub fn class_table(&self) -> ClassTable {
         let void = Class {
@@ -301,33 +319,6 @@ impl Description {
             Split::Train => self.train.as_ref(),
             Split::Validation => self.validation.as_ref(),
             Split::Test => self.test.as_ref(),
-        }
-    }
-}
-
-impl SplitFiles {
-    fn validate(&self, split: Split) -> Result<(), DescriptionError> {
-        match self {
-            Self::List(list) => {
-                let file = list.file.to_string_lossy();
-                non_empty(&format!("{split}.list.file"), &file, "name the list file")
-            }
-            Self::Folders(folders) => {
-                let key = format!("{split}.folders.image_suffixes");
-                let remedy = "list the ends of the photo names, such as \".jpg\"";
-                if folders.image_suffixes.is_empty() {
-                    return Err(DescriptionError::Empty { key, remedy });
-                }
-                for suffix in &folders.image_suffixes {
-                    non_empty(&key, suffix, remedy)?;
-                }
-                let key = format!("{split}.folders.label_suffix");
-                non_empty(
-                    &key,
-                    &folders.label_suffix,
-                    "write the end of the label-map names",
-                )
-            }
         }
     }
 }

@@ -86,6 +86,12 @@ pub enum DatasetError {
         /// The other file.
         second: PathBuf,
     },
+    /// A link leads to a folder above itself.
+    #[error("{} is a link to a folder above it: remove the link", path.display())]
+    LinkLoop {
+        /// The link.
+        path: PathBuf,
+    },
     /// A file is damaged or not an image.
     #[error("cannot decode {}: {reason}; replace the file", path.display())]
     Decode {
@@ -94,10 +100,10 @@ pub enum DatasetError {
         /// What the decoder said.
         reason: String,
     },
-    /// A label map is a PNG of a kind that carries no 8-bit ids.
-    #[error("{} is {found}, not a label map: {remedy}", path.display())]
+    /// A label, instance or panoptic map is a PNG of a kind that carries no such values.
+    #[error("{} is {found}, which is of no use here: {remedy}", path.display())]
     LabelFormat {
-        /// The label map.
+        /// The map.
         path: PathBuf,
         /// What the file is.
         found: &'static str,
@@ -118,6 +124,100 @@ pub enum DatasetError {
         y: usize,
         /// The id in the file.
         id: u8,
+    },
+    /// A label map has a value that is no id.
+    #[error(
+        "{}: pixel (x={x}, y={y}) has the value {id}, but ids are 0 to 255: \
+         write a label map in place of what looks like an instance map", path.display()
+    )]
+    LargeId {
+        /// The label map.
+        path: PathBuf,
+        /// Column of the first such pixel.
+        x: usize,
+        /// Row of the first such pixel.
+        y: usize,
+        /// The value in the file.
+        id: u16,
+    },
+    /// A colour-coded label map has a colour that the description does not know.
+    #[error(
+        "{}: pixel (x={x}, y={y}) has the unknown colour #{:02x}{:02x}{:02x}: give it to a class, \
+         or, if it is a mixture of two, write the label map without smoothing",
+        path.display(), colour[0], colour[1], colour[2]
+    )]
+    UnknownColour {
+        /// The label map.
+        path: PathBuf,
+        /// Column of the first such pixel.
+        x: usize,
+        /// Row of the first such pixel.
+        y: usize,
+        /// The RGB colour in the file.
+        colour: [u8; 3],
+    },
+    /// A JSON file of instances is not valid or lacks something.
+    #[error("{}: {problem}", path.display())]
+    Annotations {
+        /// The JSON file.
+        path: PathBuf,
+        /// The place in the file, what is wrong there, and the remedy.
+        problem: String,
+    },
+    /// A panoptic PNG has a segment that its JSON file does not know.
+    #[error(
+        "{}: pixel (x={x}, y={y}) has the segment {id}, which {} does not list for this image: \
+         take both from the same release", path.display(), file.display()
+    )]
+    UnknownSegment {
+        /// The panoptic PNG.
+        path: PathBuf,
+        /// Column of the first such pixel.
+        x: usize,
+        /// Row of the first such pixel.
+        y: usize,
+        /// The number of the segment.
+        id: u32,
+        /// The JSON file.
+        file: PathBuf,
+    },
+    /// Instances were asked for, but the description says nothing about them.
+    #[error(
+        "dataset `{dataset}` describes no instances of the {split} split: \
+         add [{split}.folders.instances.png], .coco or .panoptic"
+    )]
+    NoInstances {
+        /// Name of the dataset.
+        dataset: String,
+        /// The split without instances.
+        split: Split,
+    },
+    /// The instances and the label map of an image differ in size.
+    #[error(
+        "the instances in {} are {instance_size}, but the label map {} is {label_size}: \
+         both must have the same size", instances.display(), labels.display()
+    )]
+    InstanceSize {
+        /// The instance map or JSON file.
+        instances: PathBuf,
+        /// Size of the instances.
+        instance_size: Size,
+        /// The label map.
+        labels: PathBuf,
+        /// Size of the label map.
+        label_size: Size,
+    },
+    /// A photo is to be turned before it is shown, but its label map is not.
+    #[error(
+        "{} carries an EXIF tag that turns it, but its label map {} has the size of the photo as \
+         it is stored: remove the tag, or turn the label map",
+        image.display(), labels.display()
+    )]
+    Turned {
+        /// The photo.
+        image: PathBuf,
+        /// The label map.
+        labels: PathBuf,
     },
     /// The photo and the label map of a pair differ in size.
     #[error(

@@ -123,18 +123,28 @@ fn folder_pairs(folders: &Folders, root: &Path) -> Result<Vec<Pair>, DatasetErro
 }
 
 /// The files under `folder` that end in one of `suffixes`, by path below the folder without the
-/// suffix.
-fn find_named(
+/// suffix. Links are followed.
+///
+/// # Errors
+/// When a folder cannot be read, a link leads nowhere or to a folder above it, or two files have
+/// the same name.
+pub(crate) fn find_named(
     folder: &Path,
     suffixes: &[String],
 ) -> Result<BTreeMap<String, PathBuf>, DatasetError> {
     let mut found: BTreeMap<String, PathBuf> = BTreeMap::new();
-    let mut folders = vec![(String::new(), folder.to_path_buf())];
-    while let Some((above, folder)) = folders.pop() {
+    // Folders to search: their path below `folder`, where they are, and the real folders above.
+    let mut folders = vec![(String::new(), folder.to_path_buf(), Vec::new())];
+    while let Some((above, folder, mut parents)) = folders.pop() {
         let unreadable = |source| DatasetError::Read {
             path: folder.clone(),
             source,
         };
+        let real = folder.canonicalize().map_err(unreadable)?;
+        if parents.contains(&real) {
+            return Err(DatasetError::LinkLoop { path: folder });
+        }
+        parents.push(real);
         for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
             let file_name = entry.file_name().to_string_lossy().into_owned();
@@ -142,18 +152,25 @@ fn find_named(
             if file_name.starts_with('.') {
                 continue;
             }
-            if entry.file_type().map_err(unreadable)?.is_dir() {
-                folders.push((format!("{above}{file_name}/"), entry.path()));
+            let path = entry.path();
+            let kind = entry.file_type().map_err(unreadable)?;
+            if kind.is_dir() || kind.is_symlink() && path.is_dir() {
+                folders.push((format!("{above}{file_name}/"), path, parents.clone()));
                 continue;
             }
             let stem = suffixes
                 .iter()
                 .find_map(|suffix| strip_suffix(&file_name, suffix));
             let Some(stem) = stem else { continue };
-            if let Some(other) = found.insert(format!("{above}{stem}"), entry.path()) {
+            if kind.is_symlink()
+                && let Err(source) = path.metadata()
+            {
+                return Err(DatasetError::Read { path, source });
+            }
+            if let Some(other) = found.insert(format!("{above}{stem}"), path.clone()) {
                 return Err(DatasetError::AmbiguousName {
-                    first: other.clone().min(entry.path()),
-                    second: other.max(entry.path()),
+                    first: other.clone().min(path.clone()),
+                    second: other.max(path),
                 });
             }
         }
@@ -172,6 +189,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::description::LabelValues;
 
     /// A folder with empty files of these names.
     fn tree(files: &[&str]) -> TempDir {
@@ -190,6 +208,8 @@ mod tests {
             image_suffixes: image_suffixes.iter().map(ToString::to_string).collect(),
             labels: "masks".into(),
             label_suffix: label_suffix.to_string(),
+            label_values: LabelValues::Ids,
+            instances: None,
         })
     }
 
@@ -198,6 +218,7 @@ mod tests {
         SplitFiles::List(ListFile {
             file: "list.txt".into(),
             strip_prefix: strip_prefix.into(),
+            label_values: LabelValues::Ids,
         })
     }
 
@@ -240,6 +261,38 @@ mod tests {
             problem(&["photos/a.jpg"]),
             DatasetError::Read { .. }
         ));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_and_their_faults_named() {
+        use std::os::unix::fs::symlink;
+        let root = tree(&[
+            "real/p/x.jpg",
+            "real/m/x.png",
+            "photos/y.jpg",
+            "masks/y.png",
+        ]);
+        let at = |path: &str| root.path().join(path);
+        symlink(at("real/p"), at("photos/sub")).unwrap();
+        symlink(at("real/m"), at("masks/sub")).unwrap();
+        symlink(at("real/p/x.jpg"), at("photos/z.JPG")).unwrap();
+        symlink("sub/x.png", at("masks/z.png")).unwrap();
+        let rule = folders(&[".jpg"], ".png");
+        let pairs = find_pairs(&rule, root.path()).unwrap();
+        assert_eq!(names(&pairs), ["sub/x", "y", "z"]);
+
+        symlink(at("absent.jpg"), at("photos/w.jpg")).unwrap();
+        let message = find_pairs(&rule, root.path()).unwrap_err().to_string();
+        assert!(
+            message.contains("cannot read") && message.contains("photos/w.jpg"),
+            "{message}"
+        );
+        std::fs::remove_file(at("photos/w.jpg")).unwrap();
+        symlink(at("photos"), at("real/p/back")).unwrap();
+        let error = find_pairs(&rule, root.path()).unwrap_err();
+        assert!(matches!(error, DatasetError::LinkLoop { .. }), "{error}");
+        assert!(error.to_string().contains("photos/sub/back"), "{error}");
     }
 
     #[test]

@@ -1,15 +1,13 @@
 //! A dataset read from the folders of a [`Description`].
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
-
-use image::{ImageError, ImageReader};
 
 use crate::description::{Description, SplitFiles};
 use crate::error::DatasetError;
 use crate::files::{Pair, find_pairs};
-use crate::labels::{LabelMap, read_labels_with};
+use crate::instances::InstanceMaps;
+use crate::labels::{LabelCode, LabelMap, read_labels_with};
+use crate::photo::{PhotoSize, photo_size, read_photo};
 use crate::resize::{check_size, resize_labels, resize_photo};
 use crate::sample::{ClassSet, ClassTable, LabelledImages, Sample, Size, Split};
 
@@ -19,8 +17,10 @@ pub struct DescribedFolder {
     description: Description,
     split: Split,
     classes: ClassTable,
-    class_of_id: [Option<u8>; 256],
+    code: LabelCode,
+    root: PathBuf,
     pairs: Vec<Pair>,
+    instances: Option<InstanceMaps>,
 }
 
 impl DescribedFolder {
@@ -57,10 +57,32 @@ impl DescribedFolder {
         Ok(Self {
             split,
             classes: description.class_table(),
-            class_of_id: description.class_of_id(),
+            code: LabelCode::new(description, files.label_values()),
+            root: root.to_path_buf(),
             pairs,
+            instances: None,
             description: description.clone(),
         })
+    }
+
+    /// Reads the instances of things too, from the source that the description names.
+    ///
+    /// Samples then have instance numbers. For sources with a JSON file the whole file is read now.
+    ///
+    /// # Errors
+    /// When no source is described, a JSON file is not valid, or an image has no instance map or
+    /// entry.
+    pub fn with_instances(mut self) -> Result<Self, DatasetError> {
+        let files = self.description.files(self.split);
+        let source = files.and_then(SplitFiles::instances);
+        let source = source.ok_or_else(|| DatasetError::NoInstances {
+            dataset: self.description.name.clone(),
+            split: self.split,
+        })?;
+        let class_of_id = self.description.class_of_id();
+        let maps = InstanceMaps::open(source, &self.root, &self.pairs, class_of_id)?;
+        self.instances = Some(maps);
+        Ok(self)
     }
 
     /// The description the folder was opened with.
@@ -86,12 +108,28 @@ impl DescribedFolder {
     /// When `index` is outside the split, a file is damaged, an id is unknown or the sizes differ.
     pub fn label_map(&self, index: usize) -> Result<LabelMap, DatasetError> {
         let pair = self.pair(index)?;
-        let map = read_labels_with(&pair.labels, &self.class_of_id)?;
-        let (width, height) = open_photo(&pair.image)?
-            .into_dimensions()
-            .map_err(|error| decode_error(&pair.image, error))?;
-        same_size(pair, Size::new(height as usize, width as usize), map.size)?;
+        let map = read_labels_with(&pair.labels, &self.code)?;
+        same_size(pair, photo_size(&pair.image)?, map.size)?;
         Ok(map)
+    }
+
+    /// Instance number of every pixel of a thing at full resolution, if instances are read.
+    fn instances(
+        &self,
+        index: usize,
+        pair: &Pair,
+        map: &LabelMap,
+    ) -> Result<Option<Vec<u16>>, DatasetError> {
+        let Some(maps) = &self.instances else {
+            return Ok(None);
+        };
+        let mut instances = maps.read(index, map, &pair.labels)?;
+        for (instance, &label) in instances.iter_mut().zip(&map.labels) {
+            if !self.classes.classes[usize::from(label)].thing {
+                *instance = 0;
+            }
+        }
+        Ok(Some(instances))
     }
 
     fn pair(&self, index: usize) -> Result<&Pair, DatasetError> {
@@ -119,58 +157,45 @@ impl LabelledImages for DescribedFolder {
     fn sample(&self, index: usize, size: Size) -> Result<Sample, DatasetError> {
         check_size(size)?;
         let pair = self.pair(index)?;
-        let map = read_labels_with(&pair.labels, &self.class_of_id)?;
-        let photo = open_photo(&pair.image)?
-            .decode()
-            .map_err(|error| decode_error(&pair.image, error))?;
-        let photo = photo.into_rgb8();
-        let photo_size = Size::new(photo.height() as usize, photo.width() as usize);
+        let map = read_labels_with(&pair.labels, &self.code)?;
+        let (photo, photo_size) = read_photo(&pair.image)?;
         same_size(pair, photo_size, map.size)?;
+        let instances = self.instances(index, pair, &map)?;
+        let resized = |instances: Vec<u16>| {
+            resize_labels(&instances, map.size, size).map(|resized| resized.into_owned())
+        };
         Ok(Sample {
             name: pair.name.clone(),
             width: size.width,
             height: size.height,
-            image: resize_photo(photo.into_raw(), photo_size, size)?,
+            image: resize_photo(photo, map.size, size)?,
             labels: resize_labels(&map.labels, map.size, size)?.into_owned(),
-            instances: None,
+            instances: instances.map(resized).transpose()?,
         })
     }
 
     fn present(&self, index: usize) -> Result<ClassSet, DatasetError> {
         let pair = self.pair(index)?;
         Ok(ClassSet::of(
-            &read_labels_with(&pair.labels, &self.class_of_id)?.labels,
+            &read_labels_with(&pair.labels, &self.code)?.labels,
         ))
     }
 }
 
-/// Opens a photo and tells its format by its first bytes, whatever its name ends in.
-fn open_photo(path: &Path) -> Result<ImageReader<BufReader<File>>, DatasetError> {
-    ImageReader::open(path)
-        .and_then(ImageReader::with_guessed_format)
-        .map_err(|source| DatasetError::Read {
-            path: path.to_path_buf(),
-            source,
+fn same_size(pair: &Pair, photo: PhotoSize, label_size: Size) -> Result<(), DatasetError> {
+    let (image, labels) = (pair.image.clone(), pair.labels.clone());
+    if photo.upright == label_size {
+        Ok(())
+    } else if photo.stored == label_size {
+        Err(DatasetError::Turned { image, labels })
+    } else {
+        Err(DatasetError::SizeMismatch {
+            image,
+            image_size: photo.upright,
+            labels,
+            label_size,
         })
-}
-
-fn decode_error(path: &Path, error: ImageError) -> DatasetError {
-    DatasetError::Decode {
-        path: path.to_path_buf(),
-        reason: error.to_string(),
     }
-}
-
-fn same_size(pair: &Pair, image_size: Size, label_size: Size) -> Result<(), DatasetError> {
-    if image_size == label_size {
-        return Ok(());
-    }
-    Err(DatasetError::SizeMismatch {
-        image: pair.image.clone(),
-        image_size,
-        labels: pair.labels.clone(),
-        label_size,
-    })
 }
 
 #[cfg(test)]

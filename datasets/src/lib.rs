@@ -2,13 +2,18 @@
 //! sampling and a loader whose order depends on nothing but the seed and the position.
 
 pub mod check;
+mod coco;
 pub mod description;
 pub mod error;
 pub mod files;
 pub mod folder;
+mod instances;
 pub mod labels;
 pub mod loader;
+pub mod offsets;
+mod photo;
 mod random;
+mod raster;
 pub mod resize;
 pub mod sample;
 pub mod sampler;
@@ -20,7 +25,8 @@ pub use check::{Report, check_split, load_or_check, presence};
 pub use description::{Description, DescriptionError};
 pub use error::DatasetError;
 pub use folder::DescribedFolder;
-pub use labels::{LabelMap, read_labels};
+pub use labels::{LabelMap, read_colour_labels, read_labels};
 pub use loader::{Batch, Loader, LoaderConfig};
+pub use offsets::offsets;
 pub use sample::{Class, ClassSet, ClassTable, LabelledImages, Sample, Size, SizedDataset, Split};
 pub use sampler::{Sampler, balanced_weights, flip};

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::DatasetError;
 use crate::resize::check_size;
-use crate::sample::{ClassSet, LabelledImages, Sample, Size};
+use crate::sample::{ClassSet, LabelledImages, Size};
 use crate::sampler::{Sampler, flip};
 
 /// Settings of a [`Loader`].
@@ -189,32 +189,18 @@ impl Source {
             if self.stop.load(Ordering::Relaxed) {
                 return None;
             }
-            let Sample {
-                name,
-                mut image,
-                mut labels,
-                ..
-            } = match self.dataset.sample(index, size) {
+            let mut sample = match self.dataset.sample(index, size) {
                 Ok(sample) => sample,
                 Err(error) => return Some(Err(error)),
             };
             if self.config.flip && flip(seed, position) {
-                mirror(&mut image, size.width * 3, 3);
-                mirror(&mut labels, size.width, 1);
+                sample.mirror();
             }
-            batch.images.append(&mut image);
-            batch.labels.append(&mut labels);
-            batch.names.push(name);
+            batch.images.append(&mut sample.image);
+            batch.labels.append(&mut sample.labels);
+            batch.names.push(sample.name);
         }
         Some(Ok(batch))
-    }
-}
-
-/// Reverses the order of the pixels in every row.
-fn mirror(values: &mut [u8], row: usize, channels: usize) {
-    for row in values.chunks_exact_mut(row) {
-        row.reverse();
-        row.chunks_exact_mut(channels).for_each(<[u8]>::reverse);
     }
 }
 

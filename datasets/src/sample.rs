@@ -25,6 +25,24 @@ pub struct Sample {
     pub instances: Option<Vec<u16>>,
 }
 
+impl Sample {
+    /// Mirrors photo, label map and instances horizontally.
+    pub fn mirror(&mut self) {
+        mirror(&mut self.image, self.width * 3);
+        // The pixels of the photo are in their new places, but their channels are reversed.
+        self.image.chunks_exact_mut(3).for_each(<[u8]>::reverse);
+        mirror(&mut self.labels, self.width);
+        if let Some(instances) = &mut self.instances {
+            mirror(instances, self.width);
+        }
+    }
+}
+
+/// Reverses the order of the values in every row.
+fn mirror<T>(values: &mut [T], row: usize) {
+    values.chunks_exact_mut(row).for_each(<[T]>::reverse);
+}
+
 /// Height and width of an image in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

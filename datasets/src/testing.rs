@@ -93,3 +93,20 @@ impl Garden {
         DescribedFolder::open(&self.description, self.root(), Split::Train)
     }
 }
+
+/// The checksum of a PNG chunk, over its type and data.
+pub fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc: u32, _| {
+            (crc >> 1) ^ (0xedb8_8320 & 0_u32.wrapping_sub(crc & 1))
+        })
+    })
+}
+
+/// A JPEG with an EXIF segment that holds nothing but an orientation.
+pub fn oriented(jpeg: &[u8], orientation: u8) -> Vec<u8> {
+    let mut segment = vec![0xff, 0xe1, 0, 34];
+    segment.extend(b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0");
+    segment.extend([orientation, 0, 0, 0, 0, 0, 0]);
+    [&jpeg[..2], &segment, &jpeg[2..]].concat()
+}

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 const GARDEN: &str = r##"
@@ -140,4 +142,119 @@ fn unknown_keys_wrong_ids_and_bad_colours_name_the_place() {
 fn an_absent_file_is_named() {
     let error = Description::read(Path::new("absent/none.toml")).unwrap_err();
     assert_eq!(error.to_string(), "cannot read absent/none.toml");
+}
+
+/// The garden with a source of instances.
+fn with_instances(kind: &str, keys: &str) -> String {
+    GARDEN.replace(
+        "[test.list]",
+        &format!("[train.folders.instances.{kind}]\n{keys}\n\n[test.list]"),
+    )
+}
+
+#[test]
+fn instance_sources_have_defaults_and_round_trip() {
+    for (kind, keys, expected) in [
+        (
+            "png",
+            "folder = \"numbers\"",
+            Instances::Png(InstancePng {
+                folder: "numbers".into(),
+                suffix: ".png".to_string(),
+                first: 1,
+            }),
+        ),
+        (
+            "coco",
+            "file = \"i.json\"\nid_offset = -1",
+            Instances::Coco(CocoFile {
+                file: "i.json".into(),
+                id_offset: -1,
+            }),
+        ),
+        (
+            "panoptic",
+            "file = \"p.json\"\nfolder = \"p\"",
+            Instances::Panoptic(PanopticFiles {
+                folder: "p".into(),
+                suffix: ".png".to_string(),
+                file: "p.json".into(),
+                id_offset: 0,
+            }),
+        ),
+    ] {
+        let text = with_instances(kind, keys);
+        let garden = parse(&text).unwrap();
+        let files = garden.files(Split::Train).unwrap();
+        assert_eq!(files.instances(), Some(&expected));
+        assert_eq!(parse(&toml::to_string(&garden).unwrap()).unwrap(), garden);
+        assert!(problem(&text.replace("thing = true", "")).contains("`thing = true`"));
+    }
+    for (kind, keys, expected) in [
+        (
+            "png",
+            "folder = \"\"\nsuffix = \"\"",
+            "`train.folders.instances.png.suffix`",
+        ),
+        (
+            "png",
+            "folder = \"\"\nfirst = 0",
+            "`train.folders.instances.png.first`",
+        ),
+        ("coco", "file = \"\"", "`train.folders.instances.coco.file`"),
+        (
+            "panoptic",
+            "file = \"\"\nfolder = \"\"",
+            "`train.folders.instances.panoptic.file`",
+        ),
+        ("sketch", "file = \"\"", "sketch"),
+    ] {
+        let message = problem(&with_instances(kind, keys));
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+#[test]
+fn colour_coded_labels_need_colours_of_their_own_and_no_ids() {
+    let values = "label_values = \"colours\"\n";
+    let text = GARDEN
+        .replace("strip_prefix", &format!("{values}strip_prefix"))
+        .replace(
+            "labels = \"masks\"",
+            &format!("labels = \"masks\"\n{values}"),
+        );
+    let garden = parse(&text.replace("ids = [7]", "")).unwrap();
+    assert_eq!(
+        garden.files(Split::Test).unwrap().label_values(),
+        LabelValues::Colours
+    );
+    let colours = garden.class_of_colour();
+    assert_eq!(colours.len(), 3);
+    assert_eq!((colours[&[0, 0, 0]], colours[&[160, 96, 32]]), (0, 2));
+    // A split with ids still needs them.
+    let mixed = text.replacen(values, "", 1).replace("ids = [7]", "");
+    assert!(problem(&mixed).contains("`class.dog.ids`"));
+    let message = problem(&text.replace("[160, 96, 32]", "\"#40a040\""));
+    assert!(message.contains("`grass` and `dog`"), "{message}");
+    let message = problem(&text.replace("[160, 96, 32]", "[0, 0, 0]"));
+    assert!(message.contains("`void` and `dog`"), "{message}");
+    assert!(problem(&text.replace("colours\"", "colour\"")).contains("colour"));
+}
+
+proptest! {
+    #[test]
+    fn damaged_texts_never_panic(
+        place in any::<prop::sample::Index>(),
+        with in "[-0-9a-z\\[\\]{}\"=.,\n ]{0,6}",
+        cut in 0_usize..12,
+    ) {
+        let mut text = with_instances("png", "folder = \"numbers\"");
+        let start = place.index(text.len());
+        let end = (start + cut).min(text.len());
+        text.replace_range(start..end, &with);
+        match parse(&text) {
+            Ok(description) => prop_assert!(description.validate().is_ok()),
+            Err(error) => prop_assert!(error.to_string().contains("garden.toml")),
+        }
+    }
 }

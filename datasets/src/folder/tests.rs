@@ -204,3 +204,55 @@ fn sized_view_is_a_burn_dataset() {
     std::fs::remove_file(garden.photo_path(0)).unwrap();
     assert!(view.get(0).unwrap().is_err());
 }
+
+#[test]
+fn colour_coded_labels_are_read_through_the_class_colours() {
+    let mut garden = Garden::new(3);
+    let ids = Garden::labels(2).into_bytes();
+    let colours = garden.description.class_table().colourise(&ids);
+    let map = image::RgbImage::from_raw(8, 6, colours).unwrap();
+    garden.write_labels(2, map.into());
+    if let Some(SplitFiles::Folders(folders)) = &mut garden.description.train {
+        folders.label_values = crate::description::LabelValues::Colours;
+    }
+    let folder = garden.open().unwrap();
+    assert_eq!(folder.sample(2, Garden::SIZE).unwrap().labels, ids);
+    assert_eq!(folder.label_map(2).unwrap().labels, ids);
+    assert_eq!(folder.present(2).unwrap(), ClassSet::of(&[0, 1, 2]));
+    let message = folder.label_map(0).unwrap_err().to_string();
+    assert!(message.contains("00.png is a gray PNG"), "{message}");
+}
+
+#[test]
+fn photos_turned_by_exif_fit_turned_labels_alone() {
+    let garden = Garden::new(1);
+    let mut file = std::io::Cursor::new(Vec::new());
+    Garden::photo(0)
+        .write_to(&mut file, image::ImageFormat::Jpeg)
+        .unwrap();
+    let jpeg = crate::testing::oriented(file.get_ref(), 6);
+    std::fs::write(garden.photo_path(0), jpeg).unwrap();
+    let folder = garden.open().unwrap();
+    for error in [
+        folder.sample(0, Garden::SIZE).unwrap_err(),
+        folder.label_map(0).unwrap_err(),
+    ] {
+        assert!(matches!(error, DatasetError::Turned { .. }), "{error}");
+    }
+    garden.write_labels(0, DynamicImage::new_luma8(6, 8));
+    let sample = folder.sample(0, Size::new(8, 6)).unwrap();
+    // Turned clockwise, the lower left corner of the file comes to the upper left.
+    let stored = Garden::photo(0).into_rgb8();
+    let corner = stored.get_pixel(0, 5).0;
+    let close = sample.image[..3]
+        .iter()
+        .zip(corner)
+        .all(|(a, b)| a.abs_diff(b) < 40);
+    assert!(close, "{:?} is not {corner:?}", &sample.image[..3]);
+    garden.write_labels(0, DynamicImage::new_luma8(5, 5));
+    let error = folder.label_map(0).unwrap_err();
+    assert!(
+        matches!(error, DatasetError::SizeMismatch { .. }),
+        "{error}"
+    );
+}

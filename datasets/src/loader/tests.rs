@@ -2,7 +2,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use super::*;
-use crate::sample::ClassTable;
+use crate::sample::{ClassTable, Sample};
 
 /// Images that tell their index in every pixel, read with uneven delays.
 struct Numbers {

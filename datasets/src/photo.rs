@@ -1,0 +1,104 @@
+//! Reading photos of every kind as upright 8-bit RGB.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageReader};
+
+use crate::error::DatasetError;
+use crate::sample::Size;
+
+/// Most bytes that the pixels of a photo or its file may take: 512 MiB.
+const MAX_BYTES: u64 = 1 << 29;
+
+/// Height and width of a photo, as shown and as stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PhotoSize {
+    /// Once turned as its EXIF tag says.
+    pub upright: Size,
+    /// Of the pixels in the file.
+    pub stored: Size,
+}
+
+impl PhotoSize {
+    fn new(stored: Size, orientation: Orientation) -> Self {
+        use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+        let upright = match orientation {
+            Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH => {
+                Size::new(stored.width, stored.height)
+            }
+            _ => stored,
+        };
+        Self { upright, stored }
+    }
+}
+
+/// The size of a photo, from its header.
+///
+/// # Errors
+/// When the file cannot be read, is no image or is too large.
+pub(crate) fn photo_size(path: &Path) -> Result<PhotoSize, DatasetError> {
+    open(path, |_, size, _| Ok(size))
+}
+
+/// The pixels of a photo, `[height, width, 3]` of its upright size.
+///
+/// Gray becomes RGB, CMYK is converted without a colour profile, 16 bits are rounded to 8, palettes
+/// are expanded, alpha is passed over, and EXIF orientation is applied.
+///
+/// # Errors
+/// When the file cannot be read, is no image or is too large.
+pub(crate) fn read_photo(path: &Path) -> Result<(Vec<u8>, PhotoSize), DatasetError> {
+    open(path, |decoder, size, orientation| {
+        let mut photo = DynamicImage::from_decoder(decoder)?;
+        photo.apply_orientation(orientation);
+        Ok((photo.into_rgb8().into_raw(), size))
+    })
+}
+
+/// Opens a photo, tells its format by its first bytes whatever its name ends in, and refuses it
+/// before its pixels take memory if these are too many.
+fn open<T>(
+    path: &Path,
+    read: impl FnOnce(Box<dyn ImageDecoder>, PhotoSize, Orientation) -> Result<T, ImageError>,
+) -> Result<T, DatasetError> {
+    let unreadable = |source| DatasetError::Read {
+        path: path.to_path_buf(),
+        source,
+    };
+    let damaged = |reason: String| DatasetError::Decode {
+        path: path.to_path_buf(),
+        reason,
+    };
+    let file = File::open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    // The JPEG decoder reads the whole file at once, which for a device would never end.
+    if !metadata.is_file() || metadata.len() > MAX_BYTES {
+        return Err(damaged(format!(
+            "it is no ordinary file of at most {MAX_BYTES} bytes"
+        )));
+    }
+    let mut decoder = ImageReader::new(BufReader::new(file))
+        .with_guessed_format()
+        .map_err(unreadable)?
+        .into_decoder()
+        .map_err(|error| damaged(error.to_string()))?;
+    let (width, height) = decoder.dimensions();
+    let stored = Size::new(height as usize, width as usize);
+    if decoder.total_bytes() > MAX_BYTES {
+        let bytes = decoder.total_bytes();
+        return Err(damaged(format!(
+            "its {stored} pixels take {bytes} bytes, more than {MAX_BYTES}"
+        )));
+    }
+    let orientation = decoder
+        .orientation()
+        .map_err(|error| damaged(error.to_string()))?;
+    let size = PhotoSize::new(stored, orientation);
+    read(Box::new(decoder), size, orientation).map_err(|error| damaged(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests;

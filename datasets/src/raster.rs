@@ -1,0 +1,114 @@
+//! The samples of a PNG as they are stored, for files whose values are numbers and not light.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+use png::{BitDepth, ColorType, Transformations};
+
+use crate::error::DatasetError;
+use crate::sample::Size;
+
+/// Most pixels a file may have, against headers that ask for all the memory there is.
+const MAX_PIXELS: usize = 1 << 27;
+
+/// The samples of a PNG.
+pub(crate) struct Raster {
+    /// Height and width in pixels.
+    pub size: Size,
+    /// What the samples of a pixel are.
+    pub colour: ColorType,
+    /// The samples: one byte each, or two in big-endian order where the file has 16 bits.
+    pub bytes: Vec<u8>,
+    /// True when a sample has two bytes.
+    pub wide: bool,
+    /// Colours of a palette file, three bytes each.
+    pub palette: Vec<u8>,
+}
+
+impl Raster {
+    /// The samples of a gray or palette file as numbers.
+    pub fn values(&self) -> Vec<u16> {
+        if self.wide {
+            let pairs = self.bytes.chunks_exact(2);
+            pairs
+                .map(|pair| u16::from_be_bytes([pair[0], pair[1]]))
+                .collect()
+        } else {
+            self.bytes.iter().map(|&byte| u16::from(byte)).collect()
+        }
+    }
+}
+
+/// What a file is that cannot be used, and what to do.
+pub(crate) type Refusal = (&'static str, &'static str);
+
+/// Reads a PNG of a kind that `refuse` lets pass.
+///
+/// # Errors
+/// When the file is damaged, too large or refused.
+pub(crate) fn read_png(
+    path: &Path,
+    refuse: impl Fn(ColorType, BitDepth) -> Option<Refusal>,
+) -> Result<Raster, DatasetError> {
+    let damaged = |reason: String| DatasetError::Decode {
+        path: path.to_path_buf(),
+        reason,
+    };
+    let file = File::open(path).map_err(|source| DatasetError::Read {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    let mut decoder = png::Decoder::new(BufReader::new(file));
+    // Expansion would turn palette indices into colours and scale gray values of under 8 bits.
+    decoder.set_transformations(Transformations::IDENTITY);
+    let mut reader = decoder
+        .read_info()
+        .map_err(|error| damaged(error.to_string()))?;
+
+    let info = reader.info();
+    let size = Size::new(info.height as usize, info.width as usize);
+    let (colour, depth) = (info.color_type, info.bit_depth);
+    let palette = info.palette.as_deref().unwrap_or_default().to_vec();
+    if let Some((found, remedy)) = refuse(colour, depth) {
+        return Err(DatasetError::LabelFormat {
+            path: path.to_path_buf(),
+            found,
+            remedy,
+        });
+    }
+    let pixels = size.height.checked_mul(size.width);
+    if pixels.is_none_or(|pixels| pixels > MAX_PIXELS) {
+        return Err(damaged(format!("{size} is more than {MAX_PIXELS} pixels")));
+    }
+    let bytes = reader
+        .output_buffer_size()
+        .ok_or_else(|| damaged(format!("{size} is too large")));
+    let mut packed = vec![0; bytes?];
+    let frame = reader
+        .next_frame(&mut packed)
+        .map_err(|error| damaged(error.to_string()))?;
+    let bytes = match depth {
+        BitDepth::Eight | BitDepth::Sixteen => packed,
+        // PNG packs nothing but gray and palette files, which have one sample per pixel.
+        _ => packed
+            .chunks_exact(frame.line_size)
+            .flat_map(|row| unpack(row, depth as usize).take(size.width))
+            .collect(),
+    };
+    Ok(Raster {
+        size,
+        colour,
+        bytes,
+        wide: depth == BitDepth::Sixteen,
+        palette,
+    })
+}
+
+/// The samples of `bits` bits in a packed row, most significant first as PNG stores them.
+fn unpack(row: &[u8], bits: usize) -> impl Iterator<Item = u8> + '_ {
+    let mask = (1_u8 << bits) - 1;
+    row.iter().flat_map(move |&byte| {
+        (0..8 / bits).map(move |slot| byte >> (8 - bits * (slot + 1)) & mask)
+    })
+}
