@@ -10,6 +10,8 @@ use burn::optim::GradientsParams;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorPrimitive};
 
+use crate::weights::ModulePath;
+
 /// Copies the buffers of `from` into `into`: running statistics and spectral-norm vectors.
 ///
 /// The discriminator step runs the generator in training mode without a graph, and the generator
@@ -69,7 +71,7 @@ where
 /// Names of the buffers of a module, as [`state_dict`](crate::weights::state_dict) has them.
 pub fn buffer_names<B: AutodiffBackend, M: Module<B>>(module: &M) -> Vec<String> {
     let mut names = BufferNames {
-        path: Vec::new(),
+        path: ModulePath::default(),
         names: Vec::new(),
     };
     module.visit(&mut names);
@@ -77,23 +79,23 @@ pub fn buffer_names<B: AutodiffBackend, M: Module<B>>(module: &M) -> Vec<String>
 }
 
 struct BufferNames {
-    path: Vec<String>,
+    path: ModulePath,
     names: Vec<String>,
 }
 
 impl<B: AutodiffBackend> ModuleVisitor<B> for BufferNames {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
         if !param.is_require_grad() {
-            self.names.push(self.path.join("."));
+            self.names.push(self.path.name());
         }
     }
 
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_string());
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
     fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
+        self.path.exit();
     }
 }
 

@@ -44,15 +44,22 @@ fn fnv1a(text: &str) -> u64 {
 /// The values depend on the seed and on the order in which layers are built, which is fixed by
 /// the configuration; they do not depend on the backend.
 pub struct InitRng {
-    rng: ChaCha8Rng,
+    /// None where the values will be loaded.
+    rng: Option<ChaCha8Rng>,
 }
 
 impl InitRng {
     /// Initial values of the network called `network` of a run with this seed.
     pub fn new(seed: u64, network: &str) -> Self {
         Self {
-            rng: counter_rng(seed, 0, network),
+            rng: Some(counter_rng(seed, 0, network)),
         }
+    }
+
+    /// For a network whose weights are loaded afterwards: weights have a shape, but neither values
+    /// nor memory until they are loaded or, as zeros, used.
+    pub fn unset() -> Self {
+        Self { rng: None }
     }
 
     /// A parameter drawn from N(0, `std`²).
@@ -62,9 +69,12 @@ impl InitRng {
         std: f64,
         device: &B::Device,
     ) -> Param<Tensor<B, D>> {
+        let Some(rng) = &mut self.rng else {
+            return unset(shape, device);
+        };
         let count = shape.iter().product();
         let values: Vec<f32> = StandardNormal
-            .sample_iter(&mut self.rng)
+            .sample_iter(rng)
             .take(count)
             .map(|value: f32| (f64::from(value) * std) as f32)
             .collect();
@@ -78,9 +88,12 @@ impl InitRng {
         bound: f64,
         device: &B::Device,
     ) -> Param<Tensor<B, D>> {
+        let Some(rng) = &mut self.rng else {
+            return unset(shape, device);
+        };
         let count: usize = shape.iter().product();
         let values = (0..count)
-            .map(|_| self.rng.random_range(-bound..=bound) as f32)
+            .map(|_| rng.random_range(-bound..=bound) as f32)
             .collect::<Vec<_>>();
         parameter(values, shape, device)
     }
@@ -127,6 +140,13 @@ fn parameter<B: Backend, const D: usize>(
     Param::initialized(ParamId::new(), tensor.require_grad())
 }
 
+/// A trainable parameter without values yet.
+fn unset<B: Backend, const D: usize>(shape: [usize; D], device: &B::Device) -> Param<Tensor<B, D>> {
+    let zeros =
+        move |device: &B::Device, tracked| Tensor::zeros(shape, device).set_require_grad(tracked);
+    Param::uninitialized(ParamId::new(), zeros, device.clone(), true, shape.into())
+}
+
 /// A tensor that belongs to the state of a module and is never trained: running statistics and
 /// the vectors of spectral norm. It is saved, averaged and restored like a weight.
 pub fn buffer<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Param<Tensor<B, D>> {
@@ -163,5 +183,21 @@ mod tests {
         assert!(!buffer(weight.val()).is_require_grad());
     }
 
-    backend_tests!(buffers_are_not_trained);
+    fn unset_weights_have_a_shape_and_no_values<B: burn::tensor::backend::AutodiffBackend>() {
+        let device = Default::default();
+        // Far too large to be allocated.
+        let shape = [1 << 20, 1 << 20];
+        let weight: Param<Tensor<B, 2>> = InitRng::unset().normal(shape, 1.0, &device);
+        assert!(!weight.is_initialized());
+        assert_eq!(weight.lazy_shape().as_slice(), shape);
+        let weight: Param<Tensor<B, 1>> = InitRng::unset().uniform([3], 1.0, &device);
+        let zeros = burn::tensor::TensorData::from([0f32; 3]);
+        assert_eq!(weight.val().into_data().convert::<f32>(), zeros);
+        assert!(weight.is_require_grad());
+    }
+
+    backend_tests!(
+        buffers_are_not_trained,
+        unset_weights_have_a_shape_and_no_values
+    );
 }

@@ -20,24 +20,61 @@ use super::{StateDict, WeightsError, pytorch};
 /// truncated, damaged or of another kind, [`WeightsError::NotFinite`] when a tensor holds NaN or
 /// an infinity.
 pub fn read_weights(path: &Path) -> Result<StateDict, WeightsError> {
-    let bytes = fs::read(path).map_err(|source| WeightsError::read(path, source))?;
     let origin = path.display().to_string();
-    let dict = if pytorch::is_zip(&bytes) {
-        pytorch::read_zip(&bytes, &origin)?
-    } else if pytorch::is_legacy(&bytes) {
-        pytorch::read_legacy(&bytes, &origin)?
-    } else if bytes.get(8) == Some(&b'{') {
-        return from_safetensors_bytes(&bytes, &origin);
-    } else {
-        let reason = if bytes.is_empty() {
-            "it is empty; fetch it again"
-        } else {
-            "it is neither safetensors nor a PyTorch checkpoint (.pth); check that the download \
-             is the file and not a web page"
-        };
-        return Err(WeightsError::format(&origin, reason));
+    let dict = match open(path)? {
+        Container::Safetensors(bytes) => return from_safetensors_bytes(&bytes, &origin),
+        Container::Zip(bytes) => pytorch::read_zip(&bytes, &origin)?,
+        Container::Pickle(bytes) => pytorch::read_legacy(&bytes, &origin)?,
     };
     finite(dict, &origin)
+}
+
+/// The bytes of a weight file by format.
+pub(super) enum Container {
+    Safetensors(Vec<u8>),
+    Zip(Vec<u8>),
+    Pickle(Vec<u8>),
+}
+
+/// Reads a file and tells its format by the content.
+pub(super) fn open(path: &Path) -> Result<Container, WeightsError> {
+    let wrong = |reason| Err(WeightsError::format(&path.display().to_string(), reason));
+    if path.is_dir() {
+        return wrong("it is a folder; name a file in it");
+    }
+    let bytes = fs::read(path).map_err(|source| WeightsError::read(path, source))?;
+    let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+    if pytorch::is_zip(&bytes) {
+        Ok(Container::Zip(bytes))
+    } else if pytorch::is_legacy(&bytes) {
+        Ok(Container::Pickle(bytes))
+    } else if bytes.get(8) == Some(&b'{') {
+        Ok(Container::Safetensors(bytes))
+    } else if bytes.is_empty() {
+        wrong("it is empty; fetch it again")
+    } else if first == Some(&b'<') {
+        wrong(
+            "it is a web page; the address has moved or asks for a login, open it in a browser \
+             and fetch the file itself",
+        )
+    } else if bytes.starts_with(b"version https://git-lfs") {
+        wrong("it is a Git LFS pointer, not the file that it points to; run `git lfs pull`")
+    } else {
+        wrong("it is neither safetensors nor a PyTorch checkpoint (.pth); fetch it again")
+    }
+}
+
+/// Parses the header of safetensors and checks it against the length of the file.
+pub(super) fn safetensors<'a>(
+    bytes: &'a [u8],
+    origin: &str,
+) -> Result<SafeTensors<'a>, WeightsError> {
+    SafeTensors::deserialize(bytes).map_err(|error| {
+        WeightsError::format(
+            origin,
+            format!("safetensors, but {error}; it is truncated or damaged, fetch it again"),
+        )
+    })
 }
 
 /// Reads safetensors from memory, for example weights that are part of the program.
@@ -46,12 +83,7 @@ pub fn read_weights(path: &Path) -> Result<StateDict, WeightsError> {
 ///
 /// As [`read_weights`]; `origin` names the source in messages.
 pub fn from_safetensors_bytes(bytes: &[u8], origin: &str) -> Result<StateDict, WeightsError> {
-    let tensors = SafeTensors::deserialize(bytes).map_err(|error| {
-        WeightsError::format(
-            origin,
-            format!("safetensors, but {error}; it is truncated or damaged, fetch it again"),
-        )
-    })?;
+    let tensors = safetensors(bytes, origin)?;
     let mut dict = StateDict::new();
     for (name, view) in tensors.iter() {
         let dtype = match view.dtype() {
@@ -120,131 +152,4 @@ fn finite(dict: StateDict, origin: &str) -> Result<StateDict, WeightsError> {
         }
     }
     Ok(dict)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::PathBuf;
-
-    use super::*;
-
-    fn fixture(name: &str) -> PathBuf {
-        PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-            .join("../tests/fixtures/backbones")
-            .join(name)
-    }
-
-    fn read_bytes(bytes: &[u8]) -> Result<StateDict, WeightsError> {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), bytes).unwrap();
-        read_weights(file.path())
-    }
-
-    fn values(dict: &StateDict, name: &str) -> (Vec<usize>, Vec<f32>) {
-        let data = &dict[name];
-        (
-            data.shape.as_slice().to_vec(),
-            data.to_vec::<f32>().unwrap(),
-        )
-    }
-
-    fn check_formats(name: &str) {
-        let dict = read_weights(&fixture(name)).unwrap();
-        let base = |indices: &[usize]| indices.iter().map(|&i| i as f32 / 8.0).collect::<Vec<_>>();
-        assert_eq!(
-            values(&dict, "f32"),
-            (vec![2, 3], base(&[0, 1, 2, 3, 4, 5]))
-        );
-        for half in ["f16", "bf16", "f64"] {
-            assert_eq!(
-                values(&dict, half),
-                (vec![4], base(&[0, 1, 2, 3])),
-                "{half}"
-            );
-        }
-        let view: Vec<usize> = (6..18).collect();
-        assert_eq!(values(&dict, "view"), (vec![2, 6], base(&view)));
-        let transposed: Vec<usize> = (0..24).map(|i| (i % 4) * 6 + i / 4).collect();
-        assert_eq!(values(&dict, "transposed"), (vec![6, 4], base(&transposed)));
-        let all: Vec<usize> = (0..24).collect();
-        assert_eq!(
-            values(&dict, "channels_last"),
-            (vec![1, 2, 3, 4], base(&all))
-        );
-        assert_eq!(values(&dict, "parameter"), (vec![2], base(&[0, 1])));
-        assert_eq!(values(&dict, "scalar"), (vec![], vec![2.5]));
-        assert_eq!(dict.len(), 9, "integers are left out");
-    }
-
-    #[test]
-    fn zip_and_legacy_checkpoints_with_views_strides_and_element_types() {
-        check_formats("formats_zip.pth");
-        check_formats("formats_legacy.pth");
-    }
-
-    #[test]
-    fn safetensors_round_trip_is_exact_and_deterministic() {
-        let dict = read_weights(&fixture("formats_zip.pth")).unwrap();
-        let bytes = to_safetensors_bytes(&dict).unwrap();
-        assert_eq!(bytes, to_safetensors_bytes(&dict).unwrap());
-        assert_eq!(from_safetensors_bytes(&bytes, "memory").unwrap(), dict);
-        let file = tempfile::NamedTempFile::new().unwrap();
-        write_safetensors(file.path(), &dict).unwrap();
-        assert_eq!(read_weights(file.path()).unwrap(), dict);
-    }
-
-    #[test]
-    fn every_truncation_is_an_error_and_no_panic() {
-        let dict = read_weights(&fixture("formats_zip.pth")).unwrap();
-        let safetensors = to_safetensors_bytes(&dict).unwrap();
-        let zip = fs::read(fixture("formats_zip.pth")).unwrap();
-        let legacy = fs::read(fixture("formats_legacy.pth")).unwrap();
-        for whole in [safetensors, zip, legacy] {
-            for length in 0..whole.len() {
-                let error = read_bytes(&whole[..length]).expect_err("a truncated file was read");
-                assert!(
-                    matches!(error, WeightsError::Format { .. }),
-                    "{length}: {error}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn damaged_bytes_never_panic() {
-        for name in ["formats_zip.pth", "formats_legacy.pth"] {
-            let whole = fs::read(fixture(name)).unwrap();
-            for at in 0..whole.len() {
-                let mut damaged = whole.clone();
-                damaged[at] ^= 0xff;
-                // Some bytes are free (names, padding): only a panic would be wrong.
-                let _ = read_bytes(&damaged);
-            }
-        }
-    }
-
-    #[test]
-    fn messages_name_file_and_tensor() {
-        let error = read_weights(&fixture("not_finite.pth")).unwrap_err();
-        assert!(
-            matches!(&error, WeightsError::NotFinite { tensor, index: 1, .. } if tensor == "bad")
-        );
-        assert!(error.to_string().contains("not_finite.pth"));
-        let error = read_bytes(b"").unwrap_err().to_string();
-        assert!(error.contains("it is empty"), "{error}");
-        let error = read_bytes(b"<!DOCTYPE html><html></html>")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("neither safetensors nor a PyTorch checkpoint"),
-            "{error}"
-        );
-        let error = read_weights(Path::new("no/such/file.pth")).unwrap_err();
-        assert!(matches!(error, WeightsError::Read { .. }));
-        let ints = StateDict::from([("n".to_string(), TensorData::new(vec![1i64], [1]))]);
-        assert!(matches!(
-            to_safetensors_bytes(&ints),
-            Err(WeightsError::ElementType { .. })
-        ));
-    }
 }

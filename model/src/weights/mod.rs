@@ -2,15 +2,20 @@
 //!
 //! Names are module paths joined by dots, as in PyTorch (`stages.0.blocks.1.mlp.fc1.weight`).
 //! Files the project writes are safetensors; files it reads may be safetensors or PyTorch
-//! checkpoints of any age. Nothing inside a pickle is ever executed.
+//! checkpoints of any age. Nothing inside a pickle is ever executed, and
+//! a pickle that would have Python run a program is refused.
 
 mod error;
 mod file;
+mod listing;
 mod pickle;
 mod pytorch;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use error::{Misshapen, WeightsError};
 pub use file::{from_safetensors_bytes, read_weights, to_safetensors_bytes, write_safetensors};
+pub use listing::{Listing, StoredTensor, WeightsFormat, list_weights};
 pub(crate) use state::load_network;
-pub use state::{StateDict, load_state_dict, state_dict};
+pub use state::{ModulePath, StateDict, load_state_dict, state_dict};

@@ -10,14 +10,20 @@ use burn::tensor::{DType, TensorData};
 use zip::ZipArchive;
 
 use super::pickle::{Id, Node, Pickle, read_pickle};
-use super::{StateDict, WeightsError};
+use super::{StateDict, StoredTensor, WeightsError};
 
 /// First pickle of a checkpoint before PyTorch 1.6: the number 0x1950a86a20f9469cfc6c.
 const LEGACY_MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
 /// How deep a checkpoint may nest its weights; the bound ends a search through a cycle.
 const MAX_DEPTH: usize = 4;
 /// Keys under which checkpoints nest their weights, the preferred one first.
-const NESTED: [&str; 3] = ["state_dict", "model", "model_state_dict"];
+pub(super) const NESTED: [&str; 5] = [
+    "state_dict",
+    "model",
+    "model_state_dict",
+    "params_ema",
+    "params",
+];
 
 /// Whether the bytes begin like a zip archive.
 pub(super) fn is_zip(bytes: &[u8]) -> bool {
@@ -29,82 +35,118 @@ pub(super) fn is_legacy(bytes: &[u8]) -> bool {
     bytes.starts_with(LEGACY_MAGIC)
 }
 
+/// A zip checkpoint whose description has been read.
+struct ZipCheckpoint<'a> {
+    archive: ZipArchive<Cursor<&'a [u8]>>,
+    /// Folder in the zip, with a slash at the end unless empty.
+    folder: String,
+    tensors: Vec<(String, TensorRef)>,
+}
+
+impl<'a> ZipCheckpoint<'a> {
+    fn open(bytes: &'a [u8]) -> Result<Self, String> {
+        let mut archive = ZipArchive::new(Cursor::new(bytes))
+            .map_err(|error| format!("{error}; the zip is truncated or damaged"))?;
+        let index = archive
+            .file_names()
+            .find(|name| *name == "data.pkl" || name.ends_with("/data.pkl"))
+            .map(str::to_string)
+            .ok_or("a zip without data.pkl, so no PyTorch checkpoint")?;
+        let folder = index.trim_end_matches("data.pkl").to_string();
+        let order = entry(&mut archive, &format!("{folder}byteorder"));
+        if order.is_ok_and(|order| order.starts_with(b"big")) {
+            return Err("it was saved on a big-endian machine; save it again on another".into());
+        }
+        let (pickle, _) = read_pickle(&entry(&mut archive, &index)?)?;
+        Ok(Self {
+            tensors: find_tensors(&pickle)?,
+            archive,
+            folder,
+        })
+    }
+
+    fn read(mut self) -> Result<StateDict, String> {
+        let mut storages = HashMap::new();
+        for (_, tensor) in self.tensors.iter().filter(|(_, tensor)| tensor.is_float()) {
+            if !storages.contains_key(&tensor.key) {
+                let name = format!("{}data/{}", self.folder, tensor.key);
+                storages.insert(tensor.key.clone(), entry(&mut self.archive, &name)?);
+            }
+        }
+        assemble(self.tensors, |key| storages.get(key).map(Vec::as_slice))
+    }
+}
+
+/// The content of a file in a zip. Nothing is reserved for the length that the zip claims.
+fn entry(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<Vec<u8>, String> {
+    let mut file = archive
+        .by_name(name)
+        .map_err(|error| format!("{name}: {error}"))?;
+    let mut data = Vec::new();
+    file.read_to_end(&mut data)
+        .map_err(|error| format!("{name}: {error}"))?;
+    Ok(data)
+}
+
 /// Float tensors of a zip checkpoint.
 pub(super) fn read_zip(bytes: &[u8], origin: &str) -> Result<StateDict, WeightsError> {
-    let fail = |reason: String| WeightsError::format(origin, reason);
-    let mut archive = ZipArchive::new(Cursor::new(bytes))
-        .map_err(|error| fail(format!("{error}; the zip is truncated or damaged")))?;
-    let index = archive
-        .file_names()
-        .find(|name| *name == "data.pkl" || name.ends_with("/data.pkl"))
-        .map(str::to_string)
-        .ok_or_else(|| fail("a zip without data.pkl, so no PyTorch checkpoint".into()))?;
-    let folder = index.trim_end_matches("data.pkl").to_string();
-    let mut entry = |name: &str| -> Result<Vec<u8>, String> {
-        let mut file = archive
-            .by_name(name)
-            .map_err(|error| format!("{name}: {error}"))?;
-        let mut data = Vec::new();
-        file.read_to_end(&mut data)
-            .map_err(|error| format!("{name}: {error}"))?;
-        Ok(data)
-    };
-    if entry(&format!("{folder}byteorder")).is_ok_and(|order| order.starts_with(b"big")) {
-        return Err(fail(
-            "it was saved on a big-endian machine; save it again on another".into(),
-        ));
-    }
-    let (pickle, _) = read_pickle(&entry(&index).map_err(fail)?).map_err(fail)?;
-    let tensors = find_tensors(&pickle).map_err(fail)?;
-    let mut storages = HashMap::new();
-    for (_, tensor) in &tensors {
-        if !storages.contains_key(&tensor.key) {
-            let data = entry(&format!("{folder}data/{}", tensor.key)).map_err(fail)?;
-            storages.insert(tensor.key.clone(), data);
-        }
-    }
-    assemble(tensors, |key| storages.get(key).map(Vec::as_slice)).map_err(fail)
+    ZipCheckpoint::open(bytes)
+        .and_then(ZipCheckpoint::read)
+        .map_err(|reason| WeightsError::format(origin, reason))
+}
+
+/// Every tensor of a zip checkpoint as it is stored.
+pub(super) fn list_zip(bytes: &[u8], origin: &str) -> Result<Vec<StoredTensor>, WeightsError> {
+    let checkpoint =
+        ZipCheckpoint::open(bytes).map_err(|reason| WeightsError::format(origin, reason))?;
+    Ok(stored(checkpoint.tensors))
 }
 
 /// Float tensors of a checkpoint before PyTorch 1.6.
 pub(super) fn read_legacy(bytes: &[u8], origin: &str) -> Result<StateDict, WeightsError> {
-    let fail = |reason: String| WeightsError::format(origin, reason);
+    legacy(bytes)
+        .and_then(|(tensors, storages)| assemble(tensors, |key| storages.get(key).copied()))
+        .map_err(|reason| WeightsError::format(origin, reason))
+}
+
+/// Every tensor of a checkpoint before PyTorch 1.6 as it is stored.
+pub(super) fn list_legacy(bytes: &[u8], origin: &str) -> Result<Vec<StoredTensor>, WeightsError> {
+    let (tensors, _) = legacy(bytes).map_err(|reason| WeightsError::format(origin, reason))?;
+    Ok(stored(tensors))
+}
+
+/// Tensors and storages of a checkpoint before PyTorch 1.6.
+#[allow(clippy::type_complexity, reason = "read and taken apart in one place")]
+fn legacy(bytes: &[u8]) -> Result<(Vec<(String, TensorRef)>, HashMap<String, &[u8]>), String> {
     let mut at = LEGACY_MAGIC.len();
     let next = |from: &mut usize| -> Result<Pickle, String> {
         let (pickle, length) = read_pickle(&bytes[*from..])?;
         *from += length;
         Ok(pickle)
     };
-    next(&mut at).map_err(fail)?; // protocol version
-    let system = next(&mut at).map_err(fail)?;
+    next(&mut at)?; // protocol version
+    let system = next(&mut at)?;
     let little = system.get(system.root(), "little_endian");
     if little.is_some_and(|id| *system.node(id) == Node::Bool(false)) {
-        return Err(fail(
-            "it was saved on a big-endian machine; save it again on another".into(),
-        ));
+        return Err("it was saved on a big-endian machine; save it again on another".into());
     }
-    let pickle = next(&mut at).map_err(fail)?;
-    let keys = next(&mut at).map_err(fail)?;
-    let widths = storage_widths(&pickle).map_err(fail)?;
+    let pickle = next(&mut at)?;
+    let keys = next(&mut at)?;
+    let widths = storage_widths(&pickle)?;
 
     // Behind the pickles lies each storage in the order of `keys`: its length, then its elements.
-    let mut storages: HashMap<&str, &[u8]> = HashMap::new();
+    let mut storages = HashMap::new();
     for &key in keys.items(keys.root()).unwrap_or_default() {
-        let key = keys
-            .text(key)
-            .ok_or_else(|| fail("the key of a storage is no text".into()))?;
+        let key = keys.text(key).ok_or("the key of a storage is no text")?;
         let width = *widths
             .get(key)
-            .ok_or_else(|| fail(format!("storage {key} has an unknown element type")))?;
+            .ok_or_else(|| format!("storage {key} has an unknown element type"))?;
         let data = storage(bytes, &mut at, width).ok_or_else(|| {
-            fail(format!(
-                "it ends within storage {key}; it is truncated, fetch it again"
-            ))
+            format!("it ends within storage {key}; it is truncated, fetch it again")
         })?;
-        storages.insert(key, data);
+        storages.insert(key.to_string(), data);
     }
-    let tensors = find_tensors(&pickle).map_err(fail)?;
-    assemble(tensors, |key| storages.get(key).copied()).map_err(fail)
+    Ok((find_tensors(&pickle)?, storages))
 }
 
 /// The storage at position `at`, which moves behind it.
@@ -118,28 +160,42 @@ fn storage<'a>(bytes: &'a [u8], at: &mut usize, width: usize) -> Option<&'a [u8]
     Some(data)
 }
 
-/// A float tensor of a checkpoint.
+/// A tensor of a checkpoint.
 struct TensorRef {
     key: String,
-    dtype: DType,
+    element: Element,
     offset: usize,
     shape: Vec<usize>,
     strides: Vec<usize>,
 }
 
-/// Width and, for floats, type of the elements of a storage class.
-fn element(class: &str) -> Option<(usize, Option<DType>)> {
-    Some(match class.strip_prefix("torch.").unwrap_or(class) {
-        "FloatStorage" => (4, Some(DType::F32)),
-        "DoubleStorage" => (8, Some(DType::F64)),
-        "HalfStorage" => (2, Some(DType::F16)),
-        "BFloat16Storage" => (2, Some(DType::BF16)),
-        "LongStorage" | "ComplexFloatStorage" => (8, None),
-        "IntStorage" => (4, None),
-        "ShortStorage" => (2, None),
-        "CharStorage" | "ByteStorage" | "BoolStorage" => (1, None),
+/// An element type.
+#[derive(Clone, Copy)]
+struct Element {
+    /// Bytes of an element.
+    width: usize,
+    name: &'static str,
+    /// The float type, if it is one.
+    float: Option<DType>,
+}
+
+/// Elements of a storage class.
+fn element(class: &str) -> Option<Element> {
+    let (width, name, float) = match class.strip_prefix("torch.").unwrap_or(class) {
+        "FloatStorage" => (4, "f32", Some(DType::F32)),
+        "DoubleStorage" => (8, "f64", Some(DType::F64)),
+        "HalfStorage" => (2, "f16", Some(DType::F16)),
+        "BFloat16Storage" => (2, "bf16", Some(DType::BF16)),
+        "ComplexFloatStorage" => (8, "c64", None),
+        "LongStorage" => (8, "i64", None),
+        "IntStorage" => (4, "i32", None),
+        "ShortStorage" => (2, "i16", None),
+        "CharStorage" => (1, "i8", None),
+        "ByteStorage" => (1, "u8", None),
+        "BoolStorage" => (1, "bool", None),
         _ => return None,
-    })
+    };
+    Some(Element { width, name, float })
 }
 
 /// Class, key and offset of the storage behind a persistent identifier
@@ -166,9 +222,8 @@ fn storage_widths(pickle: &Pickle) -> Result<HashMap<String, usize>, String> {
     let mut widths = HashMap::new();
     for id in 0..pickle.len() {
         if let Some((class, key, _)) = storage_of(pickle, id) {
-            let (width, _) =
-                element(class).ok_or_else(|| format!("unknown storage type {class}"))?;
-            widths.insert(key.to_string(), width);
+            let element = element(class).ok_or_else(|| format!("unknown storage type {class}"))?;
+            widths.insert(key.to_string(), element.width);
         }
     }
     Ok(widths)
@@ -203,7 +258,7 @@ fn state_entries(pickle: &Pickle) -> Result<&[(Id, Id)], String> {
     Err("it holds no dictionary of tensors; save `model.state_dict()` instead".into())
 }
 
-/// The float tensors of the state dictionary by name.
+/// The tensors of the state dictionary by name.
 fn find_tensors(pickle: &Pickle) -> Result<Vec<(String, TensorRef)>, String> {
     let entries = state_entries(pickle)?;
     let mut tensors = Vec::new();
@@ -220,9 +275,8 @@ fn find_tensors(pickle: &Pickle) -> Result<Vec<(String, TensorRef)>, String> {
         let name = pickle.text(*key).ok_or("the name of a tensor is no text")?;
         let damaged = || format!("the description of tensor `{name}` is damaged");
         let (class, storage_key, start) = storage_of(pickle, storage).ok_or_else(damaged)?;
-        let (_, dtype) = element(class)
+        let element = element(class)
             .ok_or_else(|| format!("tensor `{name}` has the unknown storage type {class}"))?;
-        let Some(dtype) = dtype else { continue };
         let sizes = |id| -> Option<Vec<usize>> {
             pickle
                 .items(id)?
@@ -237,7 +291,7 @@ fn find_tensors(pickle: &Pickle) -> Result<Vec<(String, TensorRef)>, String> {
             name.to_string(),
             TensorRef {
                 key: storage_key.to_string(),
-                dtype,
+                element,
                 offset: offset.ok_or_else(damaged)?,
                 shape: sizes(shape).ok_or_else(damaged)?,
                 strides: sizes(strides).ok_or_else(damaged)?,
@@ -247,16 +301,31 @@ fn find_tensors(pickle: &Pickle) -> Result<Vec<(String, TensorRef)>, String> {
     Ok(tensors)
 }
 
-/// Copies the tensors out of their storages.
+/// Tensors as the checkpoint describes them.
+fn stored(tensors: Vec<(String, TensorRef)>) -> Vec<StoredTensor> {
+    tensors
+        .into_iter()
+        .map(|(name, tensor)| StoredTensor {
+            name,
+            shape: tensor.shape,
+            element: tensor.element.name.to_string(),
+        })
+        .collect()
+}
+
+/// Copies the float tensors out of their storages.
 fn assemble<'a>(
     tensors: Vec<(String, TensorRef)>,
     storage: impl Fn(&str) -> Option<&'a [u8]>,
 ) -> Result<StateDict, String> {
     let mut dict = StateDict::new();
     for (name, tensor) in tensors {
+        let Some(dtype) = tensor.element.float else {
+            continue;
+        };
         let data = storage(&tensor.key)
             .ok_or_else(|| format!("storage {} of tensor `{name}` is missing", tensor.key))?;
-        let values = tensor.gather(data).ok_or_else(|| {
+        let values = tensor.gather(data, dtype).ok_or_else(|| {
             format!("tensor `{name}` reaches beyond its storage; the file is truncated or damaged")
         })?;
         dict.insert(name, TensorData::new(values, tensor.shape));
@@ -265,9 +334,13 @@ fn assemble<'a>(
 }
 
 impl TensorRef {
+    fn is_float(&self) -> bool {
+        self.element.float.is_some()
+    }
+
     /// The elements in row-major order, or none when they do not lie within `data`.
-    fn gather(&self, data: &[u8]) -> Option<Vec<f32>> {
-        let width = self.dtype.size();
+    fn gather(&self, data: &[u8], dtype: DType) -> Option<Vec<f32>> {
+        let width = self.element.width;
         let available = data.len() / width;
         if self.strides.len() != self.shape.len() {
             return None;
@@ -291,7 +364,7 @@ impl TensorRef {
             return None;
         }
         let bytes = data[..available * width].to_vec();
-        let source = TensorData::from_bytes_vec(bytes, [available], self.dtype).convert::<f32>();
+        let source = TensorData::from_bytes_vec(bytes, [available], dtype).convert::<f32>();
         let source = source.as_slice::<f32>().ok()?;
         let mut values = Vec::with_capacity(count);
         let mut position = vec![0usize; self.shape.len()];

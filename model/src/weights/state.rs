@@ -16,7 +16,7 @@ pub type StateDict = BTreeMap<String, TensorData>;
 /// spectral norm) are parameters without gradient in this project and therefore included.
 pub fn state_dict<B: Backend, M: Module<B>>(module: &M) -> StateDict {
     let mut collector = Collector {
-        path: Path::default(),
+        path: ModulePath::default(),
         found: StateDict::new(),
     };
     module.visit(&mut collector);
@@ -48,13 +48,13 @@ pub(crate) fn load_network<B: Backend, M: Module<B>>(
     network: &str,
 ) -> Result<M, WeightsError> {
     let mut shapes = Shapes {
-        path: Path::default(),
+        path: ModulePath::default(),
         found: BTreeMap::new(),
     };
     module.visit(&mut shapes);
     check(&shapes.found, dict, origin, network)?;
     let mut loader = Loader {
-        path: Path::default(),
+        path: ModulePath::default(),
         dict,
         backend: PhantomData::<B>,
     };
@@ -101,22 +101,25 @@ fn check(
     })
 }
 
-/// Path of the module being visited.
-#[derive(Default)]
-struct Path(Vec<Option<String>>);
+/// Path of the module that a visitor or mapper is in, as the names of tensors have it.
+#[derive(Debug, Default)]
+pub struct ModulePath(Vec<Option<String>>);
 
-impl Path {
-    fn enter(&mut self, name: &str, container: &str) {
+impl ModulePath {
+    /// To be called by `enter_module`, with its arguments.
+    pub fn enter(&mut self, name: &str, container: &str) {
         // A variant's name is an implementation detail and would not be in a PyTorch name.
         self.0
             .push((!container.starts_with("Enum:")).then(|| name.to_string()));
     }
 
-    fn exit(&mut self) {
+    /// To be called by `exit_module`.
+    pub fn exit(&mut self) {
         self.0.pop();
     }
 
-    fn name(&self) -> String {
+    /// Name of the tensor being visited, for example `blocks.0.conv.weight`.
+    pub fn name(&self) -> String {
         self.0
             .iter()
             .flatten()
@@ -127,7 +130,7 @@ impl Path {
 }
 
 struct Collector {
-    path: Path,
+    path: ModulePath,
     found: StateDict,
 }
 
@@ -151,7 +154,7 @@ impl<B: Backend> ModuleVisitor<B> for Collector {
 }
 
 struct Shapes {
-    path: Path,
+    path: ModulePath,
     found: BTreeMap<String, Vec<usize>>,
 }
 
@@ -171,7 +174,7 @@ impl<B: Backend> ModuleVisitor<B> for Shapes {
 }
 
 struct Loader<'a, B> {
-    path: Path,
+    path: ModulePath,
     dict: &'a StateDict,
     backend: PhantomData<B>,
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::hostile::runs_code;
 use super::{Id, Node};
 
 /// State of the machine while it reads `bytes`.
@@ -178,6 +179,18 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
+    /// A class or function by its name, unless it is one that no checkpoint has a use for.
+    fn global(&mut self, module: &str, name: &str) -> Result<(), String> {
+        if runs_code(module, name) {
+            return Err(format!(
+                "it calls for `{module}.{name}`, which runs code when Python loads the file; \
+                 nothing was run, delete the file and get it from its publisher"
+            ));
+        }
+        self.push(Node::Global(format!("{module}.{name}")));
+        Ok(())
+    }
+
     fn step(&mut self, opcode: u8) -> Result<(), String> {
         match opcode {
             0x80 => drop(self.byte()?),    // protocol
@@ -256,7 +269,7 @@ impl<'a> Machine<'a> {
             }
             b'c' => {
                 let (module, name) = (self.line()?, self.line()?);
-                self.push(Node::Global(format!("{module}.{name}")));
+                self.global(&module, &name)?;
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
@@ -265,8 +278,8 @@ impl<'a> Machine<'a> {
                 else {
                     return Err("the name of a class is no text".into());
                 };
-                let global = format!("{module}.{name}");
-                self.push(Node::Global(global));
+                let (module, name) = (module.clone(), name.clone());
+                self.global(&module, &name)?;
             }
             b'R' | 0x81 => {
                 let (arguments, callable) = (self.pop()?, self.pop()?);

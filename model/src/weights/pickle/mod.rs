@@ -2,6 +2,7 @@
 //! it: names of classes and functions are compared, never looked up. Anything that is not a
 //! tensor, a container or a plain value becomes [`Node::Opaque`].
 
+mod hostile;
 mod machine;
 
 use machine::Machine;
@@ -147,11 +148,40 @@ mod tests {
     }
 
     #[test]
+    fn code_is_refused_by_name() {
+        let hostile: [(&[u8], &str); 6] = [
+            (b"cos\nsystem\nX\x04\x00\x00\x00true\x85R.", "os.system"),
+            (
+                b"cposix\nsystem\nX\x04\x00\x00\x00true\x85R.",
+                "posix.system",
+            ),
+            (b"csubprocess\nPopen\n)\x81.", "subprocess.Popen"),
+            (
+                b"c__builtin__\neval\nX\x01\x00\x00\x001\x85R.",
+                "__builtin__.eval",
+            ),
+            (b"\x8c\x08builtins\x8c\x04exec\x93.", "builtins.exec"),
+            (
+                b"cimportlib.machinery\nSourceFileLoader\n.",
+                "SourceFileLoader",
+            ),
+        ];
+        for (bytes, name) in hostile {
+            let error = read_pickle(bytes).err().unwrap();
+            assert!(
+                error.contains(name) && error.contains("nothing was run"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
     fn calls_are_not_executed() {
-        // os.system("true")
-        let bytes = b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R.";
+        let bytes = b"\x80\x02cyacs.config\nCfgNode\n)\x81c__builtin__\nset\n]\x85R\x86.";
         let (pickle, _) = read_pickle(bytes).unwrap();
-        assert_eq!(pickle.node(pickle.root()), &Node::Opaque);
+        for &id in pickle.items(pickle.root()).unwrap() {
+            assert_eq!(pickle.node(id), &Node::Opaque);
+        }
     }
 
     #[test]
