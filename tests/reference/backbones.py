@@ -6,7 +6,7 @@
 Thin random networks are stored whole: weights in the formats PyTorch writes, an image, every
 tap and the gradient of sum(cotangent * tap) with respect to the image. Of networks with real
 weights only a subset of the values is stored; their image is a formula both sides compute.
-Needs torch, torchvision, timm and safetensors.
+Made with torch 2.15.0, torchvision 0.29.2, timm 1.0.31, safetensors 0.8.0 and numpy 2.4.6.
 """
 
 import collections
@@ -106,9 +106,16 @@ def reference(taps, image, generator):
     return {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
 
 
+def save(tensors, name):
+    """safetensors writes files that only their owner can read."""
+    path = OUT / f"{name}.safetensors"
+    save_file(tensors, path)
+    path.chmod(0o644)
+
+
 def save_reference(name, taps, size, generator):
     image = torch.rand((2, 3, *size), generator=generator) * 2 - 1
-    save_file(reference(taps, image, generator), OUT / f"{name}.reference.safetensors")
+    save(reference(taps, image, generator), f"{name}.reference")
 
 
 def original_lite_names(state):
@@ -197,15 +204,19 @@ def pattern(height, width, phase):
     return torch.from_numpy(values.astype(np.float32))[None]
 
 
-def real_networks():
-    for name, width, depth in (("efficientnet_lite1", 1.0, 1.1), ("efficientnet_lite2", 1.1, 1.2)):
-        model = lite(width, depth, features_only=True, out_indices=(1, 2, 3, 4))
-        state = load_file(SHARED / "weights" / f"tf_{name}.safetensors")
-        wanted = model.state_dict()
-        assert all(n in state or n.endswith("num_batches_tracked") for n in wanted)
-        model.load_state_dict({n: state.get(n, wanted[n]) for n in wanted})
-        model.double()
-        save_real(name, model, normalised(model, HALF, torch.float64))
+def real_lite(name, width, depth):
+    """EfficientNet-Lite with real weights and its taps, both in f64."""
+    model = lite(width, depth, features_only=True, out_indices=(1, 2, 3, 4))
+    state = load_file(SHARED / "weights" / f"tf_{name}.safetensors")
+    wanted = model.state_dict()
+    assert all(n in state or n.endswith("num_batches_tracked") for n in wanted)
+    model.load_state_dict({n: state.get(n, wanted[n]) for n in wanted})
+    model.double()
+    return model, normalised(model, HALF, torch.float64)
+
+
+def real_vgg():
+    """The VGG-16 trunk with real weights and its taps, both in f64."""
     convolutions = (2, 2, 3, 3, 3)
     plan = [entry for count, width in zip(convolutions, (64, 128, 256, 512, 512))
             for entry in [width] * count + ["M"]]
@@ -214,7 +225,13 @@ def real_networks():
     vgg.load_state_dict(
         load_file(SHARED / "weights" / "vgg16_features_hed_rgb_tvnorm.safetensors"))
     vgg.double()
-    save_real("vgg16", vgg, normalised(vgg_taps(vgg, convolutions), IMAGENET, torch.float64))
+    return vgg, normalised(vgg_taps(vgg, convolutions), IMAGENET, torch.float64)
+
+
+def real_networks():
+    for name, width, depth in (("efficientnet_lite1", 1.0, 1.1), ("efficientnet_lite2", 1.1, 1.2)):
+        save_real(name, *real_lite(name, width, depth))
+    save_real("vgg16", *real_vgg())
 
 
 def save_real(name, model, taps):
@@ -256,7 +273,7 @@ def save_real(name, model, taps):
         saved[key] = tensor.flatten()[::7].float()
         saved[f"{key}.mean"] = tensor.abs().mean().reshape(1).float()
         saved[f"{key}.max"] = tensor.abs().max().reshape(1).float()
-    save_file(saved, OUT / f"{name}.real.safetensors")
+    save(saved, f"{name}.real")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, backend::Backend};
 
-use super::parts::{ChannelNorm, Conv2d, Linear, Padding, gelu};
+use super::conv::{Conv2d, Padding};
+use super::pointwise::{ChannelNorm, Mlp};
 use crate::init::{InitRng, filled};
 use crate::weights::StateDict;
 
@@ -48,18 +49,9 @@ pub struct ConvNextBlock<B: Backend> {
     /// Layer norm over channels.
     pub norm: ChannelNorm<B>,
     /// Perceptron C → 4C → C.
-    pub mlp: ConvNextMlp<B>,
+    pub mlp: Mlp<B>,
     /// Layer scale `[C]`.
     pub gamma: Param<Tensor<B, 1>>,
-}
-
-/// Perceptron C → 4C → C with exact GELU.
-#[derive(Module, Debug)]
-pub struct ConvNextMlp<B: Backend> {
-    /// C → 4C
-    pub fc1: Linear<B>,
-    /// 4C → C
-    pub fc2: Linear<B>,
 }
 
 impl ConvNextConfig {
@@ -101,11 +93,35 @@ impl ConvNextConfig {
         ConvNext { stem, stages }
     }
 
-    /// The tensors of a timm file without the classifier head.
-    pub(super) fn trunk(&self, mut dict: StateDict) -> StateDict {
-        dict.retain(|name, _| !name.starts_with("head."));
-        dict
+    /// The tensors of a file without the classifier and the norm before it, in timm's names: those
+    /// of the original files are recognised (facts D23).
+    pub(super) fn trunk(&self, dict: StateDict) -> StateDict {
+        dict.into_iter()
+            .filter(|(name, _)| !name.starts_with("head.") && !name.starts_with("norm."))
+            .map(|(name, data)| (timm_name(&name).unwrap_or(name), data))
+            .collect()
     }
+}
+
+/// timm's name for a name of the original files, which keep the downsampling of all stages in one
+/// list that begins with the stem.
+fn timm_name(name: &str) -> Option<String> {
+    let (list, rest) = name.split_once('.')?;
+    let (stage, rest) = rest.split_once('.')?;
+    if list == "downsample_layers" {
+        return Some(match stage {
+            "0" => format!("stem.{rest}"),
+            _ => format!("stages.{stage}.downsample.{rest}"),
+        });
+    }
+    let (block, rest) = rest.split_once('.')?;
+    let original = list == "stages" && block.bytes().all(|byte| byte.is_ascii_digit());
+    original.then(|| {
+        let rest = rest
+            .replace("dwconv", "conv_dw")
+            .replace("pwconv", "mlp.fc");
+        format!("stages.{stage}.blocks.{block}.{rest}")
+    })
 }
 
 impl<B: Backend> ConvNext<B> {
@@ -144,10 +160,7 @@ impl<B: Backend> ConvNextBlock<B> {
                 device,
             ),
             norm: ChannelNorm::new(channels, device),
-            mlp: ConvNextMlp {
-                fc1: Linear::new([channels, 4 * channels], INIT_STD, rng, device),
-                fc2: Linear::new([4 * channels, channels], INIT_STD, rng, device),
-            },
+            mlp: Mlp::new(channels, INIT_STD, rng, device),
             gamma: filled([channels], LAYER_SCALE, device),
         }
     }
@@ -157,7 +170,7 @@ impl<B: Backend> ConvNextBlock<B> {
     /// - `input`, output: `[N, C, H, W]`
     pub fn forward(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let hidden = self.norm.forward(self.conv_dw.forward(input.clone()));
-        let hidden = self.mlp.fc2.forward(gelu(self.mlp.fc1.forward(hidden)));
+        let hidden = self.mlp.forward(hidden);
         let channels = self.gamma.dims()[0];
         input + hidden * self.gamma.val().reshape([1, channels, 1, 1])
     }

@@ -2,8 +2,8 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend};
 
+use super::conv::{Conv2d, Padding};
 use super::fold::{FoldedLayer, fold};
-use super::parts::{Conv2d, Padding};
 use crate::init::InitRng;
 use crate::weights::{StateDict, WeightsError};
 

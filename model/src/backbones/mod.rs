@@ -6,23 +6,33 @@
 //! [-1, 1]; every backbone applies its own normalisation (facts D25). Weights never receive a
 //! gradient, the image does.
 
+mod conv;
 mod convnext;
 mod efficientnet_lite;
+mod files;
 mod fold;
+mod known;
 #[cfg(test)]
 mod parity;
-mod parts;
+mod pointwise;
 mod registry;
+mod resnet;
+mod swin;
 mod vgg;
 
 use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend};
 
-pub use convnext::{ConvNext, ConvNextBlock, ConvNextConfig, ConvNextMlp, ConvNextStage};
+pub use conv::Conv2d;
+pub use convnext::{ConvNext, ConvNextBlock, ConvNextConfig, ConvNextStage};
 pub use efficientnet_lite::{EfficientNetLite, EfficientNetLiteConfig, MobileBlock};
-pub use parts::{ChannelNorm, Conv2d, Linear};
+pub use known::{FileSize, Hash, KnownWeights, known_weights, known_weights_of};
+pub use pointwise::{ChannelNorm, Linear, Mlp, Projection, TokenNorm};
 pub(crate) use registry::{Architecture, architecture};
 pub use registry::{BackboneInfo, BackboneKind, info};
+pub use resnet::{Bottleneck, ResNet, ResNetConfig};
+pub(crate) use swin::WindowGrid;
+pub use swin::{PatchEmbed, PatchMerging, Swin, SwinBlock, SwinConfig, SwinStage, WindowAttention};
 pub use vgg::{Vgg, VggConfig};
 
 use crate::init::InitRng;
@@ -60,6 +70,8 @@ pub struct Backbone<B: Backend> {
 enum Network<B: Backend> {
     ConvNext(ConvNext<B>),
     EfficientNetLite(EfficientNetLite<B>),
+    ResNet(ResNet<B>),
+    Swin(Swin<B>),
     Vgg(Vgg<B>),
 }
 
@@ -75,33 +87,48 @@ pub fn build<B: Backend>(
     device: &B::Device,
 ) -> Result<Backbone<B>, WeightsError> {
     let info = info(kind);
-    let seed = if let WeightSource::Random { seed } = source {
-        seed
-    } else {
-        0
-    };
-    let mut rng = InitRng::new(seed, info.name);
-    let network = match registry::architecture(kind) {
-        registry::Architecture::ConvNext(config) => {
-            let network = config.init(&mut rng, device);
-            Network::ConvNext(load(network, source, info.name, |dict, _, _| {
-                Ok(config.trunk(dict))
-            })?)
-        }
-        registry::Architecture::EfficientNetLite(config) => {
-            let network = config.init(&mut rng, device);
-            Network::EfficientNetLite(load(network, source, info.name, |dict, origin, name| {
-                config.fold(dict, origin, name)
-            })?)
-        }
-        registry::Architecture::Vgg(config) => {
-            let network = config.init(&mut rng, device);
-            Network::Vgg(load(network, source, info.name, |dict, _, _| {
-                Ok(config.trunk(dict))
-            })?)
-        }
-    };
+    let network = network(architecture(kind), source, info.name, device)?;
     Ok(Backbone::new(network, info.mean, info.std))
+}
+
+/// The frozen network of an architecture that messages call `name`.
+fn network<B: Backend>(
+    architecture: Architecture,
+    source: WeightSource,
+    name: &str,
+    device: &B::Device,
+) -> Result<Network<B>, WeightsError> {
+    let rng = &mut match source {
+        WeightSource::Random { seed } => InitRng::new(seed, name),
+        WeightSource::State(..) => InitRng::unset(),
+    };
+    Ok(match architecture {
+        Architecture::ConvNext(config) => {
+            let network = config.init(rng, device);
+            let convert = |dict, _: &str| Ok(config.trunk(dict));
+            Network::ConvNext(load(network, source, name, convert)?)
+        }
+        Architecture::EfficientNetLite(config) => {
+            let network = config.init(rng, device);
+            let convert = |dict, origin: &str| config.fold(dict, origin, name);
+            Network::EfficientNetLite(load(network, source, name, convert)?)
+        }
+        Architecture::ResNet(config) => {
+            let network = config.init(rng, device);
+            let convert = |dict, origin: &str| config.fold(dict, origin, name);
+            Network::ResNet(load(network, source, name, convert)?)
+        }
+        Architecture::Swin(config) => {
+            let network = config.init(rng, device);
+            let convert = |dict, _: &str| Ok(config.trunk(dict));
+            Network::Swin(load(network, source, name, convert)?)
+        }
+        Architecture::Vgg(config) => {
+            let network = config.init(rng, device);
+            let convert = |dict, _: &str| Ok(config.trunk(dict));
+            Network::Vgg(load(network, source, name, convert)?)
+        }
+    })
 }
 
 /// Loads `source` after `convert` has brought its names into those of the module, and freezes.
@@ -109,16 +136,27 @@ fn load<B: Backend, M: Module<B>>(
     network: M,
     source: WeightSource,
     name: &str,
-    convert: impl FnOnce(StateDict, &str, &str) -> Result<StateDict, WeightsError>,
+    convert: impl FnOnce(StateDict, &str) -> Result<StateDict, WeightsError>,
 ) -> Result<M, WeightsError> {
     let network = match source {
         WeightSource::Random { .. } => network,
         WeightSource::State(dict, origin) => {
-            let dict = convert(dict, &origin, name)?;
+            let dict = convert(without_wrapper(dict), &origin)?;
             load_network(network, &dict, &origin, name)?
         }
     };
     Ok(network.no_grad())
+}
+
+/// Drops the `module.` that PyTorch's `DataParallel` puts before every name.
+fn without_wrapper(dict: StateDict) -> StateDict {
+    let wrapped = dict.keys().all(|name| name.starts_with("module."));
+    if !wrapped {
+        return dict;
+    }
+    dict.into_iter()
+        .map(|(name, data)| (name["module.".len()..].to_string(), data))
+        .collect()
 }
 
 impl<B: Backend> Backbone<B> {
@@ -138,12 +176,14 @@ impl<B: Backend> Backbone<B> {
     /// - `image`: `[N, 3, H, W]` in [-1, 1]
     /// - output: one `[N, channels, ceil(H / stride), ceil(W / stride)]` per entry of
     ///   [`BackboneInfo`]; networks without padding in their strided layers (ConvNeXt, VGG) round
-    ///   down instead
+    ///   down instead, Swin rounds down at stride 4 and up from there
     pub fn forward(&self, image: Tensor<B, 4>) -> Vec<Tensor<B, 4>> {
         let image = self.normalise(image);
         match &self.network {
             Network::ConvNext(network) => network.forward(image),
             Network::EfficientNetLite(network) => network.forward(image),
+            Network::ResNet(network) => network.forward(image),
+            Network::Swin(network) => network.forward(image),
             Network::Vgg(network) => network.forward(image),
         }
     }

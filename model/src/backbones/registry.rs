@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use super::{ConvNextConfig, EfficientNetLiteConfig, VggConfig};
+use super::files::files;
+use super::{ConvNextConfig, EfficientNetLiteConfig, ResNetConfig, SwinConfig, VggConfig};
 
 const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
@@ -10,6 +11,25 @@ const HALF: [f32; 3] = [0.5; 3];
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BackboneKind {
+    /// ConvNeXt-T: the cheapest of its family, not in the paper.
+    ConvnextTiny,
+    /// ConvNeXt-B (facts D17).
+    ConvnextBase,
+    /// ConvNeXt-L: the backbone of the paper's best model (facts D15, D16).
+    ConvnextLarge,
+    /// ConvNeXt-XL: in the paper's supplement.
+    ConvnextXlarge,
+    /// ResNet-50, ImageNet-1k (facts D18).
+    Resnet50,
+    /// Swin-T with windows of 7 × 7: the cheapest of its family, not in the paper.
+    #[serde(rename = "swin_tiny_window7")]
+    SwinTinyWindow7,
+    /// Swin-B with windows of 7 × 7, trained at 224 × 224 (facts D20).
+    #[serde(rename = "swin_base_window7")]
+    SwinBaseWindow7,
+    /// Swin-B with windows of 12 × 12, trained at 384 × 384 (facts D20).
+    #[serde(rename = "swin_base_window12")]
+    SwinBaseWindow12,
     /// EfficientNet-Lite0, ImageNet-1k.
     EfficientnetLite0,
     /// EfficientNet-Lite1, ImageNet-1k: the small backbone of the paper (facts D19, D24).
@@ -30,7 +50,15 @@ pub enum BackboneKind {
 
 impl BackboneKind {
     /// Every backbone, in the order of the documentation.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 16] = [
+        Self::ConvnextTiny,
+        Self::ConvnextBase,
+        Self::ConvnextLarge,
+        Self::ConvnextXlarge,
+        Self::Resnet50,
+        Self::SwinTinyWindow7,
+        Self::SwinBaseWindow7,
+        Self::SwinBaseWindow12,
         Self::EfficientnetLite0,
         Self::EfficientnetLite1,
         Self::EfficientnetLite2,
@@ -65,6 +93,8 @@ pub struct BackboneInfo {
 pub(crate) enum Architecture {
     ConvNext(ConvNextConfig),
     EfficientNetLite(EfficientNetLiteConfig),
+    ResNet(ResNetConfig),
+    Swin(SwinConfig),
     Vgg(VggConfig),
 }
 
@@ -73,77 +103,49 @@ pub fn info(kind: BackboneKind) -> BackboneInfo {
     use BackboneKind as Kind;
     let lite = "TensorFlow EfficientNet-Lite, ImageNet-1k, Apache-2.0 (timm tf_efficientnet_lite)";
     let vgg = "VGG, ImageNet-1k, torchvision, BSD-3-Clause";
-    let (name, files, source): (_, &'static [&'static str], _) = match kind {
-        Kind::EfficientnetLite0 => (
-            "efficientnet_lite0",
-            &[
-                "tf_efficientnet_lite0.safetensors",
-                "tf_efficientnet_lite0-0aa007d2.pth",
-            ],
-            lite,
+    let convnext = "ConvNeXt, ImageNet-1k or ImageNet-22k then 1k, MIT (timm: Apache-2.0)";
+    let swin = "Swin Transformer, ImageNet-1k or ImageNet-22k then 1k, MIT";
+    let (name, source) = match kind {
+        Kind::ConvnextTiny => ("convnext_tiny", convnext),
+        Kind::ConvnextBase => ("convnext_base", convnext),
+        Kind::ConvnextLarge => ("convnext_large", convnext),
+        Kind::ConvnextXlarge => ("convnext_xlarge", convnext),
+        Kind::Resnet50 => (
+            "resnet50",
+            "ResNet-50 V1, ImageNet-1k, torchvision, BSD-3-Clause",
         ),
-        Kind::EfficientnetLite1 => (
-            "efficientnet_lite1",
-            &[
-                "tf_efficientnet_lite1.safetensors",
-                "tf_efficientnet_lite1-bde8b488.pth",
-            ],
-            lite,
-        ),
-        Kind::EfficientnetLite2 => (
-            "efficientnet_lite2",
-            &[
-                "tf_efficientnet_lite2.safetensors",
-                "tf_efficientnet_lite2-dcccb7df.pth",
-            ],
-            lite,
-        ),
-        Kind::EfficientnetLite3 => (
-            "efficientnet_lite3",
-            &[
-                "tf_efficientnet_lite3.safetensors",
-                "tf_efficientnet_lite3-b733e338.pth",
-            ],
-            lite,
-        ),
-        Kind::EfficientnetLite4 => (
-            "efficientnet_lite4",
-            &[
-                "tf_efficientnet_lite4.safetensors",
-                "tf_efficientnet_lite4-741542c3.pth",
-            ],
-            lite,
-        ),
-        Kind::Vgg16 => (
-            "vgg16",
-            &[
-                "vgg16-397923af.pth",
-                "vgg16.safetensors",
-                "vgg16_features_hed_rgb_tvnorm.safetensors",
-            ],
-            vgg,
-        ),
-        Kind::Vgg19 => ("vgg19", &["vgg19-dcbb9e9d.pth", "vgg19.safetensors"], vgg),
+        Kind::SwinTinyWindow7 => ("swin_tiny_window7", swin),
+        Kind::SwinBaseWindow7 => ("swin_base_window7", swin),
+        Kind::SwinBaseWindow12 => ("swin_base_window12", swin),
+        Kind::EfficientnetLite0 => ("efficientnet_lite0", lite),
+        Kind::EfficientnetLite1 => ("efficientnet_lite1", lite),
+        Kind::EfficientnetLite2 => ("efficientnet_lite2", lite),
+        Kind::EfficientnetLite3 => ("efficientnet_lite3", lite),
+        Kind::EfficientnetLite4 => ("efficientnet_lite4", lite),
+        Kind::Vgg16 => ("vgg16", vgg),
+        Kind::Vgg19 => ("vgg19", vgg),
         Kind::ConvnextPicoScenes => (
             "convnext_pico_scenes",
-            &["convnext_pico_scenes.safetensors"],
             "trained by this project on procedural scenes, MIT OR Apache-2.0",
         ),
     };
-    let (channels, strides, mean, std) = match architecture(kind) {
-        Architecture::ConvNext(config) => (config.dims.to_vec(), vec![4, 8, 16, 32], HALF, HALF),
-        Architecture::EfficientNetLite(config) => (
-            config.tap_channels().to_vec(),
-            vec![4, 8, 16, 32],
-            HALF,
-            HALF,
-        ),
-        Architecture::Vgg(config) => (
-            config.tap_channels().to_vec(),
-            vec![4, 8, 16],
-            IMAGENET_MEAN,
-            IMAGENET_STD,
-        ),
+    let (channels, strides) = match architecture(kind) {
+        Architecture::ConvNext(config) => (config.dims.to_vec(), vec![4, 8, 16, 32]),
+        Architecture::EfficientNetLite(config) => {
+            (config.tap_channels().to_vec(), vec![4, 8, 16, 32])
+        }
+        Architecture::ResNet(config) => (config.tap_channels().to_vec(), vec![4, 8, 16, 32]),
+        Architecture::Swin(config) => (config.tap_channels().to_vec(), vec![4, 8, 16, 32]),
+        Architecture::Vgg(config) => (config.tap_channels().to_vec(), vec![4, 8, 16]),
+    };
+    let (mean, std) = match kind {
+        Kind::EfficientnetLite0
+        | Kind::EfficientnetLite1
+        | Kind::EfficientnetLite2
+        | Kind::EfficientnetLite3
+        | Kind::EfficientnetLite4
+        | Kind::ConvnextPicoScenes => (HALF, HALF),
+        _ => (IMAGENET_MEAN, IMAGENET_STD),
     };
     BackboneInfo {
         name,
@@ -151,7 +153,7 @@ pub fn info(kind: BackboneKind) -> BackboneInfo {
         strides,
         mean,
         std,
-        files,
+        files: files(kind),
         source,
     }
 }
@@ -166,7 +168,24 @@ pub(crate) fn architecture(kind: BackboneKind) -> Architecture {
                 .with_depth(depth),
         )
     };
+    let convnext = |deep, width| {
+        let dims = [width, 2 * width, 4 * width, 8 * width];
+        Architecture::ConvNext(ConvNextConfig::new([3, 3, deep, 3], dims))
+    };
+    let swin = |deep, width, window| {
+        let heads = [1, 2, 4, 8].map(|factor| factor * width / 32);
+        let config = SwinConfig::new([2, 2, deep, 2], width, heads);
+        Architecture::Swin(config.with_window(window))
+    };
     match kind {
+        Kind::ConvnextTiny => convnext(9, 96),
+        Kind::ConvnextBase => convnext(27, 128),
+        Kind::ConvnextLarge => convnext(27, 192),
+        Kind::ConvnextXlarge => convnext(27, 256),
+        Kind::Resnet50 => Architecture::ResNet(ResNetConfig::new([3, 4, 6, 3])),
+        Kind::SwinTinyWindow7 => swin(6, 96, 7),
+        Kind::SwinBaseWindow7 => swin(18, 128, 7),
+        Kind::SwinBaseWindow12 => swin(18, 128, 12),
         Kind::EfficientnetLite0 => lite(1.0, 1.0),
         Kind::EfficientnetLite1 => lite(1.0, 1.1),
         Kind::EfficientnetLite2 => lite(1.1, 1.2),
@@ -197,6 +216,21 @@ mod tests {
             [24, 40, 112, 320]
         );
         assert_eq!(info(BackboneKind::Vgg19).channels, [256, 512, 512]);
+        for (kind, channels) in [
+            (BackboneKind::ConvnextTiny, [96, 192, 384, 768]),
+            (BackboneKind::ConvnextBase, [128, 256, 512, 1024]),
+            (BackboneKind::ConvnextLarge, [192, 384, 768, 1536]),
+            (BackboneKind::ConvnextXlarge, [256, 512, 1024, 2048]),
+            (BackboneKind::Resnet50, [256, 512, 1024, 2048]),
+            (BackboneKind::SwinTinyWindow7, [96, 192, 384, 768]),
+            (BackboneKind::SwinBaseWindow7, [128, 256, 512, 1024]),
+            (BackboneKind::SwinBaseWindow12, [128, 256, 512, 1024]),
+        ] {
+            let info = info(kind);
+            assert_eq!(info.channels, channels, "{}", info.name);
+            assert_eq!(info.strides, [4, 8, 16, 32], "{}", info.name);
+            assert_eq!((info.mean, info.std), (IMAGENET_MEAN, IMAGENET_STD));
+        }
         // timm's feature_info of tf_efficientnet_lite4.
         assert_eq!(
             info(BackboneKind::EfficientnetLite4).channels,

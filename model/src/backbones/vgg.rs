@@ -4,7 +4,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::module::max_pool2d;
 use burn::tensor::{Tensor, backend::Backend};
 
-use super::parts::{Conv2d, Padding};
+use super::conv::{Conv2d, Padding};
 use crate::init::InitRng;
 use crate::weights::StateDict;
 
