@@ -9,6 +9,8 @@
 #[macro_use]
 mod testing;
 
+#[cfg(test)]
+mod ablations;
 pub mod backbones;
 pub mod buffers;
 pub mod cost;

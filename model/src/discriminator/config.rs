@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 
+use super::projection;
 use crate::ConfigError;
 
 /// Feature conditioning between the backbone and the decoder (section 3.1, Table 5).
@@ -12,12 +13,26 @@ pub enum ConditioningMode {
     BatchNorm,
     /// Sigmoid only ("w/o BatchNorm").
     Sigmoid,
+    /// Frozen random projections across channels and scales, as in Projected GAN ("CCM+CSM").
+    CcmCsm,
+    /// Batch norm of the features, then the projections.
+    BatchNormCcmCsm,
     /// Sigmoid, then batch norm: the paper's.
     #[default]
     SigmoidBatchNorm,
 }
 
 impl ConditioningMode {
+    /// Every variant, in the order of Table 5.
+    pub const ALL: [Self; 6] = [
+        Self::None,
+        Self::CcmCsm,
+        Self::BatchNormCcmCsm,
+        Self::BatchNorm,
+        Self::Sigmoid,
+        Self::SigmoidBatchNorm,
+    ];
+
     /// Whether features pass through a sigmoid.
     pub fn has_sigmoid(self) -> bool {
         matches!(self, Self::Sigmoid | Self::SigmoidBatchNorm)
@@ -25,7 +40,45 @@ impl ConditioningMode {
 
     /// Whether features are batch-normalised.
     pub fn has_batch_norm(self) -> bool {
-        matches!(self, Self::BatchNorm | Self::SigmoidBatchNorm)
+        matches!(
+            self,
+            Self::BatchNorm | Self::SigmoidBatchNorm | Self::BatchNormCcmCsm
+        )
+    }
+
+    /// Whether features are projected across channels and scales, which doubles their resolution.
+    pub fn has_projection(self) -> bool {
+        matches!(self, Self::CcmCsm | Self::BatchNormCcmCsm)
+    }
+}
+
+/// Architecture of the discriminator (Table 6).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DiscriminatorArchitecture {
+    /// A frozen backbone, feature conditioning and a trained decoder (section 3.1).
+    #[default]
+    DpSims,
+    /// A U-Net trained from scratch, without a backbone.
+    Oasis,
+}
+
+/// Widths of the OASIS discriminator (facts D1, D2).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OasisDiscriminatorConfig {
+    /// Output channels of the blocks that halve the resolution, fine to coarse.
+    pub encoder_channels: Vec<usize>,
+    /// Output channels of the blocks that double it, coarse to fine, as many.
+    pub decoder_channels: Vec<usize>,
+}
+
+impl Default for OasisDiscriminatorConfig {
+    fn default() -> Self {
+        Self {
+            encoder_channels: vec![128, 128, 256, 256, 512, 512],
+            decoder_channels: vec![512, 256, 256, 128, 128, 64],
+        }
     }
 }
 
@@ -33,10 +86,17 @@ impl ConditioningMode {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DiscriminatorConfig {
+    /// Architecture. With `oasis` the backbone is not loaded, and of the other keys only
+    /// `spectral_norm` and the table `oasis` have a meaning.
+    pub architecture: DiscriminatorArchitecture,
     /// Feature conditioning.
     pub conditioning: ConditioningMode,
+    /// Channels of the finest level after the first projection of CCM+CSM; each coarser level has
+    /// twice as many (facts D30).
+    pub projection_channels: usize,
     /// Output channels of the decoder's ×2 blocks, coarse to fine. The last one reaches full
-    /// resolution, so that five blocks start at stride 32.
+    /// resolution, so that five blocks start at stride 32. CCM+CSM doubles the resolution of the
+    /// features: the decoder then starts with the second block (facts D39).
     pub decoder_channels: Vec<usize>,
     /// Channels of the path at full resolution.
     pub full_resolution_channels: usize,
@@ -44,26 +104,66 @@ pub struct DiscriminatorConfig {
     pub full_resolution_blocks: usize,
     /// Spectral norm on every convolution but the head (facts D4).
     pub spectral_norm: bool,
+    /// Widths of the OASIS discriminator.
+    pub oasis: OasisDiscriminatorConfig,
 }
 
 impl Default for DiscriminatorConfig {
     fn default() -> Self {
         Self {
+            architecture: DiscriminatorArchitecture::DpSims,
             conditioning: ConditioningMode::SigmoidBatchNorm,
+            projection_channels: 64,
             decoder_channels: vec![512, 256, 256, 128, 64],
             full_resolution_channels: 64,
             full_resolution_blocks: 2,
             spectral_norm: true,
+            oasis: OasisDiscriminatorConfig::default(),
         }
     }
 }
 
 impl DiscriminatorConfig {
-    /// Checks the sizes against the strides of the backbone's features, fine to coarse.
+    /// Whether the discriminator reads the features of a frozen backbone.
+    pub fn has_backbone(&self) -> bool {
+        self.architecture == DiscriminatorArchitecture::DpSims
+    }
+
+    /// Number that the sides of an image must be multiples of, in pixels, with a backbone whose
+    /// features have these strides.
+    pub fn side_multiple(&self, strides: &[usize]) -> usize {
+        match self.architecture {
+            DiscriminatorArchitecture::DpSims => strides.last().copied().unwrap_or(1),
+            DiscriminatorArchitecture::Oasis => 1 << self.oasis.encoder_channels.len().min(20),
+        }
+    }
+
+    /// Channels and strides of the features that reach the decoder, and the widths of its blocks,
+    /// for a backbone whose features have these channels and strides.
+    pub fn decoder_plan(&self, channels: &[usize], strides: &[usize]) -> DecoderPlan {
+        let widths = &self.decoder_channels;
+        if !self.conditioning.has_projection() {
+            return DecoderPlan {
+                channels: channels.to_vec(),
+                strides: strides.to_vec(),
+                widths: widths.clone(),
+            };
+        }
+        DecoderPlan {
+            channels: projection::outputs(self.projection_channels, channels.len()),
+            strides: strides.iter().map(|stride| stride / 2).collect(),
+            widths: widths.iter().skip(1).copied().collect(),
+        }
+    }
+
+    /// Checks the widths of an OASIS discriminator, or else the sizes against the strides of the backbone's features, fine to coarse.
     ///
     /// # Errors
     /// Names the first key that is wrong.
     pub fn validate(&self, strides: &[usize]) -> Result<(), ConfigError> {
+        if self.architecture == DiscriminatorArchitecture::Oasis {
+            return self.oasis.validate();
+        }
         let blocks = self.decoder_channels.len();
         let coarsest = strides.last().copied().unwrap_or(0);
         if coarsest != 1 << blocks || self.decoder_channels.contains(&0) {
@@ -76,6 +176,10 @@ impl DiscriminatorConfig {
         }
         for (key, value) in [
             (
+                "discriminator.projection_channels",
+                self.projection_channels,
+            ),
+            (
                 "discriminator.full_resolution_channels",
                 self.full_resolution_channels,
             ),
@@ -87,6 +191,33 @@ impl DiscriminatorConfig {
             if value == 0 {
                 return Err(ConfigError::new(key, "must be at least 1"));
             }
+        }
+        Ok(())
+    }
+}
+
+/// What the decoder of the DP-SIMS discriminator is built from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecoderPlan {
+    /// Channels of the features, fine to coarse.
+    pub channels: Vec<usize>,
+    /// Strides of the features in pixels, fine to coarse.
+    pub strides: Vec<usize>,
+    /// Output channels of the blocks, coarse to fine.
+    pub widths: Vec<usize>,
+}
+
+impl OasisDiscriminatorConfig {
+    fn validate(&self) -> Result<(), ConfigError> {
+        let blocks = self.encoder_channels.len();
+        if !(1..=10).contains(&blocks) || self.encoder_channels.contains(&0) {
+            let key = "discriminator.oasis.encoder_channels";
+            return Err(ConfigError::new(key, "needs 1 to 10 positive numbers"));
+        }
+        if self.decoder_channels.len() != blocks || self.decoder_channels.contains(&0) {
+            let key = "discriminator.oasis.decoder_channels";
+            let reason = format!("needs {blocks} positive numbers, as many as encoder_channels");
+            return Err(ConfigError::new(key, reason));
         }
         Ok(())
     }

@@ -50,7 +50,7 @@ impl<B: Backend> SpadeBlock<B> {
         }
     }
 
-    /// Applies the block.
+    /// Applies the block with one condition for all its SPADEs.
     ///
     /// # Shapes
     /// - input: `[N, channels_in, H, W]`
@@ -62,15 +62,37 @@ impl<B: Backend> SpadeBlock<B> {
         condition: Tensor<B, 4>,
         mode: Mode,
     ) -> Tensor<B, 4> {
+        self.forward_with(input, |_| condition.clone(), mode)
+    }
+
+    /// Applies the block; `condition` makes the condition of each SPADE.
+    pub(super) fn forward_with(
+        &mut self,
+        input: Tensor<B, 4>,
+        condition: impl Fn(Place) -> Tensor<B, 4>,
+        mode: Mode,
+    ) -> Tensor<B, 4> {
         let shortcut = match (&mut self.spade_s, &mut self.conv_s) {
             (Some(spade), Some(conv)) => {
-                conv.forward(spade.forward(input.clone(), condition.clone(), mode), mode)
+                let modulated = spade.forward(input.clone(), condition(Place::Shortcut), mode);
+                conv.forward(modulated, mode)
             }
             _ => input.clone(),
         };
-        let hidden = leaky_relu(self.spade_0.forward(input, condition.clone(), mode));
-        let hidden = self.conv_0.forward(hidden, mode);
-        let hidden = leaky_relu(self.spade_1.forward(hidden, condition, mode));
-        self.conv_1.forward(hidden, mode) + shortcut
+        let hidden = self.spade_0.forward(input, condition(Place::First), mode);
+        let hidden = self.conv_0.forward(leaky_relu(hidden), mode);
+        let hidden = self.spade_1.forward(hidden, condition(Place::Second), mode);
+        self.conv_1.forward(leaky_relu(hidden), mode) + shortcut
     }
+}
+
+/// A SPADE of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Before the first convolution.
+    First,
+    /// Before the second convolution.
+    Second,
+    /// Before the convolution of the shortcut.
+    Shortcut,
 }

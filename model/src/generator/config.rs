@@ -1,6 +1,9 @@
+use burn::tensor::activation::relu;
+use burn::tensor::{Tensor, backend::Backend};
 use serde::{Deserialize, Serialize};
 
 use crate::ConfigError;
+use crate::layers::gelu;
 
 /// How noise reaches the image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +15,40 @@ pub enum NoiseMode {
     /// One latent per image repeated over the pixels and concatenated to the label map, as in
     /// OASIS and DP-GAN: the ablation "w/o cross-attention" of Table 6 (facts G13, G30).
     Concat,
+    /// No noise: one image per label map.
+    None,
+}
+
+/// Architecture of the generator (Table 6).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GeneratorArchitecture {
+    /// A label-map encoder conditions the SPADE blocks (section 3.2).
+    #[default]
+    DpSims,
+    /// Every SPADE reads the resized label map through a convolution of its own (facts G12).
+    Oasis,
+}
+
+/// Activation after the batch norms of the encoder (facts G23, O5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// GELU, as the text of the paper has it.
+    #[default]
+    Gelu,
+    /// ReLU, as DP-GAN and the legend of the paper's figure have it.
+    Relu,
+}
+
+impl Activation {
+    /// Applies the activation; keeps the shape.
+    pub fn forward<B: Backend>(self, input: Tensor<B, 4>) -> Tensor<B, 4> {
+        match self {
+            Self::Gelu => gelu(input),
+            Self::Relu => relu(input),
+        }
+    }
 }
 
 /// Sizes and switches of the generator. The defaults are those of the paper where it gives them
@@ -19,6 +56,9 @@ pub enum NoiseMode {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GeneratorConfig {
+    /// Architecture. OASIS has neither encoder nor mapping network: the keys of those have no
+    /// meaning then.
+    pub architecture: GeneratorArchitecture,
     /// Width of the last SPADE block; the others are multiples of it.
     pub base_width: usize,
     /// Output channels of the first convolution and of each SPADE block in units of
@@ -35,12 +75,18 @@ pub struct GeneratorConfig {
     pub tokens: usize,
     /// Numbers in a token.
     pub token_dim: usize,
+    /// Activation after the batch norms of the encoder.
+    pub encoder_activation: Activation,
+    /// Whether each level of the encoder ends in a pointwise convolution; DP-GAN's do not.
+    pub pointwise: bool,
     /// Finest stride, in pixels, at which the encoder has attention (64×64 at 256×256).
     pub attention_stride: usize,
     /// How noise reaches the image.
     pub noise: NoiseMode,
     /// Whether the encoder has self-attention (ablation of Table 6).
     pub self_attention: bool,
+    /// Channels between label map and modulation in the SPADEs of OASIS (facts G11, G12).
+    pub spade_hidden: usize,
     /// Spectral norm on the convolutions of the SPADE blocks (facts G9).
     pub spectral_norm: bool,
 }
@@ -48,6 +94,7 @@ pub struct GeneratorConfig {
 impl Default for GeneratorConfig {
     fn default() -> Self {
         Self {
+            architecture: GeneratorArchitecture::DpSims,
             base_width: 64,
             width_multipliers: vec![16, 16, 16, 8, 4, 2, 1],
             encoder_channels: vec![32, 64, 64, 64, 64, 64, 64],
@@ -55,9 +102,12 @@ impl Default for GeneratorConfig {
             mapping_width: 512,
             tokens: 16,
             token_dim: 64,
+            encoder_activation: Activation::Gelu,
+            pointwise: true,
             attention_stride: 4,
             noise: NoiseMode::CrossAttention,
             self_attention: true,
+            spade_hidden: 128,
             spectral_norm: true,
         }
     }
@@ -82,6 +132,27 @@ impl GeneratorConfig {
             .collect()
     }
 
+    /// DP-GAN's generator, which the paper builds on: a pyramid without attention and pointwise
+    /// convolutions, ReLU, and noise concatenated to the label map (facts 1.3, G20).
+    pub fn dp_gan() -> Self {
+        Self {
+            encoder_activation: Activation::Relu,
+            pointwise: false,
+            noise: NoiseMode::Concat,
+            self_attention: false,
+            ..Self::default()
+        }
+    }
+
+    /// The OASIS generator (facts 1.2, G14).
+    pub fn oasis() -> Self {
+        Self {
+            architecture: GeneratorArchitecture::Oasis,
+            noise: NoiseMode::Concat,
+            ..Self::default()
+        }
+    }
+
     /// Checks that the sizes fit together and that images of this size can be made.
     ///
     /// # Errors
@@ -92,6 +163,7 @@ impl GeneratorConfig {
             ("generator.latent_dim", self.latent_dim),
             ("generator.mapping_width", self.mapping_width),
             ("generator.token_dim", self.token_dim),
+            ("generator.spade_hidden", self.spade_hidden),
         ];
         if let Some((key, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
             return Err(ConfigError::new(key, "must be at least 1"));
@@ -115,6 +187,11 @@ impl GeneratorConfig {
                 "generator.attention_stride",
                 "must be a power of two",
             ));
+        }
+        let oasis = self.architecture == GeneratorArchitecture::Oasis;
+        if oasis && self.noise == NoiseMode::CrossAttention {
+            let reason = "an OASIS generator has no attention; choose \"concat\" or \"none\"";
+            return Err(ConfigError::new("generator.noise", reason));
         }
         let stride = self.start_stride();
         for (key, side) in [("data.height", height), ("data.width", width)] {

@@ -1,12 +1,14 @@
 use burn::module::Module;
-use burn::tensor::{Int, Tensor, activation::gelu, backend::Backend};
+use burn::tensor::{Int, Tensor, backend::Backend};
 
-use super::{GeneratorConfig, NoiseMode};
+use super::{Activation, GeneratorConfig, NoiseMode};
 use crate::init::InitRng;
-use crate::layers::{BatchNorm, Conv, ConvConfig, CrossAttention, LabelConv, Mode, SelfAttention};
+use crate::layers::{
+    BatchNorm, Conv, ConvConfig, CrossAttention, LabelConv, LatentConv, Mode, SelfAttention,
+};
 
-/// One level of the label-map encoder: 3×3 convolution, batch norm, GELU, attention where the
-/// stride is coarse enough, pointwise convolution (section 3.2; order of facts O4).
+/// One level of the label-map encoder: 3×3 convolution, batch norm, activation, attention where
+/// the stride is coarse enough, pointwise convolution (section 3.2; order of facts O4).
 #[derive(Module, Debug)]
 pub struct EncoderLevel<B: Backend> {
     /// 3×3 convolution; stride 2 from the third level on.
@@ -17,8 +19,11 @@ pub struct EncoderLevel<B: Backend> {
     pub cross_attention: Option<CrossAttention<B>>,
     /// Context.
     pub self_attention: Option<SelfAttention<B>>,
-    /// Pointwise convolution whose output conditions a SPADE block.
-    pub pointwise: Conv<B>,
+    /// Pointwise convolution whose output conditions a SPADE block; DP-GAN has none.
+    pub pointwise: Option<Conv<B>>,
+    /// After the batch norm.
+    #[module(skip)]
+    pub activation: Activation,
 }
 
 /// The label-map encoder: a stem over the label map and a pyramid of levels (facts G16, G22).
@@ -27,11 +32,14 @@ pub struct Encoder<B: Backend> {
     /// First convolution over the label map.
     pub label_conv: LabelConv<B>,
     /// Convolution over the repeated latent, with [`NoiseMode::Concat`] only.
-    pub noise_conv: Option<Conv<B>>,
+    pub noise_conv: Option<LatentConv<B>>,
     /// Batch norm after the stem.
     pub norm: BatchNorm<B>,
     /// Levels from full resolution to the start grid.
     pub levels: Vec<EncoderLevel<B>>,
+    /// After the batch norm of the stem.
+    #[module(skip)]
+    pub activation: Activation,
 }
 
 impl<B: Backend> Encoder<B> {
@@ -58,19 +66,20 @@ impl<B: Backend> Encoder<B> {
                         .then(|| CrossAttention::new(width, config.token_dim, rng, device)),
                     self_attention: (attends && config.self_attention)
                         .then(|| SelfAttention::new(width, rng, device)),
-                    pointwise: ConvConfig::new(width, width, 1).init(rng, device),
+                    pointwise: config
+                        .pointwise
+                        .then(|| ConvConfig::new(width, width, 1).init(rng, device)),
+                    activation: config.encoder_activation,
                 }
             })
             .collect();
         Self {
             label_conv: LabelConv::new(classes, channels[0], rng, device),
-            noise_conv: (config.noise == NoiseMode::Concat).then(|| {
-                ConvConfig::new(config.latent_dim, channels[0], 3)
-                    .with_bias(false)
-                    .init(rng, device)
-            }),
+            noise_conv: (config.noise == NoiseMode::Concat)
+                .then(|| LatentConv::new(config.latent_dim, channels[0], rng, device)),
             norm: BatchNorm::affine(channels[0], rng, device),
             levels,
+            activation: config.encoder_activation,
         }
     }
 
@@ -93,15 +102,13 @@ impl<B: Backend> Encoder<B> {
         mode: Mode,
     ) -> Vec<Tensor<B, 4>> {
         let [maps, height, width] = labels.dims();
-        let [images, latent_dim] = latent.dims();
+        let images = latent.dims()[0];
         let mut features = self.label_conv.forward(labels);
-        if let Some(conv) = &mut self.noise_conv {
-            let repeated = latent
-                .reshape([images, latent_dim, 1, 1])
-                .expand([images, latent_dim, height, width]);
-            features = repeat_batch(features, images / maps) + conv.forward(repeated, mode);
+        if let Some(conv) = &self.noise_conv {
+            let noise = conv.forward(latent, height, width);
+            features = repeat_batch(features, images / maps) + noise;
         }
-        features = gelu(self.norm.forward(features, mode));
+        features = self.activation.forward(self.norm.forward(features, mode));
         let mut outputs = Vec::with_capacity(self.levels.len());
         for level in &mut self.levels {
             features = level.forward(features, tokens.clone(), mode);
@@ -114,7 +121,7 @@ impl<B: Backend> Encoder<B> {
 impl<B: Backend> EncoderLevel<B> {
     fn forward(&mut self, input: Tensor<B, 4>, tokens: Tensor<B, 3>, mode: Mode) -> Tensor<B, 4> {
         let mut features = self.conv.forward(input, mode);
-        features = gelu(self.norm.forward(features, mode));
+        features = self.activation.forward(self.norm.forward(features, mode));
         if let Some(attention) = &self.cross_attention {
             let copies = tokens.dims()[0] / features.dims()[0];
             features = attention.forward(repeat_batch(features, copies), tokens);
@@ -122,12 +129,15 @@ impl<B: Backend> EncoderLevel<B> {
         if let Some(attention) = &self.self_attention {
             features = attention.forward(features);
         }
-        self.pointwise.forward(features, mode)
+        match &mut self.pointwise {
+            Some(conv) => conv.forward(features, mode),
+            None => features,
+        }
     }
 }
 
 /// `[N, …]` to `[kN, …]`, the whole batch again and again.
-fn repeat_batch<B: Backend>(input: Tensor<B, 4>, copies: usize) -> Tensor<B, 4> {
+pub(super) fn repeat_batch<B: Backend>(input: Tensor<B, 4>, copies: usize) -> Tensor<B, 4> {
     if copies == 1 {
         input
     } else {

@@ -9,7 +9,10 @@ mod attention;
 mod batch_norm;
 mod conv;
 mod label_conv;
+mod latent_conv;
 mod linear;
+#[cfg(test)]
+mod parity;
 mod resize;
 mod spade;
 mod spectral;
@@ -18,8 +21,12 @@ pub use attention::{CrossAttention, SelfAttention};
 pub use batch_norm::BatchNorm;
 pub use conv::{Conv, ConvConfig};
 pub use label_conv::LabelConv;
+pub use latent_conv::LatentConv;
 pub use linear::Linear;
-pub use resize::{interpolation_matrix, nearest_labels, resize_bilinear, upsample_nearest};
+pub use resize::{
+    interpolation_matrix, nearest_labels, resize_bilinear, resize_bilinear_corners,
+    upsample_nearest,
+};
 pub use spade::Spade;
 pub use spectral::SpectralNorm;
 
@@ -42,6 +49,15 @@ pub enum Mode {
 /// Leaky ReLU with the slope of the paper's networks.
 pub fn leaky_relu<B: Backend, const D: usize>(input: Tensor<B, D>) -> Tensor<B, D> {
     activation::leaky_relu(input, LEAKY_SLOPE)
+}
+
+/// GELU with the error function.
+///
+/// Written out because burn's own differentiates the tanh approximation on most backends, which
+/// is off by up to 1e-3 in the gradient of a network.
+pub fn gelu<B: Backend, const D: usize>(input: Tensor<B, D>) -> Tensor<B, D> {
+    let cumulative = (input.clone() * std::f64::consts::FRAC_1_SQRT_2).erf() * 0.5 + 0.5;
+    input * cumulative
 }
 
 /// Replaces the value of a buffer, keeping its identity and keeping it out of the graph.

@@ -25,16 +25,37 @@ pub fn resize_bilinear<B: Backend>(
     height: usize,
     width: usize,
 ) -> Tensor<B, 4> {
+    resample(input, height, width, interpolation_matrix)
+}
+
+/// Bilinear resize with the corner pixels aligned (PyTorch's `align_corners=True`).
+///
+/// # Shapes
+/// - input: `[N, C, H, W]`
+/// - output: `[N, C, height, width]`
+pub fn resize_bilinear_corners<B: Backend>(
+    input: Tensor<B, 4>,
+    height: usize,
+    width: usize,
+) -> Tensor<B, 4> {
+    resample(input, height, width, corner_matrix)
+}
+
+/// A_h · X · A_wᵀ for every map X, where `matrix(from, to)` is a row-major `[to, from]` matrix.
+pub(super) fn resample<B: Backend>(
+    input: Tensor<B, 4>,
+    height: usize,
+    width: usize,
+    matrix: impl Fn(usize, usize) -> Vec<f32>,
+) -> Tensor<B, 4> {
     let [batch, channels, rows, columns] = input.dims();
     if [rows, columns] == [height, width] {
         return input;
     }
     let device = input.device();
     let matrix = |from: usize, to: usize| {
-        Tensor::<B, 2>::from_data(
-            TensorData::new(interpolation_matrix(from, to), [to, from]),
-            &device,
-        )
+        let values = TensorData::new(matrix(from, to), [to, from]);
+        Tensor::<B, 2>::from_data(values, &device)
     };
     let wide = input
         .reshape([batch * channels * rows, columns])
@@ -51,9 +72,20 @@ pub fn resize_bilinear<B: Backend>(
 /// row-major `[to, from]` matrix. Rows sum to one.
 pub fn interpolation_matrix(from: usize, to: usize) -> Vec<f32> {
     let scale = from as f64 / to as f64;
+    linear_matrix(from, to, |row| ((row as f64 + 0.5) * scale - 0.5).max(0.0))
+}
+
+/// The same with aligned corners.
+fn corner_matrix(from: usize, to: usize) -> Vec<f32> {
+    let scale = (from - 1) as f64 / (to.max(2) - 1) as f64;
+    linear_matrix(from, to, |row| row as f64 * scale)
+}
+
+/// Linear interpolation at `position(row)`, in samples of the source.
+fn linear_matrix(from: usize, to: usize, position: impl Fn(usize) -> f64) -> Vec<f32> {
     let mut matrix = vec![0f32; from * to];
     for row in 0..to {
-        let position = ((row as f64 + 0.5) * scale - 0.5).max(0.0);
+        let position = position(row);
         let low = (position.floor() as usize).min(from - 1);
         let high = (low + 1).min(from - 1);
         let weight = position - low as f64;
@@ -63,7 +95,8 @@ pub fn interpolation_matrix(from: usize, to: usize) -> Vec<f32> {
     matrix
 }
 
-/// Label map resized the way PyTorch's `nearest` does: source index ⌊i · from / to⌋ (facts G4).
+/// Label map resized the way PyTorch's `nearest` does: source index ⌊i · scale⌋ with
+/// scale = from / to (facts G4), both rounded to f32 as there.
 ///
 /// # Shapes
 /// - labels: `[N, H, W]`
@@ -76,7 +109,10 @@ pub fn nearest_labels<B: Backend>(
     let [_, rows, columns] = labels.dims();
     let device = labels.device();
     let indices = |from: usize, to: usize| {
-        let indices: Vec<i32> = (0..to).map(|i| (i * from / to) as i32).collect();
+        let scale = from as f32 / to as f32;
+        let indices: Vec<i32> = (0..to)
+            .map(|i| ((i as f32 * scale) as i32).min(from as i32 - 1))
+            .collect();
         Tensor::<B, 1, Int>::from_data(TensorData::new(indices, [to]), &device)
     };
     labels

@@ -5,7 +5,7 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::{LossError, ProjectorHead, sample_positions, shift_and_log_sum};
+use super::{LossError, ProjectorHead, shift_and_log_sum};
 use crate::init::InitRng;
 
 /// Configuration of the contrastive loss.
@@ -85,14 +85,10 @@ pub struct Projector<B: Backend> {
 }
 
 impl<B: Backend> Projector<B> {
-    /// Positions for [`loss`](Projector::loss), one list per scale: a query each, whose
-    /// negatives are the others.
-    ///
-    /// `maps` are the heights and widths of the feature maps.
-    pub fn positions(&self, seed: u64, step: u64, maps: &[[usize; 2]]) -> Vec<Vec<i32>> {
-        maps.iter()
-            .map(|[height, width]| sample_positions(seed, step, height * width, self.negatives + 1))
-            .collect()
+    /// Positions that [`loss`](Projector::loss) takes of a feature map, or fewer where the map is
+    /// smaller: a query each, whose negatives are the others.
+    pub fn queries(&self) -> usize {
+        self.negatives + 1
     }
 }
 
@@ -106,7 +102,7 @@ impl<B: AutodiffBackend> Projector<B> {
     ///
     /// # Shapes
     /// - `fake`, `real`: per scale `[N, C_l, H_l, W_l]`
-    /// - `positions`: per scale, see [`positions`](Self::positions); shared by the batch
+    /// - `positions`: per scale, [`queries`](Self::queries) different ones; shared by the batch
     /// - output: `[1]`
     ///
     /// # Panics

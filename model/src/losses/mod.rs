@@ -1,11 +1,12 @@
 //! Training losses: pixel-wise GAN loss (Eq. 3 and 4), contrastive loss (Eq. 5) and diversity
-//! loss (Eq. 6).
+//! loss (Eq. 6); and LabelMix, which the paper does not use.
 //!
 //! The weights of the sum, λ_GAN, λ_C and λ_D, are applied by the caller.
 
 mod balance;
 mod contrastive;
 mod diversity;
+mod label_mix;
 mod pixel;
 mod positions;
 mod projector;
@@ -16,6 +17,7 @@ mod reference;
 pub use balance::class_weights;
 pub use contrastive::{ContrastiveConfig, Projector};
 pub use diversity::diversity;
+pub use label_mix::{label_mix, label_mix_mask, mix};
 pub use pixel::{PixelLoss, PixelLossConfig, Reduction, pixel_accuracy};
 pub use positions::sample_positions;
 pub use projector::ProjectorHead;

@@ -1,0 +1,108 @@
+use burn::module::Module;
+use burn::tensor::{Int, Tensor, backend::Backend};
+
+use super::encoder::repeat_batch;
+use super::{Encoder, GeneratorConfig, Mapping, NoiseMode, SpadeBlock};
+use crate::init::InitRng;
+use crate::layers::{
+    Conv, ConvConfig, LabelConv, LatentConv, Mode, leaky_relu, nearest_labels, resize_bilinear,
+    upsample_nearest,
+};
+
+/// The DP-SIMS generator (section 3.2, Fig. 3).
+///
+/// The image branch starts from the label map on a coarse grid and is modulated at every
+/// resolution by [resized coarsest map, map of that resolution] of the encoder (facts G17, G22).
+#[derive(Module, Debug)]
+pub struct DpSimsGenerator<B: Backend> {
+    /// Latent to tokens, with [`NoiseMode::CrossAttention`] only.
+    pub mapping: Option<Mapping<B>>,
+    /// Label map and tokens to conditions.
+    pub encoder: Encoder<B>,
+    /// 3×3 convolution over the label map on the start grid (facts G4).
+    pub start: LabelConv<B>,
+    /// The same over the repeated latent, with [`NoiseMode::Concat`] only.
+    pub start_noise: Option<LatentConv<B>>,
+    /// SPADE blocks from the start grid to full resolution.
+    pub blocks: Vec<SpadeBlock<B>>,
+    /// 3×3 convolution to RGB (facts G6).
+    pub to_image: Conv<B>,
+    /// Numbers in a latent.
+    pub latent_dim: usize,
+    /// Side in pixels of a cell of the start grid.
+    pub start_stride: usize,
+}
+
+impl<B: Backend> DpSimsGenerator<B> {
+    /// The generator for label maps with `classes` classes, void included.
+    pub(super) fn new(
+        config: &GeneratorConfig,
+        classes: usize,
+        rng: &mut InitRng,
+        device: &B::Device,
+    ) -> Self {
+        let widths = config.widths();
+        let channels = &config.encoder_channels;
+        let coarsest = channels[channels.len() - 1];
+        let blocks = (0..config.blocks())
+            .map(|index| {
+                let condition = coarsest + channels[config.blocks() - index];
+                let shape = [widths[index], widths[index + 1], condition];
+                SpadeBlock::new(shape, config.spectral_norm, rng, device)
+            })
+            .collect();
+        let attends = config.noise == NoiseMode::CrossAttention;
+        let concat = config.noise == NoiseMode::Concat;
+        Self {
+            mapping: attends.then(|| Mapping::new(config, rng, device)),
+            encoder: Encoder::new(config, classes, rng, device),
+            start: LabelConv::new(classes, widths[0], rng, device),
+            start_noise: concat.then(|| LatentConv::new(config.latent_dim, widths[0], rng, device)),
+            blocks,
+            to_image: ConvConfig::new(widths[config.blocks()], 3, 3).init(rng, device),
+            latent_dim: config.latent_dim,
+            start_stride: config.start_stride(),
+        }
+    }
+
+    /// The features G_f before the last convolution, which the diversity loss compares
+    /// (Eq. 6; facts G32, O18).
+    ///
+    /// # Shapes
+    /// - labels: `[N, H, W]`
+    /// - latent: `[kN, latent_dim]`
+    /// - output: `[kN, base_width, H, W]`
+    pub fn features(
+        &mut self,
+        labels: Tensor<B, 3, Int>,
+        latent: Tensor<B, 2>,
+        mode: Mode,
+    ) -> Tensor<B, 4> {
+        let [maps, height, width] = labels.dims();
+        let [images, latent_dim] = latent.dims();
+        let tokens = match &self.mapping {
+            Some(mapping) => mapping.forward(latent.clone()),
+            None => latent.clone().reshape([images, 1, latent_dim]),
+        };
+        let (rows, columns) = (height / self.start_stride, width / self.start_stride);
+        let grid = nearest_labels(labels.clone(), rows, columns);
+        let mut features = self.start.forward(grid);
+        features = repeat_batch(features, images / maps);
+        if let Some(conv) = &self.start_noise {
+            features = features + conv.forward(latent.clone(), rows, columns);
+        }
+        let mut conditions = self.encoder.forward(labels, latent, tokens, mode);
+        let coarsest = conditions[conditions.len() - 1].clone();
+        let last = self.blocks.len() - 1;
+        for (index, block) in self.blocks.iter_mut().enumerate() {
+            let [_, _, rows, columns] = features.dims();
+            let local = conditions.pop().unwrap_or_else(|| coarsest.clone());
+            let global = resize_bilinear(coarsest.clone(), rows, columns);
+            features = block.forward(features, Tensor::cat(vec![global, local], 1), mode);
+            if index < last {
+                features = upsample_nearest(features);
+            }
+        }
+        leaky_relu(features)
+    }
+}

@@ -1,0 +1,164 @@
+use burn::module::Module;
+use burn::tensor::activation::relu;
+use burn::tensor::{Int, Tensor, backend::Backend};
+
+use super::block::Place;
+use super::encoder::repeat_batch;
+use super::{GeneratorConfig, NoiseMode, SpadeBlock};
+use crate::init::InitRng;
+use crate::layers::{
+    Conv, ConvConfig, LabelConv, LatentConv, Mode, leaky_relu, nearest_labels, upsample_nearest,
+};
+
+/// 3×3 convolution over [repeated latent, one-hot label map], each part in its cheap form.
+#[derive(Module, Debug)]
+pub struct LabelNoiseConv<B: Backend> {
+    /// Columns of the label map.
+    pub labels: LabelConv<B>,
+    /// Columns of the latent, with [`NoiseMode::Concat`] only.
+    pub noise: Option<LatentConv<B>>,
+}
+
+/// SPADE residual block whose SPADEs read the label map through convolutions of their own
+/// (facts G7, G12).
+#[derive(Module, Debug)]
+pub struct OasisBlock<B: Backend> {
+    /// The block.
+    pub block: SpadeBlock<B>,
+    /// Label map to the condition of the first SPADE.
+    pub shared_0: LabelNoiseConv<B>,
+    /// The same of the second SPADE.
+    pub shared_1: LabelNoiseConv<B>,
+    /// The same of the shortcut's SPADE, where the width changes.
+    pub shared_s: Option<LabelNoiseConv<B>>,
+}
+
+/// The OASIS generator (facts 1.1 and 1.2), for Table 6.
+///
+/// Noise is one latent per image, repeated over the pixels and concatenated in front of the label
+/// channels (facts G13), or absent.
+#[derive(Module, Debug)]
+pub struct OasisGenerator<B: Backend> {
+    /// 3×3 convolution over the start grid (facts G4).
+    pub start: LabelNoiseConv<B>,
+    /// SPADE blocks from the start grid to full resolution.
+    pub blocks: Vec<OasisBlock<B>>,
+    /// 3×3 convolution to RGB (facts G6).
+    pub to_image: Conv<B>,
+    /// Numbers in a latent.
+    pub latent_dim: usize,
+    /// Side in pixels of a cell of the start grid.
+    pub start_stride: usize,
+}
+
+impl<B: Backend> OasisGenerator<B> {
+    /// The generator for label maps with `classes` classes, void included.
+    pub(super) fn new(
+        config: &GeneratorConfig,
+        classes: usize,
+        rng: &mut InitRng,
+        device: &B::Device,
+    ) -> Self {
+        let widths = config.widths();
+        let hidden = config.spade_hidden;
+        let conv =
+            |width, rng: &mut InitRng| LabelNoiseConv::new(config, classes, width, rng, device);
+        let start = conv(widths[0], rng);
+        let blocks = widths
+            .windows(2)
+            .map(|pair| {
+                let shape = [pair[0], pair[1], hidden];
+                OasisBlock {
+                    block: SpadeBlock::new(shape, config.spectral_norm, rng, device),
+                    shared_0: conv(hidden, rng),
+                    shared_1: conv(hidden, rng),
+                    shared_s: (pair[0] != pair[1]).then(|| conv(hidden, rng)),
+                }
+            })
+            .collect();
+        Self {
+            start,
+            blocks,
+            to_image: ConvConfig::new(widths[config.blocks()], 3, 3).init(rng, device),
+            latent_dim: config.latent_dim,
+            start_stride: config.start_stride(),
+        }
+    }
+
+    /// The features before the last convolution.
+    ///
+    /// # Shapes
+    /// - labels: `[N, H, W]`
+    /// - latent: `[kN, latent_dim]`
+    /// - output: `[kN, base_width, H, W]`
+    pub fn features(
+        &mut self,
+        labels: Tensor<B, 3, Int>,
+        latent: Tensor<B, 2>,
+        mode: Mode,
+    ) -> Tensor<B, 4> {
+        let [_, height, width] = labels.dims();
+        let (mut rows, mut columns) = (height / self.start_stride, width / self.start_stride);
+        let grid = nearest_labels(labels.clone(), rows, columns);
+        let mut features = self.start.forward(grid, &latent);
+        let last = self.blocks.len() - 1;
+        for (index, block) in self.blocks.iter_mut().enumerate() {
+            let map = nearest_labels(labels.clone(), rows, columns);
+            features = block.forward(features, map, &latent, mode);
+            if index < last {
+                features = upsample_nearest(features);
+                (rows, columns) = (2 * rows, 2 * columns);
+            }
+        }
+        leaky_relu(features)
+    }
+}
+
+impl<B: Backend> OasisBlock<B> {
+    fn forward(
+        &mut self,
+        input: Tensor<B, 4>,
+        labels: Tensor<B, 3, Int>,
+        latent: &Tensor<B, 2>,
+        mode: Mode,
+    ) -> Tensor<B, 4> {
+        let condition = |place| {
+            let shared = match (place, &self.shared_s) {
+                (Place::Shortcut, Some(shared)) => shared,
+                (Place::Second, _) => &self.shared_1,
+                _ => &self.shared_0,
+            };
+            relu(shared.forward(labels.clone(), latent))
+        };
+        self.block.forward_with(input, condition, mode)
+    }
+}
+
+impl<B: Backend> LabelNoiseConv<B> {
+    fn new(
+        config: &GeneratorConfig,
+        classes: usize,
+        channels_out: usize,
+        rng: &mut InitRng,
+        device: &B::Device,
+    ) -> Self {
+        Self {
+            labels: LabelConv::new(classes, channels_out, rng, device),
+            noise: (config.noise == NoiseMode::Concat)
+                .then(|| LatentConv::new(config.latent_dim, channels_out, rng, device)),
+        }
+    }
+
+    /// # Shapes
+    /// - labels: `[N, H, W]`
+    /// - latent: `[kN, latent_dim]`
+    /// - output: `[kN, channels_out, H, W]`
+    fn forward(&self, labels: Tensor<B, 3, Int>, latent: &Tensor<B, 2>) -> Tensor<B, 4> {
+        let [maps, height, width] = labels.dims();
+        let features = repeat_batch(self.labels.forward(labels), latent.dims()[0] / maps);
+        match &self.noise {
+            Some(conv) => features + conv.forward(latent.clone(), height, width),
+            None => features,
+        }
+    }
+}

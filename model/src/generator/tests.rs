@@ -1,0 +1,154 @@
+//! Every generator: sizes, noise, gradients.
+
+use burn::module::Module;
+use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::backend::Backend;
+use burn::tensor::{ElementConversion, Int, Tensor, TensorData};
+
+use super::*;
+use crate::init::normals;
+use crate::layers::Mode;
+
+fn tiny(noise: NoiseMode) -> GeneratorConfig {
+    GeneratorConfig {
+        base_width: 2,
+        width_multipliers: vec![4, 2, 2, 1],
+        encoder_channels: vec![3, 4, 4, 4],
+        latent_dim: 5,
+        mapping_width: 6,
+        tokens: 3,
+        token_dim: 4,
+        attention_stride: 2,
+        noise,
+        spade_hidden: 3,
+        ..GeneratorConfig::default()
+    }
+}
+
+/// Every architecture with every kind of noise it has.
+fn all() -> Vec<GeneratorConfig> {
+    let dp_gan = GeneratorConfig {
+        encoder_activation: Activation::Relu,
+        pointwise: false,
+        self_attention: false,
+        ..tiny(NoiseMode::Concat)
+    };
+    let oasis = |noise| GeneratorConfig {
+        architecture: GeneratorArchitecture::Oasis,
+        ..tiny(noise)
+    };
+    vec![
+        tiny(NoiseMode::CrossAttention),
+        tiny(NoiseMode::Concat),
+        tiny(NoiseMode::None),
+        dp_gan,
+        oasis(NoiseMode::Concat),
+        oasis(NoiseMode::None),
+    ]
+}
+
+fn labels<B: Backend>() -> Tensor<B, 3, Int> {
+    let labels: Vec<i32> = (0..2 * 8 * 12).map(|i| i * 5 % 7 % 3).collect();
+    Tensor::from_data(TensorData::new(labels, [2, 8, 12]), &Default::default())
+}
+
+fn latents<B: Backend>(rows: usize, seed: u64) -> Tensor<B, 2> {
+    let values = normals(seed, 0, "latent", rows * 5);
+    Tensor::from_data(TensorData::new(values, [rows, 5]), &Default::default())
+}
+
+fn largest<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> f32 {
+    tensor.abs().max().into_scalar().elem()
+}
+
+fn images_have_the_size_of_the_labels<B: AutodiffBackend>() {
+    for config in all() {
+        let mut generator = config.init::<B>(3, 0, &Default::default()).unwrap();
+        let image = generator.forward(labels(), latents(2, 1), Mode::Train);
+        assert_eq!(image.dims(), [2, 3, 8, 12]);
+        assert!(largest(image) <= 1.0);
+    }
+}
+
+/// A pair of latents in one forward gives what two batches of one latent give.
+fn one_forward_of_a_pair_equals_two<B: AutodiffBackend>() {
+    for config in all() {
+        let mut generator = config.init::<B>(3, 0, &Default::default()).unwrap();
+        open_gates(&mut generator);
+        let pair = latents::<B>(4, 1);
+        let joint = generator.forward(labels(), pair.clone(), Mode::Eval);
+        let first = generator.forward(labels(), pair.clone().narrow(0, 0, 2), Mode::Eval);
+        let second = generator.forward(labels(), pair.narrow(0, 2, 2), Mode::Eval);
+        let difference = largest(second.clone() - first.clone());
+        let noisy = config.noise != NoiseMode::None;
+        assert_eq!(difference > 0.0, noisy, "{config:?}: effect of the noise");
+        let bound = if noisy { 1e-3 * difference } else { 1e-6 };
+        assert!(largest(joint - Tensor::cat(vec![first, second], 0)) <= bound);
+    }
+}
+
+fn every_parameter_gets_a_gradient<B: AutodiffBackend>() {
+    for config in all() {
+        let mut generator = config.init::<B>(3, 0, &Default::default()).unwrap();
+        open_gates(&mut generator);
+        let image = generator.forward(labels(), latents(4, 1), Mode::Train);
+        let probe = normals(9, 0, "probe", 4 * 3 * 8 * 12);
+        let probe = TensorData::new(probe, [4, 3, 8, 12]);
+        let gradients = (image * Tensor::from_data(probe, &Default::default()))
+            .sum()
+            .backward();
+        let mut missing = Missing {
+            gradients: &gradients,
+            path: vec![],
+            missing: vec![],
+        };
+        generator.visit(&mut missing);
+        assert!(
+            missing.missing.is_empty(),
+            "{config:?}: no gradient for {:?}",
+            missing.missing
+        );
+    }
+}
+
+fn open_gates<B: Backend>(generator: &mut Generator<B>) {
+    let Generator::DpSims(generator) = generator else {
+        return;
+    };
+    for level in &mut generator.encoder.levels {
+        if let Some(attention) = &mut level.cross_attention {
+            attention.gate = attention
+                .gate
+                .clone()
+                .map(|gate| gate.add_scalar(1.0).detach().require_grad());
+        }
+    }
+}
+
+struct Missing<'a, B: AutodiffBackend> {
+    gradients: &'a B::Gradients,
+    path: Vec<String>,
+    missing: Vec<String>,
+}
+
+impl<B: AutodiffBackend> burn::module::ModuleVisitor<B> for Missing<'_, B> {
+    fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<B, D>>) {
+        if param.is_require_grad() && param.grad(self.gradients).is_none() {
+            self.missing.push(self.path.join("."));
+        }
+    }
+
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+}
+
+backend_tests!(
+    images_have_the_size_of_the_labels,
+    one_forward_of_a_pair_equals_two,
+    every_parameter_gets_a_gradient
+);
