@@ -1,7 +1,14 @@
 //! Training: networks, one step, optimizers, and the loop that joins them with data and displays.
 
+mod batch;
 mod networks;
 mod optimizer;
+#[cfg(test)]
+mod parity;
+#[cfg(test)]
+mod parity_average;
+#[cfg(test)]
+mod parity_optimizer;
 mod pretrain;
 mod random;
 mod run;
@@ -12,14 +19,15 @@ mod stop;
 mod summary;
 mod watch;
 
-pub(crate) use networks::CONTRASTIVE_STRIDES;
+pub use batch::{DeviceBatch, StepScalars, label_tensor};
+pub(crate) use networks::{CONTRASTIVE_STRIDES, pretrained_names};
 pub use networks::{Frozen, Networks, default_weights_folder, load_backbone};
 pub use optimizer::{ModuleOptimizer, adam, load_optimizer_state, optimizer_state};
 pub use pretrain::pretrain;
-pub use random::{Purpose, latents};
+pub use random::{Draws, Purpose, SeededDraws, latents};
 pub use run::{Run, RunOptions};
 pub use sampling::{Preview, refreshed, to_rgb};
 pub use save::{State, files, read_description, read_experiment, read_state, restore, tensors};
-pub use step::{DeviceBatch, StepScalars, Training, label_tensor};
+pub use step::Training;
 pub use stop::Stop;
 pub use watch::Watch;

@@ -3,7 +3,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use dp_sims_model::backbones::{Backbone, BackboneKind, WeightSource, build, info};
+use dp_sims_model::backbones::{
+    Backbone, BackboneKind, KnownWeights, WeightSource, build, info, known_weights_of,
+};
 use dp_sims_model::discriminator::Discriminator;
 use dp_sims_model::generator::Generator;
 use dp_sims_model::init::InitRng;
@@ -38,8 +40,8 @@ pub struct Networks<B: AutodiffBackend> {
     pub ema: Generator<B::InnerBackend>,
     /// The trained part of the discriminator.
     pub discriminator: Discriminator<B>,
-    /// The frozen part of the discriminator.
-    pub backbone: Frozen<B>,
+    /// The frozen part of the discriminator; OASIS has none.
+    pub backbone: Option<Frozen<B>>,
     /// Projection and frozen network of the contrastive loss, if it has a weight.
     pub contrastive: Option<(Projector<B>, Frozen<B>)>,
 }
@@ -66,11 +68,12 @@ impl<B: AutodiffBackend> Networks<B> {
             seed,
             device,
         )?;
-        let all_taps = (0..entry.strides.len()).collect();
-        let backbone = Frozen::new(
-            load_backbone(kind, experiment.backbone.weights, weights, seed, device)?,
-            all_taps,
-        );
+        let backbone = if experiment.discriminator.has_backbone() {
+            let network = load_backbone(kind, &experiment.backbone.weights, weights, seed, device)?;
+            Some(Frozen::new(network, (0..entry.strides.len()).collect()))
+        } else {
+            None
+        };
         let term = &experiment.loss.contrastive;
         let contrastive = if term.lambda > 0.0 {
             let entry = info(term.network);
@@ -87,7 +90,7 @@ impl<B: AutodiffBackend> Networks<B> {
             let channels: Vec<usize> = taps.iter().map(|&tap| entry.channels[tap]).collect();
             let rng = &mut InitRng::new(seed, "projector");
             let projector = term.loss.init(&channels, rng, device)?;
-            let network = load_backbone(term.network, term.weights, weights, seed, device)?;
+            let network = load_backbone(term.network, &term.weights, weights, seed, device)?;
             Some((projector, Frozen::new(network, taps)))
         } else {
             None
@@ -115,44 +118,71 @@ impl<B: AutodiffBackend> Frozen<B> {
 }
 
 /// Loads a frozen network: from the program itself, from the weights folder by one of the file
-/// names of its registry entry, or at random.
+/// names that [`candidates`] lists, or at random.
 ///
 /// # Errors
-/// When no file is found (the error lists the names looked for and where) or a file does not fit.
+/// When no file is found (the error lists the names looked for, where, and the command that fetches
+/// it) or a file does not fit.
 pub fn load_backbone<B: Backend>(
     kind: BackboneKind,
-    weights: Weights,
+    weights: &Weights,
     folder: &Path,
     seed: u64,
     device: &B::Device,
 ) -> Result<Backbone<B>> {
-    let entry = info(kind);
-    let source = match weights {
-        Weights::Random => WeightSource::Random { seed },
-        Weights::Pretrained => {
-            let found: Option<PathBuf> = entry
-                .files
-                .iter()
-                .map(|name| folder.join(name))
-                .find(|path| path.is_file());
-            match found {
-                Some(path) => WeightSource::State(read_weights(&path)?, path.display().to_string()),
-                None if kind == BackboneKind::ConvnextPicoScenes => {
-                    let origin = "the scenes backbone inside the program";
-                    let state = from_safetensors_bytes(SCENES_BACKBONE, origin)?;
-                    WeightSource::State(state, origin.to_string())
-                }
-                None => bail!(
-                    "no weights of {} in {}: looked for {}. Put one there, name its folder with \
-                     --weights, or set weights = \"random\"",
-                    entry.name,
+    let name = info(kind).name;
+    let source = if *weights == Weights::Random {
+        WeightSource::Random { seed }
+    } else {
+        let names = candidates(kind, weights);
+        let mut paths = names.iter().map(|name| folder.join(name));
+        match paths.find(|path| path.is_file()) {
+            Some(path) => WeightSource::State(read_weights(&path)?, path.display().to_string()),
+            None if kind == BackboneKind::ConvnextPicoScenes => {
+                let origin = "the scenes backbone inside the program";
+                let state = from_safetensors_bytes(SCENES_BACKBONE, origin)?;
+                WeightSource::State(state, origin.to_string())
+            }
+            None => {
+                let id = match weights {
+                    Weights::Known(id) => id,
+                    _ => name,
+                };
+                bail!(
+                    "no weights of {name} in {}: looked for {}. Run `dp-sims weights fetch {id}`, \
+                     name the folder that has them with --weights, or set weights = \"random\"",
                     folder.display(),
-                    entry.files.join(", ")
-                ),
+                    names.join(", ")
+                )
             }
         }
     };
-    build(kind, source, device).with_context(|| format!("cannot load {}", entry.name))
+    build(kind, source, device).with_context(|| format!("cannot load {name}"))
+}
+
+/// Names that the weights of a network may have in the weights folder, in the order they are looked
+/// for: a known file as published or converted, or [`pretrained_names`].
+fn candidates(kind: BackboneKind, weights: &Weights) -> Vec<String> {
+    let Weights::Known(id) = weights else {
+        return pretrained_names(kind);
+    };
+    let known = known_weights_of(kind).find(|known| known.id == id);
+    known.map_or(vec![], |known| vec![known.file(), known.imported_file()])
+}
+
+/// Names of the files that `weights = "pretrained"` stands for, in the order they are looked for:
+/// what was imported for the network, its published files, its preferred file converted.
+pub(crate) fn pretrained_names(kind: BackboneKind) -> Vec<String> {
+    let entry = info(kind);
+    let mut names = vec![format!("{}.safetensors", entry.name)];
+    let published = entry.files.iter().map(|file| file.to_string());
+    let converted = known_weights_of(kind).next();
+    for name in published.chain(converted.map(KnownWeights::imported_file)) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 /// Folder in which weight files are looked up by default: `dp-sims/weights` in the user's cache.

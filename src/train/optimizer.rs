@@ -5,7 +5,7 @@ use burn::optim::record::AdaptorRecord;
 use burn::optim::{Adam, AdamConfig, AdamState, AdaptiveMomentumState, Optimizer};
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Tensor, TensorData};
-use dp_sims_model::weights::StateDict;
+use dp_sims_model::weights::{ModulePath, StateDict};
 
 use crate::config::OptimizerConfig;
 
@@ -33,7 +33,7 @@ pub fn optimizer_state<B: AutodiffBackend, M: AutodiffModule<B>>(
 ) -> StateDict {
     let mut reader = Reader::<B, M> {
         records: optimizer.to_record(),
-        path: Vec::new(),
+        path: ModulePath::default(),
         state: StateDict::new(),
     };
     module.visit(&mut reader);
@@ -52,7 +52,7 @@ pub fn load_optimizer_state<B: AutodiffBackend, M: AutodiffModule<B>>(
 ) -> Result<ModuleOptimizer<B, M>> {
     let mut writer = Writer::<B, M> {
         records: Records::<B, M>::default(),
-        path: Vec::new(),
+        path: ModulePath::default(),
         state,
         file: file.to_string(),
         error: None,
@@ -69,7 +69,7 @@ pub fn load_optimizer_state<B: AutodiffBackend, M: AutodiffModule<B>>(
 
 struct Reader<B: AutodiffBackend, M: AutodiffModule<B>> {
     records: Records<B, M>,
-    path: Vec<String>,
+    path: ModulePath,
     state: StateDict,
 }
 
@@ -79,7 +79,7 @@ impl<B: AutodiffBackend, M: AutodiffModule<B>> ModuleVisitor<B> for Reader<B, M>
             return;
         };
         let momentum = record.into_state::<D>().momentum;
-        let name = self.path.join(".");
+        let name = self.path.name();
         self.state
             .insert(format!("{name}.moment_1"), momentum.moment_1.into_data());
         self.state
@@ -89,18 +89,18 @@ impl<B: AutodiffBackend, M: AutodiffModule<B>> ModuleVisitor<B> for Reader<B, M>
         self.state.insert(format!("{name}.time"), time);
     }
 
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_string());
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
     fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
+        self.path.exit();
     }
 }
 
 struct Writer<B: AutodiffBackend, M: AutodiffModule<B>> {
     records: Records<B, M>,
-    path: Vec<String>,
+    path: ModulePath,
     state: StateDict,
     file: String,
     error: Option<anyhow::Error>,
@@ -144,7 +144,7 @@ impl<B: AutodiffBackend, M: AutodiffModule<B>> Writer<B, M> {
 
 impl<B: AutodiffBackend, M: AutodiffModule<B>> ModuleVisitor<B> for Writer<B, M> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        let name = self.path.join(".");
+        let name = self.path.name();
         match self.take(&name, param) {
             Ok(Some(record)) => {
                 self.records.insert(param.id, record);
@@ -154,11 +154,11 @@ impl<B: AutodiffBackend, M: AutodiffModule<B>> ModuleVisitor<B> for Writer<B, M>
         }
     }
 
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_string());
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
     fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
+        self.path.exit();
     }
 }

@@ -20,7 +20,7 @@ use dp_sims_model::layers::{Conv, ConvConfig, Mode, nearest_labels};
 use dp_sims_model::losses::{PixelLoss, PixelLossConfig, pixel_accuracy};
 use dp_sims_model::weights::{state_dict, write_safetensors};
 
-use super::step::DeviceBatch;
+use super::batch::DeviceBatch;
 use crate::data::progress_bar;
 
 const SIDE: usize = 64;

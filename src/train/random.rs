@@ -1,7 +1,10 @@
 //! Noise of a run as a function of (seed, step, purpose).
 
+use std::fmt;
+
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use dp_sims_model::init::normals;
+use dp_sims_model::losses::sample_positions;
 
 /// What latents are drawn for. Each use has its own stream.
 #[derive(Clone, Copy, Debug)]
@@ -30,17 +33,54 @@ impl Purpose {
     }
 }
 
-/// Latents drawn from N(0, I).
+/// The random numbers of a training step.
+///
+/// A step asks for what it needs by counter and purpose, so that numbers of another origin can be
+/// put in their place: those of a reference implementation, in the test that compares the two.
+pub trait Draws: fmt::Debug + Send {
+    /// `count` numbers from N(0, 1).
+    fn normals(&self, counter: u64, purpose: Purpose, count: usize) -> Vec<f32>;
+
+    /// `count` different positions of a feature map with `positions` positions, or all of them.
+    fn positions(&self, counter: u64, positions: usize, count: usize) -> Vec<i32>;
+
+    /// A coin per class, for LabelMix.
+    fn coins(&self, counter: u64, classes: usize) -> Vec<bool>;
+}
+
+/// Random numbers as a function of a seed: those of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct SeededDraws {
+    /// Seed of the run.
+    pub seed: u64,
+}
+
+impl Draws for SeededDraws {
+    fn normals(&self, counter: u64, purpose: Purpose, count: usize) -> Vec<f32> {
+        normals(self.seed, counter, purpose.name(), count)
+    }
+
+    fn positions(&self, counter: u64, positions: usize, count: usize) -> Vec<i32> {
+        sample_positions(self.seed, counter, positions, count)
+    }
+
+    fn coins(&self, counter: u64, classes: usize) -> Vec<bool> {
+        let drawn = normals(self.seed, counter, "coins of LabelMix", classes);
+        drawn.into_iter().map(|value| value > 0.0).collect()
+    }
+}
+
+/// Latents from N(0, I).
 ///
 /// # Shapes
 /// - output: `[rows, latent_dim]`
 pub fn latents<B: Backend>(
-    seed: u64,
+    draws: &dyn Draws,
     counter: u64,
     purpose: Purpose,
     [rows, latent_dim]: [usize; 2],
     device: &B::Device,
 ) -> Tensor<B, 2> {
-    let values = normals(seed, counter, purpose.name(), rows * latent_dim);
+    let values = draws.normals(counter, purpose, rows * latent_dim);
     Tensor::from_data(TensorData::new(values, [rows, latent_dim]), device)
 }

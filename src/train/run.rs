@@ -9,10 +9,12 @@ use burn::tensor::{Int, Tensor};
 use dp_sims_datasets::{Loader, LoaderConfig};
 use dp_sims_model::generator::Generator;
 
+use super::batch::{DeviceBatch, label_tensor};
 use super::networks::Networks;
+use super::random::SeededDraws;
 use super::sampling::{Preview, refreshed};
 use super::save::{State, files, read_state, restore};
-use super::step::{DeviceBatch, Training, label_tensor};
+use super::step::Training;
 use super::stop::Stop;
 use super::watch::Watch;
 use crate::checkpoint::{self, Checkpoint};
@@ -196,8 +198,10 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
         match &self.ready {
             Some((step, generator)) if *step == self.step => generator.clone(),
             _ => {
-                let seed = self.experiment.run.seed;
-                let generator = refreshed(&self.training.networks.ema, &self.refresh, seed);
+                let draws = SeededDraws {
+                    seed: self.experiment.run.seed,
+                };
+                let generator = refreshed(&self.training.networks.ema, &self.refresh, &draws);
                 self.ready = Some((self.step, generator.clone()));
                 generator
             }

@@ -8,8 +8,8 @@ use dp_sims_model::generator::Generator;
 use dp_sims_model::layers::Mode;
 use image::RgbImage;
 
-use super::random::{Purpose, latents};
-use super::step::label_tensor;
+use super::batch::label_tensor;
+use super::random::{Draws, Purpose, SeededDraws, latents};
 use crate::config::Experiment;
 use crate::consumers::preview::{GridRow, grid};
 
@@ -19,13 +19,13 @@ use crate::consumers::preview::{GridRow, grid};
 pub fn refreshed<B: Backend>(
     average: &Generator<B>,
     batches: &[Tensor<B, 3, Int>],
-    seed: u64,
+    draws: &dyn Draws,
 ) -> Generator<B> {
     let mut generator = average.clone();
     for (counter, labels) in batches.iter().enumerate() {
-        let shape = [labels.dims()[0], generator.latent_dim];
+        let shape = [labels.dims()[0], generator.latent_dim()];
         let device = labels.device();
-        let latent = latents(seed, counter as u64, Purpose::Refresh, shape, &device);
+        let latent = latents(draws, counter as u64, Purpose::Refresh, shape, &device);
         generator.features(labels.clone(), latent, Mode::Train);
     }
     generator
@@ -72,8 +72,9 @@ impl Preview {
         generator: &mut Generator<B>,
         device: &B::Device,
     ) -> Result<RgbImage> {
-        let shape = [self.samples, generator.latent_dim];
-        let latent = latents::<B>(self.seed, 0, Purpose::Preview, shape, device);
+        let shape = [self.samples, generator.latent_dim()];
+        let draws = SeededDraws { seed: self.seed };
+        let latent = latents::<B>(&draws, 0, Purpose::Preview, shape, device);
         let mut rows = Vec::with_capacity(self.rows.len());
         for (sample, label_rgb) in self.rows.iter().zip(&self.label_colours) {
             let labels = label_tensor(&sample.labels, [1, sample.height, sample.width], device);

@@ -5,97 +5,20 @@ use anyhow::{Result, ensure};
 use burn::module::{AutodiffModule, Module};
 use burn::optim::{GradientsAccumulator, GradientsParams, Optimizer};
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use burn::tensor::{Int, Tensor, TensorData};
-use dp_sims_datasets::Batch;
+use burn::tensor::{Int, Tensor};
 use dp_sims_model::buffers::{average, clip_gradients, copy_buffers};
 use dp_sims_model::discriminator::Discriminator;
 use dp_sims_model::generator::Generator;
 use dp_sims_model::layers::Mode;
-use dp_sims_model::losses::{PixelLoss, Projector, class_weights, diversity, pixel_accuracy};
+use dp_sims_model::losses::{
+    PixelLoss, Projector, diversity, label_mix, label_mix_mask, mix, pixel_accuracy,
+};
 
+use super::batch::{DeviceBatch, StepScalars};
 use super::networks::{Frozen, Networks};
 use super::optimizer::{ModuleOptimizer, adam};
-use super::random::{Purpose, latents};
+use super::random::{Draws, Purpose, SeededDraws, latents};
 use crate::config::Experiment;
-
-/// A batch on the device. Nothing in it needs a gradient.
-pub struct DeviceBatch<B: Backend> {
-    /// Photos `[N, 3, H, W]` in [-1, 1].
-    pub images: Tensor<B, 4>,
-    /// Class indices `[N, H, W]`.
-    pub labels: Tensor<B, 3, Int>,
-    /// Class weights α of the batch, `[classes]` (facts L1).
-    pub class_weights: Tensor<B, 1>,
-}
-
-impl<B: Backend> DeviceBatch<B> {
-    /// Moves a batch of the loader to the device.
-    pub fn new(batch: &Batch, classes: usize, device: &B::Device) -> Self {
-        let (rows, columns) = (batch.size.height, batch.size.width);
-        let pixels = TensorData::new(batch.images.clone(), [batch.len, rows, columns, 3]);
-        let images = Tensor::<B, 4>::from_data(pixels.convert::<f32>(), device)
-            .permute([0, 3, 1, 2])
-            .div_scalar(127.5)
-            .sub_scalar(1.0);
-        let weights = class_weights(&batch.labels, classes);
-        Self {
-            images,
-            labels: label_tensor(&batch.labels, [batch.len, rows, columns], device),
-            class_weights: Tensor::from_data(TensorData::new(weights, [classes]), device),
-        }
-    }
-}
-
-/// Label maps as an index tensor.
-pub fn label_tensor<B: Backend>(
-    labels: &[u8],
-    shape: [usize; 3],
-    device: &B::Device,
-) -> Tensor<B, 3, Int> {
-    Tensor::from_data(
-        TensorData::new(labels.to_vec(), shape).convert::<i32>(),
-        device,
-    )
-}
-
-/// Scalars of one step, by name, still on the device until [`StepScalars::read`].
-pub struct StepScalars<B: Backend> {
-    names: Vec<&'static str>,
-    values: Vec<Tensor<B, 1>>,
-}
-
-impl<B: Backend> StepScalars<B> {
-    fn new() -> Self {
-        Self {
-            names: Vec::new(),
-            values: Vec::new(),
-        }
-    }
-
-    fn push(&mut self, name: &'static str, value: Tensor<B, 1>) {
-        self.names.push(name);
-        self.values.push(value);
-    }
-
-    /// Reads every scalar with one transfer, averaging those pushed several times.
-    ///
-    /// # Errors
-    /// When the device fails.
-    pub fn read(self) -> Result<std::collections::BTreeMap<&'static str, f64>> {
-        let data = Tensor::cat(self.values, 0).try_into_data();
-        let values = data.map_err(|error| anyhow::anyhow!("the device failed: {error:?}"))?;
-        let mut sums = std::collections::BTreeMap::<&'static str, (f64, f64)>::new();
-        for (name, value) in self.names.iter().zip(values.iter::<f64>()) {
-            let (sum, count) = sums.entry(name).or_default();
-            *sum += value;
-            *count += 1.0;
-        }
-        Ok(sums
-            .into_iter()
-            .map(|(name, (sum, count))| (name, sum / count))
-            .collect())
-    }
-}
 
 /// Networks with their optimizers: what a step changes.
 pub struct Training<B: AutodiffBackend> {
@@ -107,6 +30,7 @@ pub struct Training<B: AutodiffBackend> {
     pub optimizer_projector: ModuleOptimizer<B, Projector<B>>,
     /// Adam of the discriminator.
     pub optimizer_discriminator: ModuleOptimizer<B, Discriminator<B>>,
+    draws: Box<dyn Draws>,
     experiment: Experiment,
     pixel: PixelLoss,
     device: B::Device,
@@ -124,9 +48,17 @@ impl<B: AutodiffBackend> Training<B> {
             optimizer_projector: adam(&experiment.optimizer),
             optimizer_discriminator: adam(&experiment.optimizer),
             pixel: experiment.loss.pixel.init()?,
+            draws: Box::new(SeededDraws {
+                seed: experiment.run.seed,
+            }),
             experiment: experiment.clone(),
             device: device.clone(),
         })
+    }
+
+    /// The same with random numbers of another origin.
+    pub fn with_draws(self, draws: Box<dyn Draws>) -> Self {
+        Self { draws, ..self }
     }
 
     /// Step number `step` (from 1) on `accumulation` batches.
@@ -142,22 +74,10 @@ impl<B: AutodiffBackend> Training<B> {
         let mut scalars = StepScalars::new();
         self.generator_step(step, batches, &mut scalars);
         self.discriminator_step(step, batches, &mut scalars);
-        let decay = self.ema_decay(step);
+        let decay = self.experiment.ema.decay_at(step);
         let current = self.networks.generator.valid();
         self.networks.ema = average(self.networks.ema.clone(), &current, decay);
         Ok(scalars)
-    }
-
-    /// Share of the old average kept at this step: with the ramp, short runs forget their
-    /// initial weights (facts E4).
-    fn ema_decay(&self, step: u64) -> f64 {
-        let config = &self.experiment.ema;
-        let ramp = (1.0 + step as f64) / (10.0 + step as f64);
-        if config.ramp {
-            config.decay.min(ramp)
-        } else {
-            config.decay
-        }
     }
 
     fn generator_step(
@@ -208,12 +128,17 @@ impl<B: AutodiffBackend> Training<B> {
         scalars: &mut StepScalars<B::InnerBackend>,
     ) -> (GradientsParams, Option<GradientsParams>) {
         let loss = self.experiment.loss.clone();
-        let seed = self.experiment.run.seed;
         let images = batch.images.dims()[0];
         let copies = if loss.lambda_diversity > 0.0 { 2 } else { 1 };
         let labels = Tensor::<B, 3, Int>::from_inner(batch.labels.clone());
-        let shape = [copies * images, self.networks.generator.latent_dim];
-        let latent = latents::<B>(seed, counter, Purpose::Generator, shape, &self.device);
+        let shape = [copies * images, self.networks.generator.latent_dim()];
+        let latent = latents::<B>(
+            &*self.draws,
+            counter,
+            Purpose::Generator,
+            shape,
+            &self.device,
+        );
 
         let generator = &mut self.networks.generator;
         let features = generator.features(labels.clone(), latent.clone(), Mode::Train);
@@ -222,11 +147,11 @@ impl<B: AutodiffBackend> Training<B> {
         let cut = image.clone().detach().require_grad();
         let mut frozen =
             Discriminator::<B>::from_inner(self.networks.discriminator.valid()).no_grad();
-        let logits = frozen.forward(
-            cut.clone(),
-            self.networks.backbone.features(cut.clone()),
-            Mode::Train,
-        );
+        let backbone = &self.networks.backbone;
+        let levels = backbone
+            .as_ref()
+            .map_or_else(Vec::new, |b| b.features(cut.clone()));
+        let logits = frozen.forward(cut.clone(), levels, Mode::Train);
         self.networks.discriminator =
             copy_buffers(self.networks.discriminator.clone(), &frozen.valid());
         let alpha = Tensor::from_inner(batch.class_weights.clone());
@@ -241,11 +166,11 @@ impl<B: AutodiffBackend> Training<B> {
             let cut = image.clone().detach().require_grad();
             let fake = network.features(cut.clone());
             let real = network.plain_features(batch.images.clone());
-            let maps: Vec<_> = real
+            let positions: Vec<_> = real
                 .iter()
-                .map(|map| [map.dims()[2], map.dims()[3]])
+                .map(|map| map.dims()[2] * map.dims()[3])
+                .map(|count| self.draws.positions(counter, count, projector.queries()))
                 .collect();
-            let positions = projector.positions(seed, counter, &maps);
             let term = projector.loss(fake, real, &positions) * loss.contrastive.lambda;
             scalars.push("g_contrastive", term.clone().inner());
             total = total + term.clone().inner();
@@ -315,15 +240,15 @@ impl<B: AutodiffBackend> Training<B> {
         passes: f64,
         scalars: &mut StepScalars<B::InnerBackend>,
     ) -> GradientsParams {
-        let shape = [batch.images.dims()[0], self.networks.generator.latent_dim];
-        let seed = self.experiment.run.seed;
+        let shape = [batch.images.dims()[0], self.networks.generator.latent_dim()];
         let purpose = Purpose::Discriminator;
-        let latent = latents::<B::InnerBackend>(seed, counter, purpose, shape, &self.device);
+        let latent =
+            latents::<B::InnerBackend>(&*self.draws, counter, purpose, shape, &self.device);
         let mut generator = self.networks.generator.valid();
         let fake = generator.forward(batch.labels.clone(), latent, Mode::Train);
         self.networks.generator = copy_buffers(self.networks.generator.clone(), &generator);
 
-        let fake_logits = self.logits(fake);
+        let fake_logits = self.logits(fake.clone());
         let real_logits = self.logits(batch.images.clone());
         let labels = Tensor::<B, 3, Int>::from_inner(batch.labels.clone());
         let fake_class = (fake_logits.dims()[1] - 1) as i64;
@@ -334,19 +259,32 @@ impl<B: AutodiffBackend> Training<B> {
         scalars.push("accuracy_real", accuracy);
 
         let alpha = Tensor::from_inner(batch.class_weights.clone());
-        let fake_loss = self.pixel.fake(fake_logits);
-        let real_loss = self.pixel.real(real_logits, labels, alpha);
+        let fake_loss = self.pixel.fake(fake_logits.clone());
+        let real_loss = self.pixel.real(real_logits.clone(), labels, alpha);
         scalars.push("d_fake", fake_loss.clone().inner());
         scalars.push("d_real", real_loss.clone().inner());
-        let total = fake_loss + real_loss;
+        let mut total = fake_loss + real_loss;
+        let weight = self.experiment.loss.lambda_label_mix;
+        if weight > 0.0 {
+            let coins = self.draws.coins(counter, fake_class as usize);
+            let mask = label_mix_mask(batch.labels.clone(), &coins);
+            let mixed = self.logits(mix(batch.images.clone(), fake, mask.clone()));
+            let mask = Tensor::from_inner(mask);
+            let term = label_mix(mixed, real_logits, fake_logits, mask) * weight;
+            scalars.push("d_label_mix", term.clone().inner());
+            total = total + term;
+        }
         scalars.push("d_total", total.clone().inner());
         let gradients = (total / passes).backward();
         GradientsParams::from_grads(gradients, &self.networks.discriminator)
     }
 
     fn logits(&mut self, images: Tensor<B::InnerBackend, 4>) -> Tensor<B, 4> {
-        let features = self.networks.backbone.plain_features(images.clone());
-        let features = features.into_iter().map(Tensor::from_inner).collect();
+        let backbone = &self.networks.backbone;
+        let features = backbone.as_ref().map_or_else(Vec::new, |backbone| {
+            let features = backbone.plain_features(images.clone());
+            features.into_iter().map(Tensor::from_inner).collect()
+        });
         self.networks
             .discriminator
             .forward(Tensor::from_inner(images), features, Mode::Train)

@@ -76,7 +76,8 @@ impl<B: AutodiffBackend> Run<'_, B> {
             ),
         );
         let entry = info(experiment.backbone.network);
-        for (channels, stride) in entry.channels.iter().zip(&entry.strides) {
+        let taps = entry.channels.iter().zip(&entry.strides);
+        for (channels, stride) in taps.filter(|_| experiment.discriminator.has_backbone()) {
             let shape = [
                 batch,
                 *channels,
@@ -102,11 +103,14 @@ impl<B: AutodiffBackend> Run<'_, B> {
             // Weight, gradient and the two moments of Adam.
             total += 4 * count;
         }
-        let mut frozen = networks.backbone.plain.num_params();
-        line(
-            entry.name,
-            format!("{:.2} M parameters, frozen", frozen as f64 / 1e6),
-        );
+        let mut frozen = 0;
+        if let Some(backbone) = &networks.backbone {
+            frozen = backbone.plain.num_params();
+            line(
+                entry.name,
+                format!("{:.2} M parameters, frozen", frozen as f64 / 1e6),
+            );
+        }
         if let Some((_, network)) = &networks.contrastive {
             let name = info(experiment.loss.contrastive.network).name;
             let count = network.plain.num_params();

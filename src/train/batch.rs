@@ -1,0 +1,88 @@
+//! What goes into a training step and the figures that come out of it.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use burn::tensor::backend::Backend;
+use burn::tensor::{Int, Tensor, TensorData};
+use dp_sims_datasets::Batch;
+use dp_sims_model::losses::class_weights;
+
+/// A batch on the device. Nothing in it needs a gradient.
+pub struct DeviceBatch<B: Backend> {
+    /// Photos `[N, 3, H, W]` in [-1, 1].
+    pub images: Tensor<B, 4>,
+    /// Class indices `[N, H, W]`.
+    pub labels: Tensor<B, 3, Int>,
+    /// Class weights α of the batch, `[classes]` (facts L1).
+    pub class_weights: Tensor<B, 1>,
+}
+
+impl<B: Backend> DeviceBatch<B> {
+    /// Moves a batch of the loader to the device.
+    pub fn new(batch: &Batch, classes: usize, device: &B::Device) -> Self {
+        let (rows, columns) = (batch.size.height, batch.size.width);
+        let pixels = TensorData::new(batch.images.clone(), [batch.len, rows, columns, 3]);
+        let images = Tensor::<B, 4>::from_data(pixels.convert::<f32>(), device)
+            .permute([0, 3, 1, 2])
+            .div_scalar(127.5)
+            .sub_scalar(1.0);
+        let weights = class_weights(&batch.labels, classes);
+        Self {
+            images,
+            labels: label_tensor(&batch.labels, [batch.len, rows, columns], device),
+            class_weights: Tensor::from_data(TensorData::new(weights, [classes]), device),
+        }
+    }
+}
+
+/// Label maps as an index tensor.
+pub fn label_tensor<B: Backend>(
+    labels: &[u8],
+    shape: [usize; 3],
+    device: &B::Device,
+) -> Tensor<B, 3, Int> {
+    Tensor::from_data(
+        TensorData::new(labels.to_vec(), shape).convert::<i32>(),
+        device,
+    )
+}
+
+/// Scalars of one step, by name, still on the device until [`StepScalars::read`].
+pub struct StepScalars<B: Backend> {
+    names: Vec<&'static str>,
+    values: Vec<Tensor<B, 1>>,
+}
+
+impl<B: Backend> StepScalars<B> {
+    pub(super) fn new() -> Self {
+        Self {
+            names: Vec::new(),
+            values: Vec::new(),
+        }
+    }
+
+    pub(super) fn push(&mut self, name: &'static str, value: Tensor<B, 1>) {
+        self.names.push(name);
+        self.values.push(value);
+    }
+
+    /// Reads every scalar with one transfer, averaging those pushed several times.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn read(self) -> Result<BTreeMap<&'static str, f64>> {
+        let data = Tensor::cat(self.values, 0).try_into_data();
+        let values = data.map_err(|error| anyhow::anyhow!("the device failed: {error:?}"))?;
+        let mut sums = BTreeMap::<&'static str, (f64, f64)>::new();
+        for (name, value) in self.names.iter().zip(values.iter::<f64>()) {
+            let (sum, count) = sums.entry(name).or_default();
+            *sum += value;
+            *count += 1.0;
+        }
+        Ok(sums
+            .into_iter()
+            .map(|(name, (sum, count))| (name, sum / count))
+            .collect())
+    }
+}
