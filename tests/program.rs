@@ -1,8 +1,12 @@
 //! End-to-end tests of the program, through its command line.
 
 mod program {
+    pub mod ablations;
     pub mod generate;
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    pub mod https;
     pub mod resume;
     pub mod run;
     pub mod train;
+    pub mod weights;
 }

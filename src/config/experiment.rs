@@ -4,9 +4,11 @@ use anyhow::{Result, ensure};
 use dp_sims_datasets::Size;
 use dp_sims_model::backbones::{BackboneKind, info};
 use dp_sims_model::discriminator::DiscriminatorConfig;
-use dp_sims_model::generator::GeneratorConfig;
+use dp_sims_model::generator::{GeneratorConfig, NoiseMode};
 use dp_sims_model::losses::{ContrastiveConfig, PixelLossConfig};
 use serde::{Deserialize, Serialize};
+
+use super::Weights;
 
 /// Everything that defines a run, as an experiment file has it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -121,18 +123,6 @@ impl DataConfig {
     }
 }
 
-/// Where the weights of a frozen network come from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Weights {
-    /// The published file, found by name in the weights folder, or the weights that are part of
-    /// the program.
-    #[default]
-    Pretrained,
-    /// Random numbers: the "Random Init." row of Table 3.
-    Random,
-}
-
 /// The frozen network inside the discriminator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -166,6 +156,9 @@ pub struct LossConfig {
     pub lambda_diversity: f64,
     /// Cutoff τ_div of the diversity loss (Eq. 6).
     pub diversity_cutoff: f64,
+    /// Weight of the discriminator's LabelMix consistency (facts L11). 0, as in the paper, leaves
+    /// it out; OASIS has 10.
+    pub lambda_label_mix: f64,
 }
 
 impl Default for LossConfig {
@@ -176,6 +169,7 @@ impl Default for LossConfig {
             contrastive: ContrastiveTerm::default(),
             lambda_diversity: 10.0,
             diversity_cutoff: 1.0,
+            lambda_label_mix: 0.0,
         }
     }
 }
@@ -251,6 +245,19 @@ pub struct EmaConfig {
     pub refresh_batches: usize,
 }
 
+impl EmaConfig {
+    /// Share of the old average kept at step `step` (from 1): with the ramp, short runs forget
+    /// their initial weights (facts E4).
+    pub fn decay_at(&self, step: u64) -> f64 {
+        let ramp = (1.0 + step as f64) / (10.0 + step as f64);
+        if self.ramp {
+            self.decay.min(ramp)
+        } else {
+            self.decay
+        }
+    }
+}
+
 impl Default for EmaConfig {
     fn default() -> Self {
         Self {
@@ -269,11 +276,15 @@ impl Experiment {
     pub fn validate(&self) -> Result<()> {
         self.generator.validate(self.data.height, self.data.width)?;
         self.loss.pixel.init()?;
-        let coarsest = info(self.backbone.network)
-            .strides
-            .last()
-            .copied()
-            .unwrap_or(1);
+        let term = &self.loss.contrastive;
+        self.backbone
+            .weights
+            .validate("backbone.weights", self.backbone.network)?;
+        term.weights
+            .validate("loss.contrastive.weights", term.network)?;
+        let coarsest = self
+            .discriminator
+            .side_multiple(&info(self.backbone.network).strides);
         for (key, side) in [
             ("data.height", self.data.height),
             ("data.width", self.data.width),
@@ -281,9 +292,14 @@ impl Experiment {
             ensure!(
                 side.is_multiple_of(coarsest),
                 "configuration key `{key}`: {side} is not a multiple of {coarsest} pixels, the \
-                 coarsest stride of `backbone.network`"
+                 coarsest stride of the discriminator"
             );
         }
+        ensure!(
+            self.generator.noise != NoiseMode::None || self.loss.lambda_diversity == 0.0,
+            "configuration key `loss.lambda_diversity`: must be 0 with `generator.noise = \"none\"`, \
+             since images cannot differ"
+        );
         let at_least_one = [
             ("run.batch", self.run.batch),
             ("run.accumulation", self.run.accumulation),
@@ -314,6 +330,7 @@ impl Experiment {
             ("loss.lambda_diversity", self.loss.lambda_diversity),
             ("loss.contrastive.lambda", self.loss.contrastive.lambda),
             ("loss.diversity_cutoff", self.loss.diversity_cutoff),
+            ("loss.lambda_label_mix", self.loss.lambda_label_mix),
             (
                 "optimizer.clip_norm",
                 self.optimizer.clip_norm.unwrap_or(1.0),

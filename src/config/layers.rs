@@ -1,55 +1,70 @@
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use toml::{Table, Value};
 
 use super::Experiment;
 
-/// Experiments that are part of the program.
-const BUILT_IN: [(&str, &str); 2] = [
-    (
-        "quickstart",
-        include_str!("../../experiments/quickstart.toml"),
-    ),
-    ("camvid", include_str!("../../experiments/camvid.toml")),
+macro_rules! built_in {
+    ($($name:literal,)*) => {
+        &[$(($name, include_str!(concat!("../../experiments/", $name, ".toml")))),*]
+    };
+}
+
+/// Experiments that are part of the program: names and texts.
+const BUILT_IN: &[(&str, &str)] = built_in![
+    "quickstart",
+    "camvid",
+    "ade20k",
+    "table2-swin-b",
+    "table2-resnet-50",
+    "table2-efficientnet-lite1",
+    "table2-convnext-b",
+    "table3-random-init",
+    "table3-in1k-224",
+    "table3-in21k-224",
+    "table5-baseline-no-norm-convnext-l",
+    "table5-baseline-no-norm-efficientnet-lite1",
+    "table5-ccm-csm-convnext-l",
+    "table5-ccm-csm-efficientnet-lite1",
+    "table5-bn-ccm-csm-convnext-l",
+    "table5-bn-ccm-csm-efficientnet-lite1",
+    "table5-wo-sigmoid-convnext-l",
+    "table5-wo-sigmoid-efficientnet-lite1",
+    "table5-wo-batchnorm-convnext-l",
+    "table5-wo-batchnorm-efficientnet-lite1",
+    "table6-oasis-discriminator",
+    "table6-oasis-generator",
+    "table6-wo-self-attention",
+    "table6-wo-cross-attention",
+    "table6-wo-label-smoothing",
+    "table6-wo-contrastive",
 ];
+
+/// How many experiments may extend one another; the bound ends a circle.
+const MAX_EXTENDS: usize = 8;
 
 /// Names of the experiments that are part of the program.
 pub fn experiment_names() -> impl Iterator<Item = &'static str> {
-    BUILT_IN.into_iter().map(|(name, _)| name)
+    BUILT_IN.iter().map(|(name, _)| *name)
 }
 
 /// Reads an experiment: a built-in name or the path of a TOML file, with `key=value` settings on
 /// top. Keys are dotted (`generator.base_width`); values are TOML, bare words are text.
 ///
+/// A file may begin with `extends = "NAME or PATH"`: it then holds only what differs from that
+/// experiment. A path is relative to the file.
+///
 /// # Errors
-/// When the file cannot be read, a key is unknown or a value has the wrong type.
+/// When a file cannot be read, a key is unknown or a value has the wrong type.
 pub fn load(name_or_path: &str, settings: &[String]) -> Result<Experiment> {
-    let built_in = BUILT_IN.into_iter().find(|(name, _)| *name == name_or_path);
-    let (text, origin) = match built_in {
-        Some((name, text)) => (text.to_string(), format!("built-in experiment `{name}`")),
-        None => {
-            let path = Path::new(name_or_path);
-            let text = std::fs::read_to_string(path).with_context(|| {
-                let names: Vec<_> = experiment_names().collect();
-                format!(
-                    "cannot read experiment `{name_or_path}`: give one of {} or the path of a \
-                     TOML file",
-                    names.join(", ")
-                )
-            })?;
-            (text, name_or_path.to_string())
-        }
-    };
-    let mut table: Table = text
-        .parse()
-        .with_context(|| format!("{origin} is not valid TOML"))?;
+    let mut table = read(name_or_path, MAX_EXTENDS)?;
     for setting in settings {
         set(&mut table, setting)?;
     }
     let mut experiment: Experiment = table
         .try_into()
-        .with_context(|| format!("{origin} with its settings"))?;
+        .with_context(|| format!("experiment `{name_or_path}` with its settings"))?;
     if experiment.name.is_empty() {
         let stem = Path::new(name_or_path)
             .file_stem()
@@ -57,6 +72,58 @@ pub fn load(name_or_path: &str, settings: &[String]) -> Result<Experiment> {
         experiment.name = stem.map_or_else(|| "run".to_string(), |stem| stem.into_owned());
     }
     Ok(experiment)
+}
+
+/// The table of an experiment on top of those it extends.
+fn read(name_or_path: &str, depth: usize) -> Result<Table> {
+    let text = match BUILT_IN.iter().find(|(name, _)| *name == name_or_path) {
+        Some((_, text)) => text.to_string(),
+        None => std::fs::read_to_string(name_or_path).with_context(|| {
+            let names: Vec<_> = experiment_names().collect();
+            format!(
+                "cannot read experiment `{name_or_path}`: give one of {} or the path of a TOML \
+                 file",
+                names.join(", ")
+            )
+        })?,
+    };
+    let mut table: Table = text
+        .parse()
+        .with_context(|| format!("experiment `{name_or_path}` is not valid TOML"))?;
+    let Some(base) = table.remove("extends") else {
+        return Ok(table);
+    };
+    let Value::String(base) = base else {
+        bail!("experiment `{name_or_path}`: `extends` must be the name or path of an experiment");
+    };
+    ensure!(
+        depth > 0,
+        "experiment `{name_or_path}` extends `{base}` in a circle"
+    );
+    let base = if experiment_names().any(|name| name == base) {
+        base
+    } else {
+        let folder = Path::new(name_or_path).parent().unwrap_or(Path::new(""));
+        folder.join(base).to_string_lossy().into_owned()
+    };
+    let mut below = read(&base, depth - 1)
+        .with_context(|| format!("experiment `{name_or_path}` extends `{base}`"))?;
+    // A file without a name is named after itself, not after what it extends.
+    below.remove("name");
+    merge(&mut below, table);
+    Ok(below)
+}
+
+/// Puts `above` on `below`, table by table.
+fn merge(below: &mut Table, above: Table) {
+    for (key, value) in above {
+        match (below.get_mut(&key), value) {
+            (Some(Value::Table(below)), Value::Table(above)) => merge(below, above),
+            (_, value) => {
+                below.insert(key, value);
+            }
+        }
+    }
 }
 
 /// An experiment with `key=value` settings on top.
@@ -97,6 +164,8 @@ fn set(table: &mut Table, setting: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use dp_sims_model::discriminator::ConditioningMode;
+
     use super::*;
 
     #[test]
@@ -106,6 +175,39 @@ mod tests {
             assert_eq!(experiment.name, name);
             experiment.validate().unwrap();
         }
+    }
+
+    #[test]
+    fn an_experiment_is_what_it_extends_but_for_what_it_says() {
+        let base = load("ade20k", &[]).unwrap();
+        let row = load("table5-ccm-csm-efficientnet-lite1", &[]).unwrap();
+        let mut expected = base.clone();
+        expected.name = row.name.clone();
+        expected.backbone = row.backbone.clone();
+        expected.discriminator.conditioning = ConditioningMode::CcmCsm;
+        assert_eq!(row, expected);
+        assert_ne!(row.backbone, base.backbone);
+    }
+
+    #[test]
+    fn files_extend_names_and_paths_but_no_circle() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let write = |name: &str, text: &str| std::fs::write(path(name), text).unwrap();
+        let load_file = |name: &str| load(&path(name).to_string_lossy(), &[]);
+        write("first.toml", "extends = \"camvid\"\n[run]\nbatch = 3\n");
+        write("second.toml", "extends = \"first.toml\"\n[run]\nseed = 7\n");
+        let second = load_file("second.toml").unwrap();
+        assert_eq!((second.run.batch, second.run.seed), (3, 7));
+        assert_eq!(second.data.dataset, "camvid");
+        assert_eq!(second.name, "second");
+
+        write("circle.toml", "extends = \"circle.toml\"\n");
+        let error = format!("{:#}", load_file("circle.toml").unwrap_err());
+        assert!(error.contains("in a circle"), "{error}");
+        write("wrong.toml", "extends = 3\n");
+        let error = format!("{:#}", load_file("wrong.toml").unwrap_err());
+        assert!(error.contains("`extends` must be the name"), "{error}");
     }
 
     #[test]

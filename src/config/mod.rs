@@ -6,9 +6,11 @@
 
 mod experiment;
 mod layers;
+mod weights;
 
 pub use experiment::{
     BackboneConfig, ContrastiveTerm, DataConfig, EmaConfig, Experiment, LossConfig,
-    OptimizerConfig, RunConfig, Weights,
+    OptimizerConfig, RunConfig,
 };
 pub use layers::{experiment_names, load, with_settings};
+pub use weights::Weights;

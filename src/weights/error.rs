@@ -1,0 +1,145 @@
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// Why a weight file could not be fetched or recorded.
+#[derive(Debug, Error)]
+pub enum FetchError {
+    /// The address is none that can be fetched from.
+    #[error("`{address}` cannot be fetched: {reason}")]
+    Address {
+        /// The address as it was given.
+        address: String,
+        /// What is wrong and what is allowed.
+        reason: String,
+    },
+    /// The server refuses the file; asking again would not help.
+    #[error("{address} answered {status}: {hint}")]
+    Refused {
+        /// Address that was asked, after redirects.
+        address: String,
+        /// HTTP status.
+        status: u16,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// There is no use in connecting again: no trust, no encryption, no HTTP.
+    #[error("cannot talk to {address}: {reason}")]
+    Connection {
+        /// Address that was asked.
+        address: String,
+        /// Reason and, where there is one, the remedy.
+        reason: String,
+    },
+    /// The server sent a web page.
+    #[error(
+        "{address} answered with a web page instead of a file; the file has moved or asks for a \
+         login, fetch it with a browser and use `dp-sims weights import`"
+    )]
+    Page {
+        /// Address that was asked, after redirects.
+        address: String,
+    },
+    /// Connection, transfer or server failed and repeating did not help.
+    #[error(
+        "{address} brought nothing new in {attempts} attempts, the last time because {reason}; the \
+         same command continues with what is in {part}"
+    )]
+    Broken {
+        /// Address that was asked.
+        address: String,
+        /// Attempts in a row that brought nothing.
+        attempts: u32,
+        /// Reason of the last one.
+        reason: String,
+        /// The unfinished file.
+        part: PathBuf,
+    },
+    /// The file on offer has another length than the known one.
+    #[error(
+        "{address} offers {found} bytes, the known file has {expected}: it is another file, or a \
+         page about it; check the address"
+    )]
+    Length {
+        /// Address that was asked.
+        address: String,
+        /// Length of the known file in bytes.
+        expected: u64,
+        /// Length on offer in bytes.
+        found: u64,
+    },
+    /// What arrived is not the known file.
+    #[error(
+        "{address} sent other bytes than expected: SHA-256 is {found}, expected {expected}; they \
+         were removed, fetch again or from another address with --from"
+    )]
+    Hash {
+        /// Address that was asked.
+        address: String,
+        /// Whole hash or its first digits.
+        expected: String,
+        /// Hash of what arrived.
+        found: String,
+    },
+    /// A file that is already there is not the known one.
+    #[error(
+        "{path} is not the file it is called after: SHA-256 is {found}, expected {expected}; move \
+         it away and fetch again"
+    )]
+    Present {
+        /// The file.
+        path: PathBuf,
+        /// Whole hash or its first digits.
+        expected: String,
+        /// Hash of the file.
+        found: String,
+    },
+    /// What arrived has no published hash and is no weight file either.
+    #[error("what {address} sent was removed")]
+    Content {
+        /// Address that was asked.
+        address: String,
+        /// What is wrong with it.
+        source: Box<dp_sims_model::weights::WeightsError>,
+    },
+    /// Another process is downloading the same file.
+    #[error("another process is fetching {part}; wait for it or end it")]
+    Busy {
+        /// The unfinished file.
+        part: PathBuf,
+    },
+    /// A file could not be read or written.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Reason given by the system.
+        source: io::Error,
+    },
+}
+
+impl FetchError {
+    pub(super) fn address(address: &str, reason: impl Into<String>) -> Self {
+        Self::Address {
+            address: address.to_string(),
+            reason: reason.into(),
+        }
+    }
+
+    /// Whether the user can put it right with another argument.
+    pub fn is_mistake(&self) -> bool {
+        matches!(self, Self::Address { .. } | Self::Present { .. })
+    }
+}
+
+/// Turns an error of the system into one that names action and file.
+pub(super) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FetchError {
+    move |source| FetchError::Io {
+        action,
+        path: path.to_path_buf(),
+        source,
+    }
+}

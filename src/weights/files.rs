@@ -1,0 +1,65 @@
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::FetchError;
+use super::error::io_error;
+
+/// Bytes hashed at a time.
+const CHUNK: usize = 1 << 18;
+
+/// A file name beside another one.
+pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+/// SHA-256 of a file, lower-case hexadecimal.
+pub(super) fn sha256(path: &Path) -> Result<String, FetchError> {
+    let mut file = File::open(path).map_err(io_error("read", path))?;
+    let mut hasher = Sha256::new();
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match file.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(count) => hasher.update(&chunk[..count]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(io_error("read", path)(error)),
+        }
+    }
+    let digits = hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    Ok(digits)
+}
+
+/// Removes a file that may not be there.
+pub(super) fn remove(path: &Path) -> Result<(), FetchError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(io_error("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a new name survive a power cut.
+#[cfg(unix)]
+pub(super) fn sync_folder(path: &Path) -> Result<(), FetchError> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(io_error("write", folder))
+}
+
+/// Folders cannot be synchronised here.
+#[cfg(not(unix))]
+pub(super) fn sync_folder(_path: &Path) -> Result<(), FetchError> {
+    Ok(())
+}

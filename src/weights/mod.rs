@@ -1,0 +1,27 @@
+//! Pre-trained weight files: the folder they lie in, downloads, conversion and reports.
+//!
+//! Files are known by name ([`KnownWeights`](dp_sims_model::backbones::KnownWeights)); a download
+//! continues where it broke off, is checked, and appears in the folder whole or not at all. HTTP
+//! is [`ureq`] with cryptography in Rust (book/src/decisions).
+
+mod address;
+mod client;
+mod download;
+mod error;
+mod files;
+mod folder;
+mod import;
+mod inspect;
+mod part;
+mod proxy;
+mod source;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod web;
+
+pub use download::{Download, Fetched, Patience, Progress, download};
+pub use error::FetchError;
+pub use folder::{Check, FileState, Outcome, WeightsFolder};
+pub use import::{ImportError, Imported, import};
+pub use inspect::{Inspection, Nearest, TensorEntry, inspect};
