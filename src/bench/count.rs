@@ -1,5 +1,5 @@
 use dp_sims_model::backbones::info;
-use dp_sims_model::cost;
+use dp_sims_model::cost::{self, Convention};
 
 use crate::config::Experiment;
 use crate::train::CONTRASTIVE_STRIDES;
@@ -21,11 +21,14 @@ use crate::train::CONTRASTIVE_STRIDES;
 /// | discriminator step: generator | 1 | none |
 /// | backbone, on fakes and on photos | 2 | none |
 /// | discriminator, on fakes and on photos | 2 | weights, and inputs but for its first layers |
+/// | with LabelMix, backbone and discriminator on mixed images | 1 | the same |
 ///
 /// Losses, normalisation, optimizers and the moving average are left out.
 pub fn step_macs(experiment: &Experiment, classes: usize) -> u64 {
     let (height, width) = (experiment.data.height, experiment.data.width);
-    let generator = cost::generator(&experiment.generator, classes, height, width);
+    let size = [height, width];
+    let counting = Convention::Executed;
+    let generator = cost::generator(&experiment.generator, classes, size, counting);
     let kind = experiment.backbone.network;
     let entry = info(kind);
     let discriminator = cost::discriminator(
@@ -33,10 +36,14 @@ pub fn step_macs(experiment: &Experiment, classes: usize) -> u64 {
         &entry.channels,
         &entry.strides,
         classes,
-        height,
-        width,
+        size,
+        counting,
     );
-    let backbone = cost::backbone(kind, height, width).macs;
+    let backbone = if experiment.discriminator.has_backbone() {
+        cost::backbone(kind, height, width).macs
+    } else {
+        0
+    };
     let latents = if experiment.loss.lambda_diversity > 0.0 {
         2
     } else {
@@ -57,7 +64,11 @@ pub fn step_macs(experiment: &Experiment, classes: usize) -> u64 {
         macs += 3 * cost::backbone(term.network, height, width).macs + 4 * projector.macs;
     }
     macs += generator.total().macs + 2 * backbone;
-    macs += 2 * (2 * discriminator.inputs.macs + 3 * discriminator.inner.macs);
+    let trained = 2 * discriminator.inputs.macs + 3 * discriminator.inner.macs;
+    macs += 2 * trained;
+    if experiment.loss.lambda_label_mix > 0.0 {
+        macs += backbone + trained;
+    }
     macs * experiment.run.batch as u64
 }
 
@@ -92,13 +103,20 @@ mod tests {
         let bare = experiment(&settings);
         let (height, width) = (bare.data.height, bare.data.width);
         let entry = info(bare.backbone.network);
-        let generator = cost::generator(&bare.generator, 12, height, width)
+        let counting = Convention::Executed;
+        let generator = cost::generator(&bare.generator, 12, [height, width], counting)
             .total()
             .macs;
         let backbone = cost::backbone(bare.backbone.network, height, width).macs;
         let config = &bare.discriminator;
-        let discriminator =
-            cost::discriminator(config, &entry.channels, &entry.strides, 12, height, width);
+        let discriminator = cost::discriminator(
+            config,
+            &entry.channels,
+            &entry.strides,
+            12,
+            [height, width],
+            counting,
+        );
         let expected = 4 * generator + 4 * backbone + 8 * discriminator.total().macs
             - 2 * discriminator.inputs.macs;
         assert_eq!(step_macs(&bare, 12), expected);
@@ -110,7 +128,7 @@ mod tests {
         let pair = experiment(&["run.batch=1"]);
         let single = experiment(&["run.batch=1", "loss.lambda_diversity=0.0"]);
         let (height, width) = (pair.data.height, pair.data.width);
-        let generator = cost::generator(&pair.generator, 12, height, width);
+        let generator = cost::generator(&pair.generator, 12, [height, width], Convention::Executed);
         let again = generator.total().macs - generator.labels.macs - generator.to_image.macs;
         assert_eq!(step_macs(&pair, 12) - step_macs(&single, 12), 3 * again);
     }

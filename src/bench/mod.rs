@@ -6,9 +6,11 @@
 mod count;
 mod networks;
 mod report;
+mod sizes;
 mod speed;
 
 pub use count::step_macs;
 pub use networks::{GENERATOR_CLASSES, Measured, STEP_CLASSES, Settings, generator, step};
 pub use report::{Machine, Report};
+pub use sizes::{NetworkSize, SIZES_HEADING, network_sizes};
 pub use speed::{ProbeSizes, convolution_speed, matmul_speed};

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use dp_sims_datasets::scenes::Scenes;
 use dp_sims_datasets::{Batch, LabelledImages, Size};
-use dp_sims_model::cost;
+use dp_sims_model::cost::{self, Convention};
 use dp_sims_model::generator::GeneratorConfig;
 use dp_sims_model::layers::Mode;
 
@@ -12,7 +12,7 @@ use super::count::step_macs;
 use super::speed::{ProbeSizes, matmul_speed, wait};
 use crate::config::{self, Experiment, Weights};
 use crate::data::progress_bar;
-use crate::train::{DeviceBatch, Networks, Purpose, Training, label_tensor, latents};
+use crate::train::{DeviceBatch, Networks, Purpose, SeededDraws, Training, label_tensor, latents};
 
 /// Classes of the training step, void included: those of CamVid.
 pub const STEP_CLASSES: usize = 12;
@@ -110,7 +110,7 @@ pub fn step<B: AutodiffBackend>(
             .step(number, std::slice::from_ref(&batch))?
             .read()?;
         // The moving average is the last thing that a step computes.
-        wait(training.networks.ema.to_image.weight.val())
+        wait(training.networks.ema.to_image().weight.val())
     })
 }
 
@@ -128,9 +128,20 @@ pub fn generator<B: Backend>(
     let batch = scenes(settings, GENERATOR_CLASSES)?;
     let labels = label_tensor::<B>(&batch.labels, [batch.len, height, width], device);
     let shape = [batch.len, config.latent_dim];
-    let latent = latents::<B>(0, 0, Purpose::Generate, shape, device);
+    let latent = latents::<B>(
+        &SeededDraws { seed: 0 },
+        0,
+        Purpose::Generate,
+        shape,
+        device,
+    );
     let mut network = config.init::<B>(GENERATOR_CLASSES, 0, device)?;
-    let cost = cost::generator(&config, GENERATOR_CLASSES, height, width);
+    let cost = cost::generator(
+        &config,
+        GENERATOR_CLASSES,
+        [height, width],
+        Convention::Executed,
+    );
     let macs = cost.total().macs * settings.batch as u64;
     measure::<B>(settings, macs, sizes, device, || {
         wait(network.forward(labels.clone(), latent.clone(), Mode::Eval))
@@ -275,7 +286,7 @@ mod tests {
             generator::<dp_sims_backends::FlexAutodiff>(&settings, sizes, &device).unwrap();
         assert_eq!(measured.seconds.len(), settings.repeats);
         let config = settings.generator().unwrap();
-        let cost = cost::generator(&config, GENERATOR_CLASSES, 32, 32);
+        let cost = cost::generator(&config, GENERATOR_CLASSES, [32, 32], Convention::Executed);
         assert_eq!(measured.macs, cost.total().macs);
     }
 }

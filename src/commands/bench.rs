@@ -1,4 +1,4 @@
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use burn::tensor::backend::AutodiffBackend;
 use clap::{Args, Subcommand};
 use dp_sims_backends::{DeviceInfo, Selected, Task, available};
@@ -6,15 +6,22 @@ use dp_sims_datasets::Size;
 
 use super::{BackendArgs, Failure, failed, mistake};
 use crate::bench::{
-    GENERATOR_CLASSES, Machine, Measured, ProbeSizes, Report, STEP_CLASSES, Settings, generator,
-    step,
+    GENERATOR_CLASSES, Machine, Measured, ProbeSizes, Report, SIZES_HEADING, STEP_CLASSES,
+    Settings, generator, network_sizes, step,
 };
 
 /// Arguments of `bench`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct BenchArgs {
+    /// Print parameters and multiply-adds of every network beside the published figures.
+    #[arg(long)]
+    count: bool,
+    /// Print one JSON array.
+    #[arg(long, requires = "count")]
+    json: bool,
     #[command(subcommand)]
-    command: BenchCommand,
+    command: Option<BenchCommand>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -71,9 +78,17 @@ enum Subject {
     Generator,
 }
 
-/// Times a training step or the generator and prints what it found.
+/// Times a training step or the generator, or counts all networks, and prints what it found.
 pub fn run(args: BenchArgs) -> Result<(), Failure> {
-    let (subject, settings, common) = args.command.resolve();
+    if args.count {
+        return count(args.json);
+    }
+    let Some(command) = args.command else {
+        return Err(mistake(anyhow!(
+            "nothing to do: give `step`, `generator` or `--count`"
+        )));
+    };
+    let (subject, settings, common) = command.resolve();
     match subject {
         Subject::Step => drop(settings.experiment().map_err(mistake)?),
         Subject::Generator => drop(settings.generator().map_err(mistake)?),
@@ -104,6 +119,19 @@ pub fn run(args: BenchArgs) -> Result<(), Failure> {
         println!("{}", serde_json::to_string_pretty(&report).map_err(failed)?);
     } else {
         print!("{report}");
+    }
+    Ok(())
+}
+
+fn count(json: bool) -> Result<(), Failure> {
+    let sizes = network_sizes();
+    if json {
+        println!("{}", serde_json::to_string_pretty(&sizes).map_err(failed)?);
+        return Ok(());
+    }
+    println!("{SIZES_HEADING}");
+    for size in sizes {
+        println!("{size}");
     }
     Ok(())
 }
@@ -191,7 +219,7 @@ mod tests {
 
     fn settings(line: &str) -> (Subject, Settings) {
         let line = Line::try_parse_from(line.split(' ')).unwrap();
-        let (subject, settings, _) = line.bench.command.resolve();
+        let (subject, settings, _) = line.bench.command.unwrap().resolve();
         (subject, settings)
     }
 

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{Failure, failed};
 use crate::bench::{ProbeSizes, convolution_speed, matmul_speed};
-use crate::train::default_weights_folder;
+use crate::train::{default_weights_folder, pretrained_names};
 
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
@@ -80,11 +80,11 @@ struct WeightsState {
 struct BackboneState {
     name: &'static str,
     /// Name of the file that would be loaded.
-    file: Option<&'static str>,
+    file: Option<String>,
     /// Whether weights are part of the program.
     built_in: bool,
     /// Names that are looked for, the preferred one first.
-    known_files: &'static [&'static str],
+    known_files: Vec<String>,
 }
 
 /// Prints what is there.
@@ -179,16 +179,15 @@ impl WeightsState {
         let backbones = BackboneKind::ALL
             .into_iter()
             .map(|kind| {
-                let entry = info(kind);
+                let names = pretrained_names(kind);
                 BackboneState {
-                    name: entry.name,
-                    file: entry
-                        .files
+                    name: info(kind).name,
+                    file: names
                         .iter()
-                        .copied()
-                        .find(|file| folder.join(file).is_file()),
+                        .find(|file| folder.join(file).is_file())
+                        .cloned(),
                     built_in: kind == BackboneKind::ConvnextPicoScenes,
-                    known_files: entry.files,
+                    known_files: names,
                 }
             })
             .collect();
@@ -245,8 +244,8 @@ impl fmt::Display for Diagnosis {
         let missing = if *exists { "" } else { " (not there)" };
         writeln!(f, "\nweights in {}{missing}", folder.display())?;
         for backbone in backbones {
-            let state = match (backbone.file, backbone.built_in) {
-                (Some(file), _) => file.to_string(),
+            let state = match (&backbone.file, backbone.built_in) {
+                (Some(file), _) => file.clone(),
                 (None, true) => "part of the program".to_string(),
                 (None, false) => format!("none; looked for {}", backbone.known_files.join(", ")),
             };
@@ -297,7 +296,7 @@ mod tests {
         assert!(state.exists);
         for backbone in &state.backbones {
             let expected = (backbone.name == "efficientnet_lite1").then_some(second);
-            assert_eq!(backbone.file, expected, "{}", backbone.name);
+            assert_eq!(backbone.file.as_deref(), expected, "{}", backbone.name);
         }
         let gone = WeightsState::of(&folder.path().join("gone"));
         assert!(

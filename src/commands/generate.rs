@@ -19,7 +19,7 @@ use crate::config::Experiment;
 use crate::consumers::preview::{GridRow, grid};
 use crate::data::progress_bar;
 use crate::train::{
-    Purpose, label_tensor, latents, read_description, read_experiment, tensors, to_rgb,
+    Purpose, SeededDraws, label_tensor, latents, read_description, read_experiment, tensors, to_rgb,
 };
 
 /// Name of the tensor in a file of latents.
@@ -111,8 +111,11 @@ impl Job {
     fn latent<B: Backend>(&self, dim: usize, device: &B::Device) -> Result<Tensor<B, 2>> {
         let Some(path) = &self.args.latents else {
             // One stream per sample: sample k does not depend on how many there are.
+            let draws = SeededDraws {
+                seed: self.args.seed,
+            };
             let rows = (0..self.args.samples as u64)
-                .map(|k| latents(self.args.seed, k, Purpose::Generate, [1, dim], device))
+                .map(|k| latents(&draws, k, Purpose::Generate, [1, dim], device))
                 .collect();
             return Ok(Tensor::cat(rows, 0));
         };
@@ -186,7 +189,9 @@ impl Task for Job {
 
     fn run<B: AutodiffBackend>(self, device: &B::Device) -> Self::Output {
         let mut generator = self.generator::<B::InnerBackend>(device).map_err(mistake)?;
-        let latent = self.latent(generator.latent_dim, device).map_err(mistake)?;
+        let latent = self
+            .latent(generator.latent_dim(), device)
+            .map_err(mistake)?;
         self.write(&mut generator, &latent, device).map_err(failed)
     }
 }

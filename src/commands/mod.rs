@@ -5,6 +5,7 @@ mod doctor;
 mod generate;
 mod pretrain;
 mod train;
+mod weights;
 
 use std::process::ExitCode;
 
@@ -29,6 +30,8 @@ enum Command {
     Pretrain(pretrain::PretrainArgs),
     /// Show backends, devices and their speed, threads and weight files.
     Doctor(doctor::DoctorArgs),
+    /// List, download, convert and describe pre-trained weight files.
+    Weights(weights::WeightsArgs),
     /// Time a training step or the generator.
     Bench(bench::BenchArgs),
 }
@@ -78,6 +81,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Generate(args) => generate::run(args),
         Command::Pretrain(args) => pretrain::run(args),
         Command::Doctor(args) => doctor::run(args),
+        Command::Weights(args) => weights::run(args),
         Command::Bench(args) => bench::run(args),
     };
     let (error, code) = match outcome {

@@ -21,8 +21,9 @@ use crate::train::{Run, RunOptions, Stop, default_weights_folder, read_experimen
 /// Arguments of `train`.
 #[derive(Debug, Args)]
 pub struct TrainArgs {
-    /// Built-in experiment (quickstart, camvid) or path of an experiment file. Without it, the
-    /// experiment of the run being resumed, or quickstart.
+    /// Built-in experiment (quickstart, camvid, ade20k, or a row of the paper's tables such as
+    /// table5-ccm-csm-convnext-l) or path of an experiment file. Without it, the experiment of the
+    /// run being resumed, or quickstart.
     #[arg(value_name = "EXPERIMENT.toml | NAME")]
     experiment: Option<String>,
     /// Root folder of the dataset.
