@@ -12,3 +12,4 @@ pub mod consumers;
 pub mod data;
 pub mod events;
 pub mod train;
+pub mod weights;
