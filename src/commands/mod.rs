@@ -1,6 +1,7 @@
 //! The commands of the program, one file per verb.
 
 mod bench;
+mod dataset;
 mod doctor;
 mod generate;
 mod pretrain;
@@ -32,6 +33,8 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// List, download, convert and describe pre-trained weight files.
     Weights(weights::WeightsArgs),
+    /// Look at, check and make datasets.
+    Dataset(dataset::DatasetArgs),
     /// Time a training step or the generator.
     Bench(bench::BenchArgs),
 }
@@ -82,6 +85,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Pretrain(args) => pretrain::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Weights(args) => weights::run(args),
+        Command::Dataset(args) => dataset::run(args),
         Command::Bench(args) => bench::run(args),
     };
     let (error, code) = match outcome {

@@ -1,6 +1,6 @@
 //! Where the files of a split are: list files, folders and sources of instances.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -147,6 +147,18 @@ impl SplitFiles {
         match self {
             Self::List(list) => list.label_values,
             Self::Folders(folders) => folders.label_values,
+        }
+    }
+
+    /// Whether `root` looks like the place of these files: the folders of photos and label maps are
+    /// there, or a list file whose paths have the prefix to strip.
+    pub fn are_in(&self, root: &Path) -> bool {
+        match self {
+            Self::List(list) => std::fs::read_to_string(root.join(&list.file))
+                .is_ok_and(|text| text.starts_with(&list.strip_prefix)),
+            Self::Folders(folders) => [&folders.images, &folders.labels]
+                .into_iter()
+                .all(|folder| root.join(folder).is_dir()),
         }
     }
 
