@@ -234,6 +234,33 @@ pub enum DatasetError {
         /// Size of the label map.
         label_size: Size,
     },
+    /// A packed split is damaged or is none.
+    #[error("{}: {problem}; pack the split again", path.display())]
+    Packed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Samples of a packed split were asked for in another size.
+    #[error(
+        "{} holds samples of {packed}, not of {asked}: pack the split again in that size",
+        path.display()
+    )]
+    PackedSize {
+        /// The file.
+        path: PathBuf,
+        /// Size of the samples in the file.
+        packed: Size,
+        /// The size asked for.
+        asked: Size,
+    },
+    /// Another process is packing the same split.
+    #[error("{} is in use by another process: wait for it to end", path.display())]
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
     /// A sample outside the dataset was asked for.
     #[error("dataset `{dataset}` has {len} images, there is no image {index}")]
     Index {
@@ -257,6 +284,19 @@ pub enum DatasetError {
         field: &'static str,
         /// What is wrong, and the remedy.
         problem: String,
+    },
+    /// Too many images cannot be read.
+    #[error(
+        "{unreadable} of {images} images cannot be read, which is more than one in a hundred: \
+         restore the files and resume"
+    )]
+    Unreadable {
+        /// Images that could not be read so far.
+        unreadable: usize,
+        /// Images of the dataset.
+        images: usize,
+        /// What was wrong with the last of them.
+        source: Box<DatasetError>,
     },
     /// A loader thread cannot be started.
     #[error("cannot start a loader thread: use fewer workers")]

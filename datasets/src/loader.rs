@@ -1,16 +1,21 @@
 //! Worker threads that read, flip and stack samples ahead of their use.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::DatasetError;
+use crate::offsets::offsets;
 use crate::resize::check_size;
-use crate::sample::{ClassSet, LabelledImages, Size};
-use crate::sampler::{Sampler, flip};
+use crate::sample::{ClassSet, LabelledImages, Sample, Size};
+use crate::sampler::{Sampler, crop, flip};
+
+/// Unreadable images out of this many that a run goes on with.
+const READABLE_SHARE: usize = 100;
 
 /// Settings of a [`Loader`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +23,10 @@ use crate::sampler::{Sampler, flip};
 pub struct LoaderConfig {
     /// Height and width of every sample, in pixels.
     pub size: Size,
+    /// Height and width, in pixels, that images are read at before a place of `size` is cut out of
+    /// them at random; neither side smaller than that of `size`. `None` reads them at `size`, which
+    /// is what the published training runs did (facts S7, O25).
+    pub load: Option<Size>,
     /// Samples per batch, at least 1.
     pub batch: usize,
     /// Number of worker threads, at least 1.
@@ -31,15 +40,20 @@ pub struct LoaderConfig {
     pub flip: bool,
     /// Draw images by class-balanced weights instead of once per epoch.
     pub balanced: bool,
+    /// Compute the centre offsets of instances; samples without instances have none.
+    pub offsets: bool,
 }
 
 /// Consecutive samples, stacked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     /// RGB photos, `[len, height, width, 3]`.
     pub images: Vec<u8>,
     /// Class indices, `[len, height, width]`; 0 is void.
     pub labels: Vec<u8>,
+    /// Offsets to the centre of the instance, `[len, 2, height, width]`, as [`offsets`] has them;
+    /// `None` where they are not asked for.
+    pub offsets: Option<Vec<f32>>,
     /// Height and width of every sample, in pixels.
     pub size: Size,
     /// Number of samples.
@@ -48,14 +62,17 @@ pub struct Batch {
     pub names: Vec<String>,
     /// Position of the first sample in the sequence that the seed stands for.
     pub first_position: u64,
+    /// What was wrong with images that could not be read and were not known as such before.
+    pub unreadable: Vec<String>,
 }
 
 /// An endless, ordered sequence of batches.
 ///
 /// Batch b holds the samples at positions b * batch to (b + 1) * batch - 1. What it holds depends
-/// on the dataset, the seed and the settings, not on the number of workers or on timing. A sample
-/// that cannot be read gives an error in the place of its batch; the batches after it follow.
-/// Dropping the loader stops and joins its threads.
+/// on the dataset, the seed and the settings, not on the number of workers or on timing. In place of
+/// an image that cannot be read, the next one of the dataset is taken and the batch says so. When
+/// more than one image in a hundred is unreadable, batches become errors. Dropping the loader stops
+/// and joins its threads.
 pub struct Loader {
     /// Worker w delivers the batches w, w + workers, .. counted from the first one.
     queues: Vec<Receiver<Result<Batch, DatasetError>>>,
@@ -72,6 +89,8 @@ struct Source {
     sampler: Sampler,
     config: LoaderConfig,
     stop: Arc<AtomicBool>,
+    /// Images that could not be read.
+    unreadable: Mutex<BTreeSet<usize>>,
 }
 
 impl Loader {
@@ -90,6 +109,14 @@ impl Loader {
         start_batch: u64,
     ) -> Result<Self, DatasetError> {
         check_size(config.size)?;
+        if let Some(load) = config.load {
+            check_size(load)?;
+            if load.height < config.size.height || load.width < config.size.width {
+                let problem = format!("{load} has no room for {}", config.size);
+                let field = "load";
+                return Err(DatasetError::Setting { field, problem });
+            }
+        }
         for (field, value) in [("batch", config.batch), ("workers", config.workers)] {
             if value == 0 {
                 let problem = "must be at least 1".to_string();
@@ -104,6 +131,7 @@ impl Loader {
             sampler,
             config,
             stop: stop.clone(),
+            unreadable: Mutex::default(),
         };
         let source = Arc::new(source);
         let mut loader = Self {
@@ -170,37 +198,101 @@ impl Source {
     /// Reads a batch; `None` when the loader is dropped meanwhile.
     fn batch(&self, number: u64) -> Option<Result<Batch, DatasetError>> {
         let LoaderConfig {
-            size,
-            batch: len,
-            seed,
-            ..
+            size, batch: len, ..
         } = self.config;
         let first_position = number * len as u64;
+        let pixels = len * size.pixels();
         let mut batch = Batch {
-            images: Vec::with_capacity(len * size.pixels() * 3),
-            labels: Vec::with_capacity(len * size.pixels()),
+            images: Vec::with_capacity(3 * pixels),
+            labels: Vec::with_capacity(pixels),
+            offsets: self.config.offsets.then(|| Vec::with_capacity(2 * pixels)),
             size,
             len,
             names: Vec::with_capacity(len),
             first_position,
+            unreadable: Vec::new(),
         };
         let positions = first_position..first_position + len as u64;
         for (position, index) in positions.clone().zip(self.sampler.indices(positions)) {
             if self.stop.load(Ordering::Relaxed) {
                 return None;
             }
-            let mut sample = match self.dataset.sample(index, size) {
+            let mut sample = match self.sample(position, index, &mut batch.unreadable) {
                 Ok(sample) => sample,
                 Err(error) => return Some(Err(error)),
             };
-            if self.config.flip && flip(seed, position) {
-                sample.mirror();
+            if let Some(all) = &mut batch.offsets {
+                match &sample.instances {
+                    Some(instances) => all.append(&mut offsets(instances, size)),
+                    None => all.resize(all.len() + 2 * size.pixels(), 0.0),
+                }
             }
             batch.images.append(&mut sample.image);
             batch.labels.append(&mut sample.labels);
             batch.names.push(sample.name);
         }
         Some(Ok(batch))
+    }
+
+    /// The sample at a position of the sequence, cut and mirrored.
+    fn sample(
+        &self,
+        position: u64,
+        index: usize,
+        unreadable: &mut Vec<String>,
+    ) -> Result<Sample, DatasetError> {
+        let LoaderConfig { size, seed, .. } = self.config;
+        let load = self.config.load.unwrap_or(size);
+        let mut sample = self.readable(index, load, unreadable)?;
+        if load != size {
+            let (top, left) = crop(seed, position, load, size);
+            sample.crop(top, left, size);
+        }
+        if self.config.flip && flip(seed, position) {
+            sample.mirror();
+        }
+        Ok(sample)
+    }
+
+    /// Image `index`, or the next one that can be read.
+    fn readable(
+        &self,
+        mut index: usize,
+        size: Size,
+        unreadable: &mut Vec<String>,
+    ) -> Result<Sample, DatasetError> {
+        // Ends, since every turn finds another unreadable image and there may not be many.
+        loop {
+            match self.dataset.sample(index, size) {
+                Ok(sample) => return Ok(sample),
+                Err(error) => unreadable.extend(self.pass_over(index, error)?),
+            }
+            index = (index + 1) % self.dataset.len();
+        }
+    }
+
+    /// Notes that an image cannot be read: what there is to say, if it is new.
+    fn pass_over(&self, index: usize, error: DatasetError) -> Result<Option<String>, DatasetError> {
+        let images = self.dataset.len();
+        let mut known = self
+            .unreadable
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let new = known.insert(index);
+        let unreadable = known.len();
+        drop(known);
+        if unreadable * READABLE_SHARE > images {
+            return Err(DatasetError::Unreadable {
+                unreadable,
+                images,
+                source: Box::new(error),
+            });
+        }
+        Ok(new.then(|| {
+            let cause = std::error::Error::source(&error);
+            let cause = cause.map_or_else(String::new, |cause| format!(": {cause}"));
+            format!("{error}{cause}; another image takes its place ({unreadable} of {images})")
+        }))
     }
 }
 

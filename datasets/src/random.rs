@@ -12,6 +12,8 @@ pub(crate) enum Purpose {
     Draw,
     /// A horizontal flip; the counter is the position.
     Flip,
+    /// Where a sample is cut out of its image; the counter is the position.
+    Crop,
 }
 
 /// The stream of `purpose` keyed by `seed` and `counter`.
@@ -20,6 +22,7 @@ pub(crate) fn stream(seed: u64, counter: u64, purpose: Purpose) -> ChaCha8Rng {
         Purpose::Permutation => b"order of epoch  ",
         Purpose::Draw => b"balanced draw   ",
         Purpose::Flip => b"horizontal flip ",
+        Purpose::Crop => b"place of a crop ",
     };
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());

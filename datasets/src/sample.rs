@@ -38,6 +38,41 @@ impl Sample {
     }
 }
 
+impl Sample {
+    /// Keeps the pixels from row `top` and column `left` on that make up `size`, of photo, label map
+    /// and instances. A place beyond the edge is moved inside.
+    pub fn crop(&mut self, top: usize, left: usize, size: Size) {
+        let from = Size::new(self.height, self.width);
+        let size = Size::new(size.height.min(from.height), size.width.min(from.width));
+        let (top, left) = (
+            top.min(from.height - size.height),
+            left.min(from.width - size.width),
+        );
+        cut(&mut self.image, from, (top, left), size, 3);
+        cut(&mut self.labels, from, (top, left), size, 1);
+        if let Some(instances) = &mut self.instances {
+            cut(instances, from, (top, left), size, 1);
+        }
+        (self.height, self.width) = (size.height, size.width);
+    }
+}
+
+/// Moves the rows of a cut to the front, where nothing is left to be read, and drops the rest.
+fn cut<T: Copy>(
+    values: &mut Vec<T>,
+    from: Size,
+    (top, left): (usize, usize),
+    size: Size,
+    channels: usize,
+) {
+    let (row, step) = (size.width * channels, from.width * channels);
+    for line in 0..size.height {
+        let start = (top + line) * step + left * channels;
+        values.copy_within(start..start + row, line * row);
+    }
+    values.truncate(size.height * row);
+}
+
 /// Reverses the order of the values in every row.
 fn mirror<T>(values: &mut [T], row: usize) {
     values.chunks_exact_mut(row).for_each(<[T]>::reverse);
@@ -299,6 +334,25 @@ impl burn_dataset::Dataset<Result<Sample, DatasetError>> for SizedDataset {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn crops_cut_photo_labels_and_instances_alike() {
+        let mut sample = Sample {
+            name: String::new(),
+            width: 3,
+            height: 3,
+            image: (0..27).collect(),
+            labels: (0..9).collect(),
+            instances: Some((0..9).map(|value| value * 1000).collect()),
+        };
+        sample.crop(1, 1, Size::new(2, 1));
+        assert_eq!((sample.height, sample.width), (2, 1));
+        assert_eq!(sample.image, [12, 13, 14, 21, 22, 23]);
+        assert_eq!(sample.labels, [4, 7]);
+        assert_eq!(sample.instances, Some(vec![4000, 7000]));
+        sample.crop(5, 5, Size::new(1, 4));
+        assert_eq!(sample.labels, [7]);
+    }
 
     #[test]
     fn class_tables_colour_label_maps() {

@@ -6,7 +6,7 @@ use rand::Rng;
 
 use crate::error::DatasetError;
 use crate::random::{Purpose, below, stream, unit};
-use crate::sample::ClassSet;
+use crate::sample::{ClassSet, Size};
 
 /// Draws an endless sequence of image indices.
 ///
@@ -101,6 +101,14 @@ impl Sampler {
 /// Whether the image at `position` is mirrored horizontally, with probability 1/2.
 pub fn flip(seed: u64, position: u64) -> bool {
     stream(seed, position, Purpose::Flip).next_u64() & 1 == 1
+}
+
+/// The first row and column of a cut of size `to` out of the image at `position`, of size `from`;
+/// every place that fits is as likely.
+pub fn crop(seed: u64, position: u64, from: Size, to: Size) -> (usize, usize) {
+    let mut random = stream(seed, position, Purpose::Crop);
+    let mut place = |from: usize, to: usize| below(&mut random, from.saturating_sub(to) + 1);
+    (place(from.height, to.height), place(from.width, to.width))
 }
 
 /// Class-balanced weights by image: f_k^(-1/2), where f_c is the fraction of images with class c
@@ -239,6 +247,20 @@ mod tests {
         assert!(heads.abs_diff(5000) < 250, "{heads}");
         let equal = flips(1).zip(flips(2)).filter(|(a, b)| a == b).count();
         assert!(equal.abs_diff(5000) < 250, "{equal}");
+    }
+
+    #[test]
+    fn crops_reach_every_place_evenly_and_no_other() {
+        let (from, to) = (Size::new(5, 4), Size::new(3, 4));
+        let mut counts = [0; 3];
+        for position in 0..3000 {
+            let (top, left) = crop(9, position, from, to);
+            counts[top] += 1;
+            assert_eq!(left, 0);
+        }
+        // Two degrees of freedom: the 0.999 quantile is 13.82.
+        assert!(chi_squared(&counts, &[1000.0; 3]) < 13.82, "{counts:?}");
+        assert_eq!(crop(9, 0, to, to), (0, 0));
     }
 
     #[test]

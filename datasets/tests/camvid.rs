@@ -83,12 +83,14 @@ fn camvid_samples_have_known_pixels_and_batches_repeat() {
         let size = Size::square(32);
         let config = LoaderConfig {
             size,
+            load: None,
             batch: 3,
             workers,
             queue: 2,
             seed: 1,
             flip: true,
             balanced: true,
+            offsets: false,
         };
         let loader = Loader::new(dataset.clone(), Some(&report.presence), config, 4).unwrap();
         loader.take(4).map(Result::unwrap).collect::<Vec<_>>()

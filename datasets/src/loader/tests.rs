@@ -78,12 +78,14 @@ fn config(workers: usize) -> LoaderConfig {
     let size = Size::new(2, 3);
     LoaderConfig {
         size,
+        load: None,
         batch: 4,
         workers,
         queue: 3,
         seed: 5,
         flip: true,
         balanced: false,
+        offsets: false,
     }
 }
 
@@ -177,33 +179,117 @@ fn flips_mirror_photo_and_labels_together() {
 }
 
 #[test]
-fn a_bad_sample_is_an_error_in_its_place() {
-    let good = take(Numbers::new(11), config(1), 0, 8);
-    for workers in [1, 2, 5] {
+fn the_next_image_takes_the_place_of_an_unreadable_one() {
+    let sequence = |bad, workers| {
         let dataset = Numbers {
-            bad: Some(3),
-            ..Numbers::new(11)
+            bad,
+            ..Numbers::new(200)
         };
-        let loader = Loader::new(Arc::new(dataset), None, config(workers), 0).unwrap();
-        let mut errors = 0;
-        for (result, good) in loader.take(8).zip(&good) {
-            match result {
-                Ok(batch) => assert_eq!(&batch, good),
-                Err(error) => {
-                    assert!(matches!(error, DatasetError::Index { index: 3, .. }));
-                    assert!(good.names.contains(&"n3".to_string()));
-                    errors += 1;
+        take(dataset, config(workers), 0, 100)
+    };
+    let good = sequence(None, 1);
+    for workers in [1, 2, 5] {
+        let mut warnings = Vec::new();
+        for (mut batch, good) in sequence(Some(3), workers).into_iter().zip(&good) {
+            warnings.append(&mut batch.unreadable);
+            let mut expected = good.clone();
+            for (slot, name) in expected.names.iter_mut().enumerate() {
+                if name == "n3" {
+                    *name = "n4".to_string();
+                    let image = &mut expected.images[slot * 18..][..18];
+                    image.iter_mut().step_by(3).for_each(|value| *value = 4);
                 }
             }
+            assert_eq!(batch, expected);
         }
-        assert_eq!(
-            errors,
-            good.iter()
-                .filter(|b| b.names.contains(&"n3".into()))
-                .count()
-        );
-        assert!(errors > 0);
+        // Drawn twice in two epochs, told once.
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].contains("no image 3; another"), "{warnings:?}");
+        assert!(warnings[0].contains("(1 of 200)"), "{warnings:?}");
     }
+}
+
+#[test]
+fn too_many_unreadable_images_are_an_error() {
+    for (len, errs) in [(100, false), (99, true), (1, true)] {
+        let dataset = Numbers {
+            bad: Some(0),
+            ..Numbers::new(len)
+        };
+        let loader = Loader::new(Arc::new(dataset), None, config(2), 0).unwrap();
+        let results: Vec<_> = loader.take(50).collect();
+        let error = results.iter().find_map(|result| result.as_ref().err());
+        assert_eq!(error.is_some(), errs, "{len} images");
+        if let Some(error) = error {
+            let source = std::error::Error::source(error).unwrap().to_string();
+            assert!(error.to_string().contains("1 of "), "{error}");
+            assert!(source.contains("no image 0"), "{source}");
+        }
+    }
+}
+
+#[test]
+fn crops_come_from_their_place_in_the_larger_image() {
+    let config = LoaderConfig {
+        load: Some(Size::new(4, 8)),
+        flip: false,
+        ..config(2)
+    };
+    let mut places = std::collections::BTreeSet::new();
+    for batch in take(Numbers::new(11), config.clone(), 0, 8) {
+        assert_eq!((batch.images.len(), batch.labels.len()), (4 * 18, 4 * 6));
+        for (slot, labels) in batch.labels.chunks(6).enumerate() {
+            let position = batch.first_position + slot as u64;
+            let (_, left) = crop(config.seed, position, Size::new(4, 8), config.size);
+            let row = [left as u8, left as u8 + 1, left as u8 + 2];
+            assert_eq!(labels, [row, row].concat());
+            places.insert(left);
+        }
+    }
+    assert_eq!(places.len(), 6, "{places:?}");
+}
+
+#[test]
+fn offsets_are_those_of_the_mirrored_sample() {
+    let scenes = Arc::new(crate::scenes::Scenes::new(5, 3));
+    let config = LoaderConfig {
+        size: Size::new(24, 32),
+        offsets: true,
+        ..config(2)
+    };
+    let size = config.size;
+    let loader = Loader::new(scenes.clone(), None, config.clone(), 0).unwrap();
+    let (mut mirrored, mut found) = (0, false);
+    for batch in loader.take(4).map(Result::unwrap) {
+        let all = batch.offsets.as_ref().unwrap();
+        assert_eq!(all.len(), 2 * 4 * size.pixels());
+        for (slot, offsets) in all.chunks(2 * size.pixels()).enumerate() {
+            let index = batch.names[slot]
+                .rsplit('-')
+                .next()
+                .unwrap()
+                .parse()
+                .unwrap();
+            let mut sample = scenes.sample(index, size).unwrap();
+            if flip(config.seed, batch.first_position + slot as u64) {
+                sample.mirror();
+                mirrored += 1;
+            }
+            assert_eq!(sample.offsets().unwrap(), offsets);
+            found |= offsets.iter().any(|&value| value != 0.0);
+        }
+    }
+    assert!(found && mirrored > 0);
+    let none = take(
+        Numbers::new(11),
+        LoaderConfig {
+            offsets: true,
+            ..self::config(1)
+        },
+        0,
+        1,
+    );
+    assert_eq!(none[0].offsets, Some(vec![0.0; 4 * 2 * 6]));
 }
 
 #[test]
@@ -277,6 +363,11 @@ fn invalid_settings_are_named() {
         )
         .contains("0x0")
     );
+    let small = LoaderConfig {
+        load: Some(Size::new(1, 9)),
+        ..config(1)
+    };
+    assert!(problem(small, None, 3).contains("`load`: 1x9"));
     let balanced = LoaderConfig {
         balanced: true,
         ..config(1)
