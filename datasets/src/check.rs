@@ -159,7 +159,7 @@ fn save(path: &Path, folder: &Path, remembered: &Remembered) -> std::io::Result<
 
 /// SHA-256, in hexadecimal, over the description and the path, size and time of change of every
 /// file of the split.
-fn fingerprint(dataset: &DescribedFolder) -> Result<String, DatasetError> {
+pub(crate) fn fingerprint(dataset: &DescribedFolder) -> Result<String, DatasetError> {
     let mut hash = Sha256::new();
     // The length in front of every part keeps neighbouring parts from running into each other.
     let mut add = |part: &[u8]| {

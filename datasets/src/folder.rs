@@ -95,6 +95,11 @@ impl DescribedFolder {
         self.split
     }
 
+    /// Whether samples have instance numbers.
+    pub fn has_instances(&self) -> bool {
+        self.instances.is_some()
+    }
+
     /// The files of the split in dataset order.
     pub fn pairs(&self) -> &[Pair] {
         &self.pairs
@@ -111,6 +116,23 @@ impl DescribedFolder {
         let map = read_labels_with(&pair.labels, &self.code)?;
         same_size(pair, photo_size(&pair.image)?, map.size)?;
         Ok(map)
+    }
+
+    /// Photo, label map and instances of image `index` as they are on disk.
+    ///
+    /// # Errors
+    /// When `index` is outside the split, a file is damaged, an id is unknown or the sizes differ.
+    pub fn decode(&self, index: usize) -> Result<Decoded, DatasetError> {
+        let pair = self.pair(index)?;
+        let map = read_labels_with(&pair.labels, &self.code)?;
+        let (photo, photo_size) = read_photo(&pair.image)?;
+        same_size(pair, photo_size, map.size)?;
+        Ok(Decoded {
+            name: pair.name.clone(),
+            instances: self.instances(index, pair, &map)?,
+            photo,
+            map,
+        })
     }
 
     /// Instance number of every pixel of a thing at full resolution, if instances are read.
@@ -141,6 +163,36 @@ impl DescribedFolder {
     }
 }
 
+/// A pair at full resolution.
+#[derive(Clone, Debug)]
+pub struct Decoded {
+    name: String,
+    photo: Vec<u8>,
+    map: LabelMap,
+    instances: Option<Vec<u16>>,
+}
+
+impl Decoded {
+    /// The sample of a size.
+    ///
+    /// # Errors
+    /// When `size` has no pixel or is too large.
+    pub fn resize(self, size: Size) -> Result<Sample, DatasetError> {
+        let from = self.map.size;
+        let resized = |instances: Vec<u16>| {
+            resize_labels(&instances, from, size).map(|resized| resized.into_owned())
+        };
+        Ok(Sample {
+            name: self.name,
+            width: size.width,
+            height: size.height,
+            image: resize_photo(self.photo, from, size)?,
+            labels: resize_labels(&self.map.labels, from, size)?.into_owned(),
+            instances: self.instances.map(resized).transpose()?,
+        })
+    }
+}
+
 impl LabelledImages for DescribedFolder {
     fn name(&self) -> &str {
         &self.description.name
@@ -156,22 +208,7 @@ impl LabelledImages for DescribedFolder {
 
     fn sample(&self, index: usize, size: Size) -> Result<Sample, DatasetError> {
         check_size(size)?;
-        let pair = self.pair(index)?;
-        let map = read_labels_with(&pair.labels, &self.code)?;
-        let (photo, photo_size) = read_photo(&pair.image)?;
-        same_size(pair, photo_size, map.size)?;
-        let instances = self.instances(index, pair, &map)?;
-        let resized = |instances: Vec<u16>| {
-            resize_labels(&instances, map.size, size).map(|resized| resized.into_owned())
-        };
-        Ok(Sample {
-            name: pair.name.clone(),
-            width: size.width,
-            height: size.height,
-            image: resize_photo(photo, map.size, size)?,
-            labels: resize_labels(&map.labels, map.size, size)?.into_owned(),
-            instances: instances.map(resized).transpose()?,
-        })
+        self.decode(index)?.resize(size)
     }
 
     fn present(&self, index: usize) -> Result<ClassSet, DatasetError> {

@@ -12,6 +12,7 @@ use crate::error::DatasetError;
 use crate::files::{Pair, find_named};
 use crate::labels::LabelMap;
 use crate::raster::{Refusal, read_png};
+use crate::sample::Size;
 
 /// The instances of every image of a split, in dataset order.
 #[derive(Clone, Debug)]
@@ -28,6 +29,20 @@ pub(crate) enum InstanceMaps {
         file: PathBuf,
         images: Arc<[(PathBuf, PanopticImage)]>,
     },
+}
+
+/// Reads an instance PNG, gray or palette, of up to 16 bits: its size and the number of every pixel,
+/// row-major `[height, width]`; values below `first` become 0, no instance.
+///
+/// # Errors
+/// When the file is damaged or of another kind.
+pub fn read_instance_png(path: &Path, first: u16) -> Result<(Size, Vec<u16>), DatasetError> {
+    let raster = read_png(path, refuse)?;
+    let number = |value: u16| if value >= first { value } else { 0 };
+    Ok((
+        raster.size,
+        raster.values().into_iter().map(number).collect(),
+    ))
 }
 
 impl InstanceMaps {
@@ -99,10 +114,9 @@ impl InstanceMaps {
         };
         match self {
             Self::Png { paths, first } => {
-                let raster = read_png(&paths[index], refuse)?;
-                same_size(&paths[index], raster.size)?;
-                let number = |value: u16| if value >= *first { value } else { 0 };
-                Ok(raster.values().into_iter().map(number).collect())
+                let (size, numbers) = read_instance_png(&paths[index], *first)?;
+                same_size(&paths[index], size)?;
+                Ok(numbers)
             }
             Self::Coco { file, images } => {
                 same_size(file, images[index].size())?;

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use image::{DynamicImage, GrayImage, RgbImage};
+use image::{DynamicImage, GrayImage, ImageBuffer, Luma, RgbImage};
 use tempfile::TempDir;
 
-use crate::description::Description;
+use crate::description::{Description, Instances, SplitFiles};
 use crate::error::DatasetError;
 use crate::folder::DescribedFolder;
 use crate::sample::{Size, Split};
@@ -86,6 +86,32 @@ impl Garden {
     /// Writes or replaces a label map.
     pub fn write_labels(&self, index: usize, labels: DynamicImage) {
         labels.save(self.labels_path(index)).unwrap();
+    }
+
+    /// Describes instances and writes their maps: each dog is instance 300 plus the pair.
+    pub fn describe_instances(&mut self) {
+        let Size { height, width } = Self::SIZE;
+        let folder = self.root().join("instances");
+        std::fs::create_dir(&folder).unwrap();
+        for index in 0.. {
+            if !self.photo_path(index).exists() {
+                break;
+            }
+            let number = |x, y| {
+                if x < 2 && y >= 2 {
+                    300 + index as u16
+                } else {
+                    0
+                }
+            };
+            ImageBuffer::from_fn(width as u32, height as u32, |x, y| Luma([number(x, y)]))
+                .save(folder.join(format!("{index:02}.png")))
+                .unwrap();
+        }
+        if let Some(SplitFiles::Folders(folders)) = &mut self.description.train {
+            let text = "png = { folder = \"instances\" }";
+            folders.instances = Some(toml::from_str::<Instances>(text).unwrap());
+        }
     }
 
     /// Opens the train split.

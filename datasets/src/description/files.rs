@@ -162,6 +162,14 @@ impl SplitFiles {
         }
     }
 
+    /// Smallest value of an instance PNG that is an instance, where instances come from such.
+    pub fn first_instance(&self) -> Option<u16> {
+        match self.instances()? {
+            Instances::Png(png) => Some(png.first),
+            Instances::Coco(_) | Instances::Panoptic(_) => None,
+        }
+    }
+
     /// Where the instances come from, `None` when that is not described.
     pub fn instances(&self) -> Option<&Instances> {
         match self {
