@@ -11,7 +11,7 @@ use crate::discriminator::{
     OasisDiscriminatorConfig,
 };
 use crate::generator::{Activation, Generator, GeneratorArchitecture, GeneratorConfig, NoiseMode};
-use crate::layers::Mode;
+use crate::layers::{LabelMaps, Mode};
 use crate::testing::relative_error;
 use crate::weights::{ModulePath, StateDict, load_state_dict, read_weights, state_dict};
 
@@ -171,9 +171,13 @@ fn compare_generator<B: AutodiffBackend>(name: &str, config: GeneratorConfig) {
         differentiable.push(("latent".to_string(), leaf.clone()));
         latent = leaf.reshape([rows, columns]);
     }
+    let offsets = config
+        .offsets
+        .then(|| tensor::<B, 4>(&read("offsets")["offsets"]));
+    let maps = LabelMaps { labels, offsets };
     let network: Generator<B> = config.init(CLASSES, 0, &Default::default()).unwrap();
     compare(name, network, &differentiable, |network, mode| {
-        network.forward(labels.clone(), latent.clone(), mode)
+        network.forward(maps.clone(), latent.clone(), mode)
     });
 }
 
@@ -202,6 +206,16 @@ fn concatenated_noise<B: AutodiffBackend>() {
         ..GeneratorConfig::default()
     };
     compare_generator::<B>("concatenated_noise", config);
+}
+
+/// Centre offsets beside the classes (section 4.1), resized with them to the start grid.
+fn offsets_generator<B: AutodiffBackend>() {
+    let config = GeneratorConfig {
+        noise: NoiseMode::Concat,
+        offsets: true,
+        ..GeneratorConfig::default()
+    };
+    compare_generator::<B>("offsets_generator", config);
 }
 
 fn compare_discriminator<B: AutodiffBackend>(name: &str, config: &DiscriminatorConfig) {
@@ -258,6 +272,7 @@ backend_tests!(
     oasis_generator_without_noise,
     dp_gan_generator,
     concatenated_noise,
+    offsets_generator,
     oasis_discriminator,
     every_conditioning,
 );

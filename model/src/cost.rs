@@ -100,12 +100,19 @@ fn attention(queries: usize, keys: usize, channels: usize) -> Cost {
 }
 
 /// A 3×3 convolution over a label map of `pixels` pixels.
-fn label_conv(classes: usize, channels: usize, pixels: usize, convention: Convention) -> Cost {
+fn label_conv(
+    [classes, offsets]: [usize; 2],
+    channels: usize,
+    pixels: usize,
+    convention: Convention,
+) -> Cost {
     let dense = convolution(ConvConfig::new(classes, channels, 3), 1, pixels);
-    match convention {
+    let labels = match convention {
         Convention::Executed => Cost { macs: 0, ..dense },
         Convention::Published => dense,
-    }
+    };
+    let offsets = ConvConfig::new(offsets, channels, 3).with_bias(false);
+    labels + convolution(offsets, 1, pixels)
 }
 
 /// A 3×3 convolution without bias over a latent repeated over `pixels` pixels.

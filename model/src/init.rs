@@ -104,8 +104,18 @@ impl InitRng {
         shape: [usize; 4],
         device: &B::Device,
     ) -> Param<Tensor<B, 4>> {
+        self.xavier_part(shape, shape[1], device)
+    }
+
+    /// The same for some of the `channels_in` input channels of a convolution.
+    pub fn xavier_part<B: Backend>(
+        &mut self,
+        shape: [usize; 4],
+        channels_in: usize,
+        device: &B::Device,
+    ) -> Param<Tensor<B, 4>> {
         let field = shape[2] * shape[3];
-        let fans = (shape[0] + shape[1]) * field;
+        let fans = (shape[0] + channels_in) * field;
         self.normal(shape, XAVIER_GAIN * (2.0 / fans as f64).sqrt(), device)
     }
 

@@ -96,11 +96,12 @@ class Level(nn.Module):
 
 
 class PyramidGenerator(nn.Module):
-    """DP-GAN's generator, or the paper's with concatenated noise instead of cross-attention."""
+    """DP-GAN's generator, or the paper's with concatenated noise instead of cross-attention; offsets
+    are channels behind the one-hot label map."""
 
-    def __init__(self, dp_gan):
+    def __init__(self, dp_gan, offsets=0):
         super().__init__()
-        channels_map = CLASSES + LATENT
+        channels_map = CLASSES + offsets + LATENT
         self.stem = conv3(channels_map, ENCODER[0])
         self.norm = nn.BatchNorm2d(ENCODER[0])
         self.activation = F.relu if dp_gan else F.gelu
@@ -257,7 +258,9 @@ def named(tensors, pyramid, noise):
             labels, latent = CONCATENATED[module]
             if part == "weight":
                 put(f"{latent}.weight", tensor[:, :LATENT])
-                tensor = tensor[:, LATENT:]
+                if tensor.shape[1] > LATENT + CLASSES:
+                    put(f"{labels}.offset_weight", tensor[:, LATENT + CLASSES:])
+                tensor = tensor[:, LATENT:LATENT + CLASSES]
             put(f"{labels}.{part}", tensor)
         elif not pyramid and (last.startswith("shared_") or module == "start"):
             if part == "weight" and noise:
@@ -334,6 +337,14 @@ def generators(rng):
     save("oasis_generator_without_noise", OasisGenerator(False), single, [], rng, noise=False)
     save("dp_gan_generator", PyramidGenerator(True), pair, ["latent"], rng, pyramid=True)
     save("concatenated_noise", PyramidGenerator(False), pair, ["latent"], rng, pyramid=True)
+    return one_hot.repeat(copies, 1, 1, 1), latent
+
+
+def generator_with_offsets(one_hot, latent, rng):
+    offsets = torch.rand(one_hot.shape[0] // 2, 2, *SIZE, generator=rng) * 2 - 1
+    save_file({"offsets": offsets}, OUT / "offsets.safetensors")
+    inputs = {"map": torch.cat([one_hot, offsets.repeat(2, 1, 1, 1)], 1), "latent": latent}
+    save("offsets_generator", PyramidGenerator(False, 2), inputs, ["latent"], rng, pyramid=True)
 
 
 def discriminators(rng):
@@ -352,5 +363,6 @@ if __name__ == "__main__":
     OUT.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     rng = torch.Generator().manual_seed(5)
-    generators(rng)
+    maps = generators(rng)
     discriminators(rng)
+    generator_with_offsets(*maps, rng)

@@ -47,7 +47,12 @@ pub fn generator(
         width / config.start_stride(),
     );
     let (mut labels, mut noise) = encoder(config, classes, [height, width], convention);
-    labels += label_conv(classes, widths[0], rows * columns, convention);
+    labels += label_conv(
+        config.label_channels(classes),
+        widths[0],
+        rows * columns,
+        convention,
+    );
     match config.noise {
         NoiseMode::Concat => {
             noise += latent_conv(config.latent_dim, widths[0], rows * columns, convention);
@@ -92,7 +97,7 @@ fn oasis(
     let stride = config.start_stride();
     let (mut labels, mut noise) = (Cost::default(), Cost::default());
     let mut read = |channels, pixels| {
-        labels += label_conv(classes, channels, pixels, convention);
+        labels += label_conv(config.label_channels(classes), channels, pixels, convention);
         if config.noise == NoiseMode::Concat {
             noise += latent_conv(config.latent_dim, channels, pixels, convention);
         }
@@ -124,7 +129,12 @@ fn encoder(
     convention: Convention,
 ) -> (Cost, Cost) {
     let channels = &config.encoder_channels;
-    let mut labels = label_conv(classes, channels[0], height * width, convention);
+    let mut labels = label_conv(
+        config.label_channels(classes),
+        channels[0],
+        height * width,
+        convention,
+    );
     let mut noise = Cost::default();
     let mut noisy = config.noise == NoiseMode::Concat;
     if noisy {

@@ -81,6 +81,9 @@ pub struct GeneratorConfig {
     pub pointwise: bool,
     /// Finest stride, in pixels, at which the encoder has attention (64×64 at 256×256).
     pub attention_stride: usize,
+    /// Whether the generator reads the centre offsets of instances, two channels after the classes:
+    /// the paper's choice for COCO-Stuff and Cityscapes (section 4.1, facts G31).
+    pub offsets: bool,
     /// How noise reaches the image.
     pub noise: NoiseMode,
     /// Whether the encoder has self-attention (ablation of Table 6).
@@ -105,6 +108,7 @@ impl Default for GeneratorConfig {
             encoder_activation: Activation::Gelu,
             pointwise: true,
             attention_stride: 4,
+            offsets: false,
             noise: NoiseMode::CrossAttention,
             self_attention: true,
             spade_hidden: 128,
@@ -114,6 +118,11 @@ impl Default for GeneratorConfig {
 }
 
 impl GeneratorConfig {
+    /// Channels of a label map of `classes` classes: those of the classes and those of offsets.
+    pub fn label_channels(&self, classes: usize) -> [usize; 2] {
+        [classes, if self.offsets { 2 } else { 0 }]
+    }
+
     /// Number of SPADE blocks.
     pub fn blocks(&self) -> usize {
         self.width_multipliers.len().saturating_sub(1)

@@ -1,11 +1,11 @@
 use burn::module::Module;
-use burn::tensor::{Int, Tensor, backend::Backend};
+use burn::tensor::{Tensor, backend::Backend};
 
 use super::encoder::repeat_batch;
 use super::{Encoder, GeneratorConfig, Mapping, NoiseMode, SpadeBlock};
 use crate::init::InitRng;
 use crate::layers::{
-    Conv, ConvConfig, LabelConv, LatentConv, Mode, leaky_relu, nearest_labels, resize_bilinear,
+    Conv, ConvConfig, LabelConv, LabelMaps, LatentConv, Mode, leaky_relu, resize_bilinear,
     upsample_nearest,
 };
 
@@ -56,7 +56,7 @@ impl<B: Backend> DpSimsGenerator<B> {
         Self {
             mapping: attends.then(|| Mapping::new(config, rng, device)),
             encoder: Encoder::new(config, classes, rng, device),
-            start: LabelConv::new(classes, widths[0], rng, device),
+            start: LabelConv::new(config.label_channels(classes), widths[0], rng, device),
             start_noise: concat.then(|| LatentConv::new(config.latent_dim, widths[0], rng, device)),
             blocks,
             to_image: ConvConfig::new(widths[config.blocks()], 3, 3).init(rng, device),
@@ -74,24 +74,24 @@ impl<B: Backend> DpSimsGenerator<B> {
     /// - output: `[kN, base_width, H, W]`
     pub fn features(
         &mut self,
-        labels: Tensor<B, 3, Int>,
+        label_maps: LabelMaps<B>,
         latent: Tensor<B, 2>,
         mode: Mode,
     ) -> Tensor<B, 4> {
-        let [maps, height, width] = labels.dims();
+        let [maps, height, width] = label_maps.dims();
         let [images, latent_dim] = latent.dims();
         let tokens = match &self.mapping {
             Some(mapping) => mapping.forward(latent.clone()),
             None => latent.clone().reshape([images, 1, latent_dim]),
         };
         let (rows, columns) = (height / self.start_stride, width / self.start_stride);
-        let grid = nearest_labels(labels.clone(), rows, columns);
+        let grid = label_maps.nearest(rows, columns);
         let mut features = self.start.forward(grid);
         features = repeat_batch(features, images / maps);
         if let Some(conv) = &self.start_noise {
             features = features + conv.forward(latent.clone(), rows, columns);
         }
-        let mut conditions = self.encoder.forward(labels, latent, tokens, mode);
+        let mut conditions = self.encoder.forward(label_maps, latent, tokens, mode);
         let coarsest = conditions[conditions.len() - 1].clone();
         let last = self.blocks.len() - 1;
         for (index, block) in self.blocks.iter_mut().enumerate() {

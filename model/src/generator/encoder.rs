@@ -1,10 +1,11 @@
 use burn::module::Module;
-use burn::tensor::{Int, Tensor, backend::Backend};
+use burn::tensor::{Tensor, backend::Backend};
 
 use super::{Activation, GeneratorConfig, NoiseMode};
 use crate::init::InitRng;
 use crate::layers::{
-    BatchNorm, Conv, ConvConfig, CrossAttention, LabelConv, LatentConv, Mode, SelfAttention,
+    BatchNorm, Conv, ConvConfig, CrossAttention, LabelConv, LabelMaps, LatentConv, Mode,
+    SelfAttention,
 };
 
 /// One level of the label-map encoder: 3×3 convolution, batch norm, activation, attention where
@@ -74,7 +75,7 @@ impl<B: Backend> Encoder<B> {
             })
             .collect();
         Self {
-            label_conv: LabelConv::new(classes, channels[0], rng, device),
+            label_conv: LabelConv::new(config.label_channels(classes), channels[0], rng, device),
             noise_conv: (config.noise == NoiseMode::Concat)
                 .then(|| LatentConv::new(config.latent_dim, channels[0], rng, device)),
             norm: BatchNorm::affine(channels[0], rng, device),
@@ -96,14 +97,14 @@ impl<B: Backend> Encoder<B> {
     /// - output: one map per level, `[kN, channels, H / stride, W / stride]`, fine to coarse
     pub fn forward(
         &mut self,
-        labels: Tensor<B, 3, Int>,
+        label_maps: LabelMaps<B>,
         latent: Tensor<B, 2>,
         tokens: Tensor<B, 3>,
         mode: Mode,
     ) -> Vec<Tensor<B, 4>> {
-        let [maps, height, width] = labels.dims();
+        let [maps, height, width] = label_maps.dims();
         let images = latent.dims()[0];
-        let mut features = self.label_conv.forward(labels);
+        let mut features = self.label_conv.forward(label_maps);
         if let Some(conv) = &self.noise_conv {
             let noise = conv.forward(latent, height, width);
             features = repeat_batch(features, images / maps) + noise;

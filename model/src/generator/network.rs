@@ -1,10 +1,10 @@
 use burn::module::Module;
-use burn::tensor::{Int, Tensor, backend::Backend};
+use burn::tensor::{Tensor, backend::Backend};
 
 use super::{DpSimsGenerator, GeneratorArchitecture, GeneratorConfig, OasisGenerator};
 use crate::ConfigError;
 use crate::init::InitRng;
-use crate::layers::{Conv, Mode};
+use crate::layers::{Conv, LabelMaps, Mode};
 
 /// A generator of either architecture: label maps and latents in, images out.
 #[derive(Module, Debug)]
@@ -48,15 +48,16 @@ impl<B: Backend> Generator<B> {
     ///
     /// # Shapes
     /// - labels: `[N, H, W]`, values in `0..classes`, sides multiples of the start stride
+    /// - offsets, where the configuration has them: `[N, 2, H, W]`
     /// - latent: `[kN, latent_dim]`; images `n`, `n + N`, … belong to label map `n`
     /// - output: `[kN, 3, H, W]` in [-1, 1]
     pub fn forward(
         &mut self,
-        labels: Tensor<B, 3, Int>,
+        maps: impl Into<LabelMaps<B>>,
         latent: Tensor<B, 2>,
         mode: Mode,
     ) -> Tensor<B, 4> {
-        let features = self.features(labels, latent, mode);
+        let features = self.features(maps, latent, mode);
         self.image(features, mode)
     }
 
@@ -69,13 +70,14 @@ impl<B: Backend> Generator<B> {
     /// - output: `[kN, base_width, H, W]`
     pub fn features(
         &mut self,
-        labels: Tensor<B, 3, Int>,
+        maps: impl Into<LabelMaps<B>>,
         latent: Tensor<B, 2>,
         mode: Mode,
     ) -> Tensor<B, 4> {
+        let maps = maps.into();
         match self {
-            Self::DpSims(network) => network.features(labels, latent, mode),
-            Self::Oasis(network) => network.features(labels, latent, mode),
+            Self::DpSims(network) => network.features(maps, latent, mode),
+            Self::Oasis(network) => network.features(maps, latent, mode),
         }
     }
 

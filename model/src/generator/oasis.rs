@@ -1,13 +1,13 @@
 use burn::module::Module;
 use burn::tensor::activation::relu;
-use burn::tensor::{Int, Tensor, backend::Backend};
+use burn::tensor::{Tensor, backend::Backend};
 
 use super::block::Place;
 use super::encoder::repeat_batch;
 use super::{GeneratorConfig, NoiseMode, SpadeBlock};
 use crate::init::InitRng;
 use crate::layers::{
-    Conv, ConvConfig, LabelConv, LatentConv, Mode, leaky_relu, nearest_labels, upsample_nearest,
+    Conv, ConvConfig, LabelConv, LabelMaps, LatentConv, Mode, leaky_relu, upsample_nearest,
 };
 
 /// 3×3 convolution over [repeated latent, one-hot label map], each part in its cheap form.
@@ -93,17 +93,17 @@ impl<B: Backend> OasisGenerator<B> {
     /// - output: `[kN, base_width, H, W]`
     pub fn features(
         &mut self,
-        labels: Tensor<B, 3, Int>,
+        label_maps: LabelMaps<B>,
         latent: Tensor<B, 2>,
         mode: Mode,
     ) -> Tensor<B, 4> {
-        let [_, height, width] = labels.dims();
+        let [_, height, width] = label_maps.dims();
         let (mut rows, mut columns) = (height / self.start_stride, width / self.start_stride);
-        let grid = nearest_labels(labels.clone(), rows, columns);
+        let grid = label_maps.nearest(rows, columns);
         let mut features = self.start.forward(grid, &latent);
         let last = self.blocks.len() - 1;
         for (index, block) in self.blocks.iter_mut().enumerate() {
-            let map = nearest_labels(labels.clone(), rows, columns);
+            let map = label_maps.nearest(rows, columns);
             features = block.forward(features, map, &latent, mode);
             if index < last {
                 features = upsample_nearest(features);
@@ -118,7 +118,7 @@ impl<B: Backend> OasisBlock<B> {
     fn forward(
         &mut self,
         input: Tensor<B, 4>,
-        labels: Tensor<B, 3, Int>,
+        label_maps: LabelMaps<B>,
         latent: &Tensor<B, 2>,
         mode: Mode,
     ) -> Tensor<B, 4> {
@@ -128,7 +128,7 @@ impl<B: Backend> OasisBlock<B> {
                 (Place::Second, _) => &self.shared_1,
                 _ => &self.shared_0,
             };
-            relu(shared.forward(labels.clone(), latent))
+            relu(shared.forward(label_maps.clone(), latent))
         };
         self.block.forward_with(input, condition, mode)
     }
@@ -143,7 +143,7 @@ impl<B: Backend> LabelNoiseConv<B> {
         device: &B::Device,
     ) -> Self {
         Self {
-            labels: LabelConv::new(classes, channels_out, rng, device),
+            labels: LabelConv::new(config.label_channels(classes), channels_out, rng, device),
             noise: (config.noise == NoiseMode::Concat)
                 .then(|| LatentConv::new(config.latent_dim, channels_out, rng, device)),
         }
@@ -153,9 +153,9 @@ impl<B: Backend> LabelNoiseConv<B> {
     /// - labels: `[N, H, W]`
     /// - latent: `[kN, latent_dim]`
     /// - output: `[kN, channels_out, H, W]`
-    fn forward(&self, labels: Tensor<B, 3, Int>, latent: &Tensor<B, 2>) -> Tensor<B, 4> {
-        let [maps, height, width] = labels.dims();
-        let features = repeat_batch(self.labels.forward(labels), latent.dims()[0] / maps);
+    fn forward(&self, label_maps: LabelMaps<B>, latent: &Tensor<B, 2>) -> Tensor<B, 4> {
+        let [maps, height, width] = label_maps.dims();
+        let features = repeat_batch(self.labels.forward(label_maps), latent.dims()[0] / maps);
         match &self.noise {
             Some(conv) => features + conv.forward(latent.clone(), height, width),
             None => features,

@@ -9,6 +9,7 @@ mod attention;
 mod batch_norm;
 mod conv;
 mod label_conv;
+mod label_maps;
 mod latent_conv;
 mod linear;
 #[cfg(test)]
@@ -21,6 +22,7 @@ pub use attention::{CrossAttention, SelfAttention};
 pub use batch_norm::BatchNorm;
 pub use conv::{Conv, ConvConfig};
 pub use label_conv::LabelConv;
+pub use label_maps::LabelMaps;
 pub use latent_conv::LatentConv;
 pub use linear::Linear;
 pub use resize::{

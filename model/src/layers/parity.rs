@@ -274,7 +274,7 @@ fn attention_agrees<B: AutodiffBackend>() {
 }
 
 fn label_convolution_agrees<B: AutodiffBackend>() {
-    let layer = LabelConv::<B>::new(5, 3, &mut rng(), &Default::default());
+    let layer = LabelConv::<B>::new([5, 0], 3, &mut rng(), &Default::default());
     agrees("label convolution", fixture!("label_conv"), layer);
 }
 

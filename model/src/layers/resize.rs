@@ -108,16 +108,22 @@ pub fn nearest_labels<B: Backend>(
 ) -> Tensor<B, 3, Int> {
     let [_, rows, columns] = labels.dims();
     let device = labels.device();
-    let indices = |from: usize, to: usize| {
-        let scale = from as f32 / to as f32;
-        let indices: Vec<i32> = (0..to)
-            .map(|i| ((i as f32 * scale) as i32).min(from as i32 - 1))
-            .collect();
-        Tensor::<B, 1, Int>::from_data(TensorData::new(indices, [to]), &device)
-    };
     labels
-        .select(1, indices(rows, height))
-        .select(2, indices(columns, width))
+        .select(1, nearest_indices(rows, height, &device))
+        .select(2, nearest_indices(columns, width, &device))
+}
+
+/// The source index of each of `to` new positions along `from` old ones, `[to]`.
+pub(super) fn nearest_indices<B: Backend>(
+    from: usize,
+    to: usize,
+    device: &B::Device,
+) -> Tensor<B, 1, Int> {
+    let scale = from as f32 / to as f32;
+    let indices: Vec<i32> = (0..to)
+        .map(|i| ((i as f32 * scale) as i32).min(from as i32 - 1))
+        .collect();
+    Tensor::from_data(TensorData::new(indices, [to]), device)
 }
 
 #[cfg(test)]
