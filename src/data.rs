@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use dp_sims_datasets::description::DescribedClass;
 use dp_sims_datasets::scenes::Scenes;
 use dp_sims_datasets::{
-    ClassSet, ClassTable, DescribedFolder, Description, LabelledImages, Split, load_or_check,
-    presence,
+    ClassSet, ClassTable, DescribedFolder, Description, LabelledImages, PackedImages, Size, Split,
+    load_or_check, presence,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -48,28 +48,39 @@ pub struct Data {
 }
 
 impl Data {
-    /// Opens and checks the dataset of an experiment.
+    /// Opens and checks the dataset of an experiment, with its instances if `offsets` are wanted.
     ///
     /// Every label map of the training split is read once; what was found is remembered in
     /// `cache` until a file changes.
     ///
     /// # Errors
     /// The first faulty file in dataset order, with pixel and id.
-    pub fn open(config: &DataConfig, cache: &Path) -> Result<Self> {
+    pub fn open(config: &DataConfig, offsets: bool, cache: &Path) -> Result<Self> {
         if config.dataset == "scenes" {
             return Self::scenes(config);
         }
         let description = description(&config.dataset)?;
+        if let Some(folder) = &config.packed {
+            return Self::packed(description, folder, config.size(), offsets);
+        }
         let Some(root) = &config.root else {
             bail!(
                 "dataset `{}` needs its folder: add --data DIR",
                 description.name
             );
         };
-        let train = DescribedFolder::open(&description, root, Split::Train)?;
+        let open = |split| {
+            let folder = DescribedFolder::open(&description, root, split)?;
+            if offsets {
+                folder.with_instances()
+            } else {
+                Ok(folder)
+            }
+        };
+        let train = open(Split::Train)?;
         let validation = match &description.validation {
-            Some(_) => DescribedFolder::open(&description, root, Split::Validation)?,
-            None => DescribedFolder::open(&description, root, Split::Train)?,
+            Some(_) => open(Split::Validation)?,
+            None => train.clone(),
         };
         let bar = progress_bar("checking label maps", train.len() as u64);
         let report = load_or_check(&train, cache, &|done, _| bar.set_position(done as u64))?;
@@ -78,6 +89,45 @@ impl Data {
             train: Arc::new(train),
             validation: Arc::new(validation),
             presence: report.presence,
+            description,
+        })
+    }
+
+    /// Opens packed splits of a dataset in this size.
+    fn packed(description: Description, folder: &Path, size: Size, offsets: bool) -> Result<Self> {
+        let open = |split| {
+            let packed = packed_split(folder, split)?;
+            let path = packed_path(folder, split);
+            let path = path.display();
+            ensure!(
+                packed.description().classes == description.classes,
+                "{path} holds dataset `{}` with other classes than `{}` of the experiment: pack that \
+                 one, or correct `data.dataset`",
+                packed.description().name,
+                description.name
+            );
+            ensure!(
+                packed.size() == size,
+                "{path} holds samples of {}, but `data.height` and `data.width` ask for {size}: pack \
+                 in that size, or correct them",
+                packed.size()
+            );
+            ensure!(
+                packed.has_instances() || !offsets,
+                "{path} has no instances, but `generator.offsets` needs them: pack with --offsets"
+            );
+            Ok(Arc::new(packed))
+        };
+        let train = open(Split::Train)?;
+        let validation = if packed_path(folder, Split::Validation).exists() {
+            open(Split::Validation)?
+        } else {
+            train.clone()
+        };
+        Ok(Self {
+            presence: train.report().presence.clone(),
+            train,
+            validation,
             description,
         })
     }
@@ -102,6 +152,31 @@ impl Data {
     pub fn balance(&self, config: &DataConfig) -> Option<&[ClassSet]> {
         config.balanced.then_some(self.presence.as_slice())
     }
+}
+
+/// File of a split inside a folder of packed splits.
+pub fn packed_path(folder: &Path, split: Split) -> PathBuf {
+    folder.join(format!("{split}.pack"))
+}
+
+/// Opens a split inside a folder of packed splits.
+///
+/// # Errors
+/// When there is none, or it is damaged.
+pub fn packed_split(folder: &Path, split: Split) -> Result<PackedImages> {
+    PackedImages::open(&packed_path(folder, split)).with_context(|| {
+        format!(
+            "{} is no folder of packed splits: make one with `dp-sims dataset pack`",
+            folder.display()
+        )
+    })
+}
+
+/// Folder in which checks of datasets are remembered: `dp-sims/checks` in the user's cache.
+pub fn checks_folder() -> PathBuf {
+    dirs::cache_dir()
+        .unwrap_or_else(std::env::temp_dir)
+        .join("dp-sims/checks")
 }
 
 /// Reads a dataset description: a built-in name or the path of a TOML file.
@@ -154,7 +229,11 @@ fn detect(root: &Path) -> Result<Description> {
     }
     for (name, _) in BUILT_IN {
         let description = description(name)?;
-        if description.train.as_ref().is_some_and(|files| files.are_in(root)) {
+        if description
+            .train
+            .as_ref()
+            .is_some_and(|files| files.are_in(root))
+        {
             return Ok(description);
         }
     }

@@ -11,5 +11,6 @@ pub mod config;
 pub mod consumers;
 pub mod data;
 pub mod events;
+pub mod memory;
 pub mod train;
 pub mod weights;

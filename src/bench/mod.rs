@@ -4,12 +4,14 @@
 //! after a number has come back from the device.
 
 mod count;
+mod loader;
 mod networks;
 mod report;
 mod sizes;
 mod speed;
 
 pub use count::step_macs;
+pub use loader::{LoaderReport, Shares, loader, shares};
 pub use networks::{GENERATOR_CLASSES, Measured, STEP_CLASSES, Settings, generator, step};
 pub use report::{Machine, Report};
 pub use sizes::{NetworkSize, SIZES_HEADING, network_sizes};

@@ -185,6 +185,8 @@ fn scenes(settings: &Settings, classes: usize) -> Result<Batch> {
         len: settings.batch,
         names: Vec::new(),
         first_position: 0,
+        offsets: None,
+        unreadable: Vec::new(),
     };
     for index in 0..settings.batch {
         let sample = dataset

@@ -1,10 +1,12 @@
+mod loader;
+
 use anyhow::{Context, Result, anyhow};
 use burn::tensor::backend::AutodiffBackend;
 use clap::{Args, Subcommand};
 use dp_sims_backends::{DeviceInfo, Selected, Task, available};
 use dp_sims_datasets::Size;
 
-use super::{BackendArgs, Failure, failed, mistake};
+use super::{BackendArgs, Failure, failed, mistake, parse_size};
 use crate::bench::{
     GENERATOR_CLASSES, Machine, Measured, ProbeSizes, Report, SIZES_HEADING, STEP_CLASSES,
     Settings, generator, network_sizes, step,
@@ -60,6 +62,8 @@ enum BenchCommand {
         #[command(flatten)]
         common: CommonArgs,
     },
+    /// Time the reading of samples, without a network.
+    Loader(loader::LoaderArgs),
 }
 
 #[derive(Debug, Args)]
@@ -78,17 +82,24 @@ enum Subject {
     Generator,
 }
 
-/// Times a training step or the generator, or counts all networks, and prints what it found.
+/// Times a training step, the generator or the loader, or counts all networks, and prints what it
+/// found.
 pub fn run(args: BenchArgs) -> Result<(), Failure> {
     if args.count {
         return count(args.json);
     }
     let Some(command) = args.command else {
         return Err(mistake(anyhow!(
-            "nothing to do: give `step`, `generator` or `--count`"
+            "nothing to do: give `step`, `generator`, `loader` or `--count`"
         )));
     };
-    let (subject, settings, common) = command.resolve();
+    match command.resolve() {
+        Job::Networks(subject, settings, common) => networks(subject, settings, common),
+        Job::Loader(args) => loader::run(args),
+    }
+}
+
+fn networks(subject: Subject, settings: Settings, common: CommonArgs) -> Result<(), Failure> {
     match subject {
         Subject::Step => drop(settings.experiment().map_err(mistake)?),
         Subject::Generator => drop(settings.generator().map_err(mistake)?),
@@ -136,42 +147,39 @@ fn count(json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What is to be timed, with its sizes.
+#[derive(Debug)]
+enum Job {
+    Networks(Subject, Settings, CommonArgs),
+    Loader(loader::LoaderArgs),
+}
+
 impl BenchCommand {
-    fn resolve(self) -> (Subject, Settings, CommonArgs) {
-        match self {
+    fn resolve(self) -> Job {
+        let (subject, size, batch, base_width, repeats, common) = match self {
             Self::Step {
                 steps,
                 size,
                 batch,
                 base_width,
                 common,
-            } => (
-                Subject::Step,
-                Settings {
-                    size,
-                    batch,
-                    base_width,
-                    repeats: steps,
-                },
-                common,
-            ),
+            } => (Subject::Step, size, batch, base_width, steps, common),
             Self::Generator {
                 repeats,
                 size,
                 batch,
                 base_width,
                 common,
-            } => (
-                Subject::Generator,
-                Settings {
-                    size,
-                    batch,
-                    base_width,
-                    repeats,
-                },
-                common,
-            ),
-        }
+            } => (Subject::Generator, size, batch, base_width, repeats, common),
+            Self::Loader(args) => return Job::Loader(args),
+        };
+        let settings = Settings {
+            size,
+            batch,
+            base_width,
+            repeats,
+        };
+        Job::Networks(subject, settings, common)
     }
 }
 
@@ -199,12 +207,6 @@ fn device_info(selected: Selected) -> Result<DeviceInfo> {
         .with_context(|| format!("{} device {} has gone", selected.kind, selected.device))
 }
 
-fn parse_size(text: &str) -> Result<Size, String> {
-    text.split_once('x')
-        .and_then(|(height, width)| Some(Size::new(height.parse().ok()?, width.parse().ok()?)))
-        .ok_or_else(|| "give height and width in pixels, such as 64x96".to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -218,9 +220,11 @@ mod tests {
     }
 
     fn settings(line: &str) -> (Subject, Settings) {
-        let line = Line::try_parse_from(line.split(' ')).unwrap();
-        let (subject, settings, _) = line.bench.command.unwrap().resolve();
-        (subject, settings)
+        let parsed = Line::try_parse_from(line.split(' ')).unwrap();
+        match parsed.bench.command.unwrap().resolve() {
+            Job::Networks(subject, settings, _) => (subject, settings),
+            Job::Loader(_) => panic!("not a network: {line:?}"),
+        }
     }
 
     #[test]

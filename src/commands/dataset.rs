@@ -1,10 +1,15 @@
 //! Looking at datasets, checking them and making them.
 
+mod pack;
+
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::{Args, Subcommand};
+use dp_sims_datasets::Description;
 
 use super::Failure;
+use crate::data::source;
 
 /// Arguments of `dataset`.
 #[derive(Debug, Args)]
@@ -14,11 +19,14 @@ pub struct DatasetArgs {
 }
 
 #[derive(Debug, Subcommand)]
-enum DatasetCommand {}
+enum DatasetCommand {
+    /// Write every sample at its training size into one file per split, for fast loading.
+    Pack(pack::PackArgs),
+}
 
 /// Which described dataset is meant.
 #[derive(Debug, Args)]
-struct SourceArgs {
+pub(super) struct SourceArgs {
     /// Built-in dataset (camvid, ade20k, coco-stuff, coco-stuff-spade, cityscapes) or path of a
     /// description [default: `dataset.toml` in the data folder, or the built-in dataset whose
     /// layout the folder has].
@@ -30,13 +38,20 @@ struct SourceArgs {
 }
 
 impl SourceArgs {
+    /// Whether neither was given.
+    pub(super) fn is_empty(&self) -> bool {
+        self.dataset.is_none() && self.data.is_none()
+    }
+
     /// The description and the root folder.
-    fn open(&self) -> anyhow::Result<(dp_sims_datasets::Description, PathBuf)> {
-        crate::data::source(self.dataset.as_deref(), self.data.as_deref())
+    pub(super) fn open(&self) -> Result<(Description, PathBuf)> {
+        source(self.dataset.as_deref(), self.data.as_deref())
     }
 }
 
 /// Looks at, checks or makes a dataset.
 pub fn run(args: DatasetArgs) -> Result<(), Failure> {
-    match args.command {}
+    match args.command {
+        DatasetCommand::Pack(args) => pack::run(&args),
+    }
 }

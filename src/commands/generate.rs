@@ -6,7 +6,7 @@ use burn::tensor::{Tensor, TensorData};
 use clap::Args;
 use dp_sims_backends::Task;
 use dp_sims_datasets::resize::resize_labels;
-use dp_sims_datasets::{ClassTable, Description, read_labels};
+use dp_sims_datasets::{ClassTable, Description, Sample, Split, read_instance_png, read_labels};
 use dp_sims_model::generator::Generator;
 use dp_sims_model::layers::Mode;
 use dp_sims_model::weights::{load_state_dict, read_weights};
@@ -19,7 +19,7 @@ use crate::config::Experiment;
 use crate::consumers::preview::{GridRow, grid};
 use crate::data::progress_bar;
 use crate::train::{
-    Purpose, SeededDraws, label_tensor, latents, read_description, read_experiment, tensors, to_rgb,
+    Purpose, SeededDraws, latents, read_description, read_experiment, sample_maps, tensors, to_rgb,
 };
 
 /// Name of the tensor in a file of latents.
@@ -34,6 +34,10 @@ pub struct GenerateArgs {
     /// Label map (PNG) or folder of label maps, with the ids the model was trained on.
     #[arg(long, value_name = "FILE | DIR")]
     labels: PathBuf,
+    /// Instance map (PNG of up to 16 bits) or folder of instance maps with the names of the label
+    /// maps, for a model trained with offsets. Without it no pixel belongs to an object.
+    #[arg(long, value_name = "FILE | DIR")]
+    instances: Option<PathBuf>,
     /// Folder for the images.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -66,8 +70,8 @@ struct Job {
     checkpoint: Checkpoint,
     experiment: Experiment,
     classes: ClassTable,
-    /// Name and class indices of every label map, at the size of the model.
-    maps: Vec<(String, Vec<u8>)>,
+    /// Every label map, at the size of the model.
+    maps: Vec<Sample>,
 }
 
 impl Job {
@@ -79,13 +83,22 @@ impl Job {
         let experiment = read_experiment(&checkpoint)?;
         experiment.validate()?;
         let description = read_description(&checkpoint)?;
+        let offsets = experiment.generator.offsets;
+        ensure!(
+            args.instances.is_none() || offsets,
+            "--instances: the model was trained without offsets and cannot use them"
+        );
+        if offsets && args.instances.is_none() {
+            eprintln!("no --instances: every pixel counts as outside of objects");
+        }
         let maps = label_files(&args.labels)?
             .into_iter()
-            .map(|path| read_map(&path, &description, &experiment))
+            .map(|path| read_map(&path, args.instances.as_deref(), &description, &experiment))
             .collect::<Result<Vec<_>>>()?;
-        for (index, (name, _)) in maps.iter().enumerate() {
+        for (index, map) in maps.iter().enumerate() {
+            let name = &map.name;
             ensure!(
-                maps[..index].iter().all(|(other, _)| other != name),
+                maps[..index].iter().all(|other| other.name != *name),
                 "two label maps are called `{name}`: their images would overwrite each other"
             );
         }
@@ -147,9 +160,10 @@ impl Job {
         let (width, height) = (size.width as u32, size.height as u32);
         let bar = progress_bar("generating", self.maps.len() as u64);
         let mut rows = Vec::new();
-        for (name, labels) in &self.maps {
-            let tensor = label_tensor(labels, [1, size.height, size.width], device);
-            let samples = to_rgb(generator.forward(tensor, latent.clone(), Mode::Eval))?;
+        for map in &self.maps {
+            let name = &map.name;
+            let tensors = sample_maps(map, device);
+            let samples = to_rgb(generator.forward(tensors, latent.clone(), Mode::Eval))?;
             for (k, pixels) in samples.iter().enumerate() {
                 let file = if samples.len() == 1 {
                     format!("{name}.png")
@@ -161,7 +175,7 @@ impl Job {
                 save(&image, &out.join(file))?;
             }
             if self.args.grid {
-                let label_rgb = self.classes.colourise(labels);
+                let label_rgb = self.classes.colourise(&map.labels);
                 rows.push(GridRow {
                     label_rgb,
                     real_rgb: None,
@@ -219,15 +233,52 @@ fn label_files(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// Reads a label map, and the instance map of the same name where there are any.
 fn read_map(
     path: &Path,
+    instances: Option<&Path>,
     description: &Description,
     experiment: &Experiment,
-) -> Result<(String, Vec<u8>)> {
+) -> Result<Sample> {
     let map = read_labels(path, description)?;
+    let size = experiment.data.size();
     let name = path.file_stem().context("a label map without a name")?;
-    let labels = resize_labels(&map.labels, map.size, experiment.data.size())?.into_owned();
-    Ok((name.to_string_lossy().into_owned(), labels))
+    let instances = instances
+        .map(|place| -> Result<Vec<u16>> {
+            let file = if place.is_dir() {
+                place.join(path.file_name().unwrap_or_default())
+            } else {
+                place.to_path_buf()
+            };
+            let files = Split::ALL
+                .iter()
+                .filter_map(|&split| description.files(split));
+            let first = files.filter_map(|files| files.first_instance()).next();
+            let (found, mut numbers) = read_instance_png(&file, first.unwrap_or(1))?;
+            ensure!(
+                found == map.size,
+                "{} is {found}, but its label map {} is {}: both must have the same size",
+                file.display(),
+                path.display(),
+                map.size
+            );
+            let classes = description.class_table().classes;
+            for (number, &label) in numbers.iter_mut().zip(&map.labels) {
+                if !classes[usize::from(label)].thing {
+                    *number = 0;
+                }
+            }
+            Ok(resize_labels(&numbers, map.size, size)?.into_owned())
+        })
+        .transpose()?;
+    Ok(Sample {
+        name: name.to_string_lossy().into_owned(),
+        width: size.width,
+        height: size.height,
+        image: Vec::new(),
+        labels: resize_labels(&map.labels, map.size, size)?.into_owned(),
+        instances,
+    })
 }
 
 fn save(image: &RgbImage, path: &Path) -> Result<()> {

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use dp_sims_backends::{BackendChoice, BackendError, Selected, select};
+use dp_sims_datasets::Size;
 
 /// Semantic image synthesis: a label map in, a photo out.
 #[derive(Debug, Parser)]
@@ -74,6 +75,13 @@ fn mistake<E: Into<anyhow::Error>>(error: E) -> Failure {
 /// Marks an error as a failure of the program or the machine.
 fn failed<E: Into<anyhow::Error>>(error: E) -> Failure {
     Failure::Failed(error.into())
+}
+
+/// Height and width in pixels, `64x96`.
+fn parse_size(text: &str) -> Result<Size, String> {
+    text.split_once('x')
+        .and_then(|(height, width)| Some(Size::new(height.parse().ok()?, width.parse().ok()?)))
+        .ok_or_else(|| "give height and width in pixels, such as 64x96".to_string())
 }
 
 /// Runs a command and turns its outcome into an exit code: 0 for success, 2 for a mistake of the

@@ -14,7 +14,7 @@ use crate::consumers::lines::LineDisplay;
 use crate::consumers::preview::PreviewFolder;
 use crate::consumers::tensorboard::TensorBoard;
 use crate::consumers::terminal;
-use crate::data::Data;
+use crate::data::{Data, checks_folder};
 use crate::events::{Fanout, TrainEvent};
 use crate::train::{Run, RunOptions, Stop, default_weights_folder, read_experiment};
 
@@ -59,10 +59,12 @@ pub struct TrainArgs {
 pub fn run(args: TrainArgs) -> Result<(), Failure> {
     let selected = args.backend.select().map_err(mistake)?;
     let (experiment, out, resume) = plan(&args).map_err(mistake)?;
-    let cache = dirs::cache_dir()
-        .unwrap_or_else(std::env::temp_dir)
-        .join("dp-sims/checks");
-    let data = Data::open(&experiment.data, &cache).map_err(mistake)?;
+    let data = Data::open(
+        &experiment.data,
+        experiment.generator.offsets,
+        &checks_folder(),
+    )
+    .map_err(mistake)?;
     let weights = args.weights.clone().unwrap_or_else(default_weights_folder);
     let backend = format!("{} device {}", selected.kind, selected.device);
     selected.run(TrainTask {

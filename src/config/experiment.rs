@@ -88,6 +88,15 @@ pub struct DataConfig {
     pub height: usize,
     /// Width of images and label maps in pixels.
     pub width: usize,
+    /// Height in pixels that images are resized to, with the width in proportion to `height` and
+    /// `width`, before a place of `height` x `width` is cut out at random. Without it images are
+    /// resized to `height` x `width`, as in the published runs (facts S7, O25); SPADE has 286 for 256.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load_size: Option<usize>,
+    /// Folder of packed splits, as `dp-sims dataset pack` writes them, in place of the files of the
+    /// dataset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packed: Option<PathBuf>,
     /// Whether half of the training images are mirrored.
     pub flip: bool,
     /// Whether images with rare classes are drawn more often (section 4.1, facts S17).
@@ -107,6 +116,8 @@ impl Default for DataConfig {
             root: None,
             height: 64,
             width: 64,
+            load_size: None,
+            packed: None,
             flip: true,
             balanced: true,
             scenes: 10_000,
@@ -120,6 +131,13 @@ impl DataConfig {
     /// Size of images and label maps.
     pub fn size(&self) -> Size {
         Size::new(self.height, self.width)
+    }
+
+    /// Size that images are read at before they are cut, `None` where they are not cut.
+    pub fn load(&self) -> Option<Size> {
+        let height = self.load_size?;
+        let width = (height * self.width).div_ceil(self.height.max(1));
+        Some(Size::new(height, width))
     }
 }
 
@@ -300,6 +318,19 @@ impl Experiment {
             "configuration key `loss.lambda_diversity`: must be 0 with `generator.noise = \"none\"`, \
              since images cannot differ"
         );
+        if let Some(side) = self.data.load_size {
+            ensure!(
+                side >= self.data.height && side <= 65_535,
+                "configuration key `data.load_size`: {side} is not between data.height, {}, and \
+                 65535",
+                self.data.height
+            );
+            ensure!(
+                self.data.packed.is_none(),
+                "configuration key `data.load_size`: packed samples have their final size; remove it \
+                 or `data.packed`"
+            );
+        }
         let at_least_one = [
             ("run.batch", self.run.batch),
             ("run.accumulation", self.run.accumulation),

@@ -16,6 +16,8 @@ const BUILT_IN: &[(&str, &str)] = built_in![
     "quickstart",
     "camvid",
     "ade20k",
+    "coco-stuff",
+    "cityscapes",
     "table2-swin-b",
     "table2-resnet-50",
     "table2-efficientnet-lite1",

@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData};
-use dp_sims_datasets::Batch;
+use dp_sims_datasets::{Batch, Sample};
+use dp_sims_model::layers::LabelMaps;
 use dp_sims_model::losses::class_weights;
 
 /// A batch on the device. Nothing in it needs a gradient.
 pub struct DeviceBatch<B: Backend> {
     /// Photos `[N, 3, H, W]` in [-1, 1].
     pub images: Tensor<B, 4>,
-    /// Class indices `[N, H, W]`.
-    pub labels: Tensor<B, 3, Int>,
+    /// Class indices `[N, H, W]`, and centre offsets where the batch has them.
+    pub maps: LabelMaps<B>,
     /// Class weights α of the batch, `[classes]` (facts L1).
     pub class_weights: Tensor<B, 1>,
 }
@@ -30,9 +31,37 @@ impl<B: Backend> DeviceBatch<B> {
         let weights = class_weights(&batch.labels, classes);
         Self {
             images,
-            labels: label_tensor(&batch.labels, [batch.len, rows, columns], device),
+            maps: label_maps(batch, device),
             class_weights: Tensor::from_data(TensorData::new(weights, [classes]), device),
         }
+    }
+}
+
+/// The label maps of a batch on the device.
+pub fn label_maps<B: Backend>(batch: &Batch, device: &B::Device) -> LabelMaps<B> {
+    let (rows, columns) = (batch.size.height, batch.size.width);
+    let offsets = batch.offsets.as_ref().map(|offsets| {
+        let data = TensorData::new(offsets.clone(), [batch.len, 2, rows, columns]);
+        Tensor::from_data(data, device)
+    });
+    LabelMaps {
+        labels: label_tensor(&batch.labels, [batch.len, rows, columns], device),
+        offsets,
+    }
+}
+
+/// The label map of a sample on the device, with its offsets where it has instances.
+///
+/// # Shapes
+/// - output: one map of the size of the sample
+pub fn sample_maps<B: Backend>(sample: &Sample, device: &B::Device) -> LabelMaps<B> {
+    let (rows, columns) = (sample.height, sample.width);
+    let offsets = sample
+        .offsets()
+        .map(|offsets| Tensor::from_data(TensorData::new(offsets, [1, 2, rows, columns]), device));
+    LabelMaps {
+        labels: label_tensor(&sample.labels, [1, rows, columns], device),
+        offsets,
     }
 }
 

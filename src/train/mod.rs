@@ -19,7 +19,7 @@ mod stop;
 mod summary;
 mod watch;
 
-pub use batch::{DeviceBatch, StepScalars, label_tensor};
+pub use batch::{DeviceBatch, StepScalars, label_maps, label_tensor, sample_maps};
 pub(crate) use networks::{CONTRASTIVE_STRIDES, pretrained_names};
 pub use networks::{Frozen, Networks, default_weights_folder, load_backbone};
 pub use optimizer::{ModuleOptimizer, adam, load_optimizer_state, optimizer_state};

@@ -118,7 +118,7 @@ fn follows<B: AutodiffBackend>(name: &str, ema: EmaConfig) {
     assert!(worst <= MOST, "{name}: the average is off by {worst:e}");
 
     let batches: Vec<_> = (0..REFRESH)
-        .map(|batch| labels(&fixture.0[&format!("labels.{batch}")]))
+        .map(|batch| labels(&fixture.0[&format!("labels.{batch}")]).into())
         .collect();
     let before = state_dict(&averaged);
     let mut ready = refreshed(&averaged, &batches, &fixture);

@@ -53,6 +53,7 @@ impl<B: AutodiffBackend> Segmenter<B> {
             // The centre of each cell rather than its corner.
             let offset = SIDE / rows / 2;
             let centred = batch
+                .maps
                 .labels
                 .clone()
                 .slice([0..BATCH, offset..SIDE, offset..SIDE]);
@@ -78,12 +79,14 @@ pub fn pretrain<B: AutodiffBackend>(steps: u64, out: &Path, device: &B::Device) 
     let classes = scenes.classes().len();
     let config = LoaderConfig {
         size: Size::square(SIDE),
+        load: None,
         batch: BATCH,
         workers: 1,
         queue: 8,
         seed: SEED,
         flip: true,
         balanced: false,
+        offsets: false,
     };
     let loader = Loader::new(Arc::new(scenes), None, config, 0)?;
     let rng = &mut InitRng::new(SEED, "pretrain");

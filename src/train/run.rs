@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use burn::tensor::backend::AutodiffBackend;
-use burn::tensor::{Int, Tensor};
 use dp_sims_datasets::{Loader, LoaderConfig};
 use dp_sims_model::generator::Generator;
+use dp_sims_model::layers::LabelMaps;
 
-use super::batch::{DeviceBatch, label_tensor};
+use super::batch::{DeviceBatch, label_maps};
 use super::networks::Networks;
 use super::random::SeededDraws;
 use super::sampling::{Preview, refreshed};
@@ -44,7 +44,7 @@ pub struct Run<'a, B: AutodiffBackend> {
     pub(super) options: RunOptions,
     pub(super) training: Training<B>,
     preview: Preview,
-    refresh: Vec<Tensor<B::InnerBackend, 3, Int>>,
+    refresh: Vec<LabelMaps<B::InnerBackend>>,
     ready: Option<(u64, Generator<B::InnerBackend>)>,
     step: u64,
     images_seen: u64,
@@ -79,17 +79,9 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
             loader_config(experiment, experiment.run.seed.wrapping_add(REFRESH_SEED)),
             0,
         )?;
-        let size = experiment.data.size();
         let refresh = refresh_loader
             .take(experiment.ema.refresh_batches)
-            .map(|batch| {
-                let batch = batch?;
-                Ok(label_tensor(
-                    &batch.labels,
-                    [batch.len, size.height, size.width],
-                    device,
-                ))
-            })
+            .map(|batch| Ok(label_maps(&batch?, device)))
             .collect::<Result<_>>()?;
         Ok(Self {
             experiment,
@@ -138,7 +130,7 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
                 break;
             }
             let started = Instant::now();
-            let batches = match self.batches(&mut loader) {
+            let batches = match self.batches(&mut loader, events) {
                 Ok(batches) => batches,
                 Err(error) => {
                     outcome = Err(error);
@@ -176,11 +168,19 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
         outcome.map(|_| ())
     }
 
-    fn batches(&self, loader: &mut Loader) -> Result<Vec<DeviceBatch<B::InnerBackend>>> {
+    fn batches(
+        &self,
+        loader: &mut Loader,
+        events: &mut Fanout,
+    ) -> Result<Vec<DeviceBatch<B::InnerBackend>>> {
         let classes = self.data.train.classes().len();
         (0..self.experiment.run.accumulation)
             .map(|_| {
-                let batch = loader.next().context("the loader ended before the run")??;
+                let mut batch = loader.next().context("the loader ended before the run")??;
+                for message in batch.unreadable.drain(..) {
+                    let step = self.step;
+                    events.emit(&TrainEvent::Warning { step, message });
+                }
                 Ok(DeviceBatch::new(&batch, classes, &self.device))
             })
             .collect()
@@ -249,11 +249,13 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
 fn loader_config(experiment: &Experiment, seed: u64) -> LoaderConfig {
     LoaderConfig {
         size: experiment.data.size(),
+        load: experiment.data.load(),
         batch: experiment.run.batch,
         workers: experiment.data.workers,
         queue: experiment.data.queue,
         seed,
         flip: experiment.data.flip,
         balanced: experiment.data.balanced,
+        offsets: experiment.generator.offsets,
     }
 }

@@ -1,14 +1,14 @@
 //! Using the averaged generator: refreshing its statistics, and drawing previews from it.
 
 use anyhow::Result;
+use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use burn::tensor::{Int, Tensor};
 use dp_sims_datasets::{LabelledImages, Sample};
 use dp_sims_model::generator::Generator;
-use dp_sims_model::layers::Mode;
+use dp_sims_model::layers::{LabelMaps, Mode};
 use image::RgbImage;
 
-use super::batch::label_tensor;
+use super::batch::sample_maps;
 use super::random::{Draws, Purpose, SeededDraws, latents};
 use crate::config::Experiment;
 use crate::consumers::preview::{GridRow, grid};
@@ -18,15 +18,15 @@ use crate::consumers::preview::{GridRow, grid};
 /// (facts L34). The average itself stays as it is.
 pub fn refreshed<B: Backend>(
     average: &Generator<B>,
-    batches: &[Tensor<B, 3, Int>],
+    batches: &[LabelMaps<B>],
     draws: &dyn Draws,
 ) -> Generator<B> {
     let mut generator = average.clone();
-    for (counter, labels) in batches.iter().enumerate() {
-        let shape = [labels.dims()[0], generator.latent_dim()];
-        let device = labels.device();
+    for (counter, maps) in batches.iter().enumerate() {
+        let shape = [maps.dims()[0], generator.latent_dim()];
+        let device = maps.labels.device();
         let latent = latents(draws, counter as u64, Purpose::Refresh, shape, &device);
-        generator.features(labels.clone(), latent, Mode::Train);
+        generator.features(maps.clone(), latent, Mode::Train);
     }
     generator
 }
@@ -77,8 +77,8 @@ impl Preview {
         let latent = latents::<B>(&draws, 0, Purpose::Preview, shape, device);
         let mut rows = Vec::with_capacity(self.rows.len());
         for (sample, label_rgb) in self.rows.iter().zip(&self.label_colours) {
-            let labels = label_tensor(&sample.labels, [1, sample.height, sample.width], device);
-            let images = generator.forward(labels, latent.clone(), Mode::Eval);
+            let maps = sample_maps(sample, device);
+            let images = generator.forward(maps, latent.clone(), Mode::Eval);
             rows.push(GridRow {
                 label_rgb: label_rgb.clone(),
                 real_rgb: Some(sample.image.clone()),

@@ -9,7 +9,7 @@ use burn::tensor::{Int, Tensor};
 use dp_sims_model::buffers::{average, clip_gradients, copy_buffers};
 use dp_sims_model::discriminator::Discriminator;
 use dp_sims_model::generator::Generator;
-use dp_sims_model::layers::Mode;
+use dp_sims_model::layers::{LabelMaps, Mode};
 use dp_sims_model::losses::{
     PixelLoss, Projector, diversity, label_mix, label_mix_mask, mix, pixel_accuracy,
 };
@@ -130,7 +130,8 @@ impl<B: AutodiffBackend> Training<B> {
         let loss = self.experiment.loss.clone();
         let images = batch.images.dims()[0];
         let copies = if loss.lambda_diversity > 0.0 { 2 } else { 1 };
-        let labels = Tensor::<B, 3, Int>::from_inner(batch.labels.clone());
+        let maps = LabelMaps::<B>::from_inner(batch.maps.clone());
+        let labels = maps.labels.clone();
         let shape = [copies * images, self.networks.generator.latent_dim()];
         let latent = latents::<B>(
             &*self.draws,
@@ -141,7 +142,7 @@ impl<B: AutodiffBackend> Training<B> {
         );
 
         let generator = &mut self.networks.generator;
-        let features = generator.features(labels.clone(), latent.clone(), Mode::Train);
+        let features = generator.features(maps, latent.clone(), Mode::Train);
         let image = generator.image(features.clone().narrow(0, 0, images), Mode::Train);
 
         let cut = image.clone().detach().require_grad();
@@ -245,17 +246,17 @@ impl<B: AutodiffBackend> Training<B> {
         let latent =
             latents::<B::InnerBackend>(&*self.draws, counter, purpose, shape, &self.device);
         let mut generator = self.networks.generator.valid();
-        let fake = generator.forward(batch.labels.clone(), latent, Mode::Train);
+        let fake = generator.forward(batch.maps.clone(), latent, Mode::Train);
         self.networks.generator = copy_buffers(self.networks.generator.clone(), &generator);
 
         let fake_logits = self.logits(fake.clone());
         let real_logits = self.logits(batch.images.clone());
-        let labels = Tensor::<B, 3, Int>::from_inner(batch.labels.clone());
+        let labels = Tensor::<B, 3, Int>::from_inner(batch.maps.labels.clone());
         let fake_class = (fake_logits.dims()[1] - 1) as i64;
-        let fake_targets = Tensor::full(batch.labels.dims(), fake_class, &self.device);
+        let fake_targets = Tensor::full(batch.maps.labels.dims(), fake_class, &self.device);
         let accuracy = pixel_accuracy(fake_logits.clone().inner(), fake_targets);
         scalars.push("accuracy_fake", accuracy);
-        let accuracy = pixel_accuracy(real_logits.clone().inner(), batch.labels.clone());
+        let accuracy = pixel_accuracy(real_logits.clone().inner(), batch.maps.labels.clone());
         scalars.push("accuracy_real", accuracy);
 
         let alpha = Tensor::from_inner(batch.class_weights.clone());
@@ -267,7 +268,7 @@ impl<B: AutodiffBackend> Training<B> {
         let weight = self.experiment.loss.lambda_label_mix;
         if weight > 0.0 {
             let coins = self.draws.coins(counter, fake_class as usize);
-            let mask = label_mix_mask(batch.labels.clone(), &coins);
+            let mask = label_mix_mask(batch.maps.labels.clone(), &coins);
             let mixed = self.logits(mix(batch.images.clone(), fake, mask.clone()));
             let mask = Tensor::from_inner(mask);
             let term = label_mix(mixed, real_logits, fake_logits, mask) * weight;

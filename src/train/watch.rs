@@ -1,9 +1,8 @@
 use std::collections::BTreeMap;
 
-use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
-
 use crate::config::Experiment;
 use crate::events::{StepEvent, TrainEvent};
+use crate::memory::Memory;
 
 /// Mean difference of generator features under two latents below which noise counts as ignored.
 const NOISE_FLOOR: f64 = 1e-4;
@@ -14,8 +13,7 @@ const WARNING_EVERY: u64 = 100;
 /// Turns the scalars of a step into events: the step itself, and warnings about a loss that is
 /// not finite or noise that has no effect.
 pub struct Watch {
-    system: System,
-    pid: Option<Pid>,
+    memory: Memory,
     total_steps: u64,
     images_per_step: f64,
     learning_rates: BTreeMap<String, f64>,
@@ -28,8 +26,7 @@ impl Watch {
     pub fn new(experiment: &Experiment, step: u64) -> Self {
         let optimizer = &experiment.optimizer;
         Self {
-            system: System::new(),
-            pid: sysinfo::get_current_pid().ok(),
+            memory: Memory::new(),
             total_steps: experiment.run.steps.max(step),
             images_per_step: (experiment.run.batch * experiment.run.accumulation) as f64,
             learning_rates: BTreeMap::from([
@@ -106,20 +103,11 @@ impl Watch {
                 learning_rates: self.learning_rates.clone(),
                 seconds,
                 images_per_second: self.images_per_step / seconds.max(1e-9),
-                memory_bytes: self.memory(),
+                memory_bytes: self.memory.resident(),
                 seconds_left: mean * self.total_steps.saturating_sub(step) as f64,
             }),
         );
         events
-    }
-
-    /// Resident memory of the process in bytes, 0 where the system does not tell.
-    fn memory(&mut self) -> u64 {
-        let Some(pid) = self.pid else { return 0 };
-        let what = ProcessRefreshKind::nothing().with_memory();
-        self.system
-            .refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, what);
-        self.system.process(pid).map_or(0, sysinfo::Process::memory)
     }
 }
 

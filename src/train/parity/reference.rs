@@ -54,6 +54,8 @@ impl Reference {
             len: order.len(),
             names: Vec::new(),
             first_position: 0,
+            offsets: None,
+            unreadable: Vec::new(),
         };
         DeviceBatch::new(&batch, CLASSES, &Default::default())
     }

@@ -1,0 +1,90 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use dp_sims_datasets::scenes::Scenes;
+use dp_sims_datasets::{DescribedFolder, LabelledImages, LoaderConfig, Size, Split};
+
+use crate::bench::{LoaderReport, loader, shares};
+use crate::commands::dataset::SourceArgs;
+use crate::commands::{Failure, failed, mistake, parse_size};
+use crate::data::packed_split;
+
+/// Scenes that are drawn when no dataset is given.
+const SCENES: usize = 1000;
+
+/// Arguments of `bench loader`.
+#[derive(Debug, Args)]
+pub struct LoaderArgs {
+    #[command(flatten)]
+    source: SourceArgs,
+    /// Read the packed training split of this folder instead.
+    #[arg(long, value_name = "DIR")]
+    packed: Option<PathBuf>,
+    /// Height and width of the samples in pixels.
+    #[arg(long, default_value = "256x256", value_parser = parse_size, value_name = "HxW")]
+    size: Size,
+    /// Samples per batch.
+    #[arg(long, default_value_t = 8, value_name = "N")]
+    batch: usize,
+    /// Threads that read.
+    #[arg(long, default_value_t = 2, value_name = "N")]
+    workers: usize,
+    /// Samples per round.
+    #[arg(long, default_value_t = 512, value_name = "N")]
+    samples: usize,
+    /// Rounds; the median counts.
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    rounds: usize,
+    /// Read instances and compute their centre offsets too.
+    #[arg(long)]
+    offsets: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Times the reading of the training split and prints what it found.
+pub fn run(args: LoaderArgs) -> Result<(), Failure> {
+    let config = LoaderConfig {
+        size: args.size,
+        load: None,
+        batch: args.batch,
+        workers: args.workers,
+        queue: 2 * args.workers,
+        seed: 0,
+        flip: true,
+        balanced: false,
+        offsets: args.offsets,
+    };
+    let time = |dataset: Arc<dyn LabelledImages>| {
+        loader(dataset, &config, args.samples, args.rounds).map_err(mistake)
+    };
+    let report = if let Some(folder) = &args.packed {
+        let packed = packed_split(folder, Split::Train).map_err(mistake)?;
+        LoaderReport {
+            packed: true,
+            ..time(Arc::new(packed))?
+        }
+    } else if args.source.is_empty() {
+        time(Arc::new(Scenes::new(SCENES, 0)))?
+    } else {
+        let (description, root) = args.source.open().map_err(mistake)?;
+        let mut folder =
+            DescribedFolder::open(&description, &root, Split::Train).map_err(mistake)?;
+        if args.offsets {
+            folder = folder.with_instances().map_err(mistake)?;
+        }
+        let shares = shares(&folder, &config).map_err(mistake)?;
+        LoaderReport {
+            shares: Some(shares),
+            ..time(Arc::new(folder))?
+        }
+    };
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report).map_err(failed)?);
+    } else {
+        print!("{report}");
+    }
+    Ok(())
+}
