@@ -70,7 +70,10 @@ impl Data {
             );
         };
         let open = |split| {
-            let folder = DescribedFolder::open(&description, root, split)?;
+            let mut folder = DescribedFolder::open(&description, root, split)?;
+            if config.reduced_jpeg {
+                folder = folder.with_reduced_photos();
+            }
             if offsets {
                 folder.with_instances()
             } else {

@@ -5,6 +5,7 @@ mod program {
     pub mod generate;
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     pub mod https;
+    pub mod loading;
     pub mod resume;
     pub mod run;
     pub mod train;

@@ -10,6 +10,10 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageReader};
 use crate::error::DatasetError;
 use crate::sample::Size;
 
+mod reduced;
+
+pub(crate) use reduced::read_reduced_photo;
+
 /// Most bytes that the pixels of a photo or its file may take: 512 MiB.
 const MAX_BYTES: u64 = 1 << 29;
 
@@ -20,6 +24,8 @@ pub(crate) struct PhotoSize {
     pub upright: Size,
     /// Of the pixels in the file.
     pub stored: Size,
+    /// How the pixels are to be turned.
+    orientation: Orientation,
 }
 
 impl PhotoSize {
@@ -31,7 +37,11 @@ impl PhotoSize {
             }
             _ => stored,
         };
-        Self { upright, stored }
+        Self {
+            upright,
+            stored,
+            orientation,
+        }
     }
 }
 

@@ -111,15 +111,16 @@ pub fn loader(
 /// # Errors
 /// When an image cannot be read.
 pub fn shares(folder: &DescribedFolder, config: &LoaderConfig) -> Result<Shares> {
+    let size = config.load.unwrap_or(config.size);
     let mut sum = [Duration::ZERO; 3];
     let count = folder.len().clamp(1, TIMED_SAMPLES);
     let rounds = TIMED_SAMPLES.div_ceil(count);
     for index in (0..count).cycle().take(rounds * count) {
         let started = Instant::now();
-        let pair = folder.decode(index)?;
+        let pair = folder.decode(index, size)?;
         sum[0] += started.elapsed();
         let started = Instant::now();
-        let sample = pair.resize(config.load.unwrap_or(config.size))?;
+        let sample = pair.resize(size)?;
         sum[1] += started.elapsed();
         if config.offsets {
             let started = Instant::now();

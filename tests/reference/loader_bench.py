@@ -60,7 +60,7 @@ class Folder(Dataset):
         photo, labels = self.pairs[index % len(self.pairs)]
         photo = Image.open(photo).convert("RGB").resize(self.size, Image.BICUBIC)
         labels = Image.open(labels).resize(self.size, Image.NEAREST)
-        photo, labels = np.asarray(photo), self.classes[np.asarray(labels)]
+        photo, labels = np.array(photo), self.classes[np.asarray(labels)]
         if torch.rand(()) < 0.5:
             photo, labels = photo[:, ::-1], labels[:, ::-1]
         return (

@@ -36,6 +36,9 @@ pub struct LoaderArgs {
     /// Rounds; the median counts.
     #[arg(long, default_value_t = 5, value_name = "N")]
     rounds: usize,
+    /// Decode large JPEGs at a fraction of their size, as `data.reduced_jpeg` does.
+    #[arg(long)]
+    reduced_jpeg: bool,
     /// Read instances and compute their centre offsets too.
     #[arg(long)]
     offsets: bool,
@@ -74,6 +77,9 @@ pub fn run(args: LoaderArgs) -> Result<(), Failure> {
             DescribedFolder::open(&description, &root, Split::Train).map_err(mistake)?;
         if args.offsets {
             folder = folder.with_instances().map_err(mistake)?;
+        }
+        if args.reduced_jpeg {
+            folder = folder.with_reduced_photos();
         }
         let shares = shares(&folder, &config).map_err(mistake)?;
         LoaderReport {
