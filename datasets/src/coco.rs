@@ -18,6 +18,7 @@ mod rle;
 mod shape;
 
 pub(crate) use panoptic::{PanopticImage, read_panoptic};
+pub(crate) use rle::compress;
 
 /// From the categories of an annotation file to class indices.
 #[derive(Clone, Debug)]

@@ -5,6 +5,7 @@ pub mod check;
 mod coco;
 pub mod description;
 pub mod error;
+pub mod export;
 pub mod files;
 pub mod folder;
 mod instances;

@@ -40,30 +40,30 @@ pub(super) fn decompress(text: &str) -> Result<Vec<u32>, String> {
     Ok(runs)
 }
 
+/// The compressed text of a list of run lengths, the inverse of [`decompress`].
+pub(crate) fn compress(runs: &[u32]) -> String {
+    let mut text = String::new();
+    for (index, &run) in runs.iter().enumerate() {
+        let before = if index > 2 { runs[index - 2] } else { 0 };
+        let mut number = i64::from(run) - i64::from(before);
+        loop {
+            let bits = (number & 0x1f) as u8;
+            number >>= 5;
+            let last = number == if bits & 0x10 == 0 { 0 } else { -1 };
+            text.push(char::from(48 + bits + if last { 0 } else { 0x20 }));
+            if last {
+                break;
+            }
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    /// The inverse of [`decompress`], for numbers of any size.
-    fn compress(runs: &[u32]) -> String {
-        let mut text = String::new();
-        for (index, &run) in runs.iter().enumerate() {
-            let before = if index > 2 { runs[index - 2] } else { 0 };
-            let mut number = i64::from(run) - i64::from(before);
-            loop {
-                let bits = (number & 0x1f) as u8;
-                number >>= 5;
-                let last = number == if bits & 0x10 == 0 { 0 } else { -1 };
-                text.push(char::from(48 + bits + if last { 0 } else { 0x20 }));
-                if last {
-                    break;
-                }
-            }
-        }
-        text
-    }
 
     #[test]
     fn a_known_text_has_its_runs() {
