@@ -179,7 +179,7 @@ pub(crate) fn find_named(
 }
 
 /// Cuts `suffix`, in any letter case, off `name`.
-fn strip_suffix<'a>(name: &'a str, suffix: &str) -> Option<&'a str> {
+pub(crate) fn strip_suffix<'a>(name: &'a str, suffix: &str) -> Option<&'a str> {
     let (stem, end) = name.split_at_checked(name.len().checked_sub(suffix.len())?)?;
     end.eq_ignore_ascii_case(suffix).then_some(stem)
 }

@@ -8,6 +8,7 @@ pub mod error;
 pub mod export;
 pub mod files;
 pub mod folder;
+pub mod init;
 mod instances;
 pub mod labels;
 pub mod loader;

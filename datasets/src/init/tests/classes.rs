@@ -1,0 +1,119 @@
+//! Values, names and colours of classes.
+
+use super::*;
+
+#[test]
+fn names_come_from_a_file() {
+    let own = Own::new();
+    own.photo("photos/a.jpg")
+        .mask("masks/a.png", &[0, 1, 2, 9])
+        .text("classes.txt", "Unlabeled\ngrass\ndog\ngrass\n");
+    let survey = own.checked();
+    let expected = [("grass", &[1, 3][..]), ("dog", &[2]), ("class 9", &[9])];
+    assert_eq!(names(&survey), expected);
+    assert_eq!(survey.void, [0]);
+    assert_eq!(survey.names_file, Some(own.root().join("classes.txt")));
+    assert!(survey.names_fit);
+
+    own.text(
+        "classes.txt",
+        "0 background\n1 grass\n2 dog\n9 \"void\"\n255 sky\n",
+    );
+    let survey = own.survey();
+    assert_eq!(names(&survey)[0], ("background", &[0][..]));
+    assert_eq!(names(&survey)[3], ("sky", &[255][..]));
+    assert_eq!(survey.void, [9]);
+    assert!(survey.toml().contains("in no label map that was read"));
+}
+
+#[test]
+fn palettes_give_colours_if_all_files_agree() {
+    let palette = [0, 0, 0, 128, 0, 0, 0, 128, 0, 9, 9, 99];
+    let own = Own::new();
+    for name in ["a", "b"] {
+        own.photo(&format!("photos/{name}.jpg")).palette(
+            &format!("masks/{name}.png"),
+            &[1, 2, 3],
+            &palette,
+        );
+    }
+    let survey = own.checked();
+    assert_eq!(survey.label_values, LabelValues::Ids);
+    let colours: Vec<_> = survey.classes.iter().map(|class| class.colour).collect();
+    assert_eq!(colours, [[128, 0, 0], [0, 128, 0], [9, 9, 99]]);
+    assert!(survey.own_colours);
+
+    // A palette per file: the colours tell the classes, not the indices.
+    own.palette("masks/b.png", &[0, 1], &[128, 0, 0, 0, 128, 0]);
+    fs::remove_file(survey.file()).unwrap();
+    let survey = own.checked();
+    assert_eq!(survey.label_values, LabelValues::Colours);
+    let sum: u64 = survey.classes.iter().map(|class| class.pixels).sum();
+    assert_eq!((survey.classes.len(), sum), (3, 2 * 24 * 16));
+
+    // A gray ramp tells nothing apart.
+    own.palette("masks/a.png", &[0, 1], &[0, 0, 0, 1, 1, 1])
+        .palette("masks/b.png", &[0, 1], &[0, 0, 0, 1, 1, 1]);
+    let survey = own.survey();
+    assert!(!survey.own_colours);
+    assert!(colours::are_distinct(&[
+        survey.classes[0].colour,
+        survey.classes[1].colour
+    ]));
+}
+
+#[test]
+fn coloured_label_maps_are_classes_by_colour() {
+    let own = Own::new();
+    own.photo("photos/a.jpg")
+        .colours(
+            "masks/a.png",
+            &[[9, 90, 200], [0; 3], [9, 90, 200], [250, 10, 10]],
+        )
+        .text("labels.txt", "250 10 10 void\n9 90 200 water\n1 2 33 dog\n");
+    let survey = own.checked();
+    assert_eq!(survey.label_values, LabelValues::Colours);
+    let found: Vec<_> = survey
+        .classes
+        .iter()
+        .map(|class| class.name.as_str())
+        .collect();
+    // Only black is void, and a class cannot be called so.
+    assert_eq!(found, ["water", "void 2", "dog"]);
+    assert_eq!(survey.void_pixels, 96);
+
+    own.text("labels.txt", "water\ndog\n");
+    let survey = own.survey();
+    assert!(!survey.names_fit);
+    assert_eq!(survey.classes[0].name, "class 1");
+}
+
+#[test]
+fn masks_of_0_and_255_have_two_classes() {
+    let own = Own::new();
+    own.photo("photos/a.jpg").mask("masks/a.png", &[0, 255]);
+    let survey = own.checked();
+    assert_eq!(
+        names(&survey),
+        [("class 0", &[0][..]), ("class 255", &[255])]
+    );
+    assert!(survey.void.is_empty());
+}
+
+#[test]
+fn many_label_maps_are_sampled() {
+    let own = Own::new();
+    own.photo("photos/0000.jpg").mask("masks/0000.png", &[0, 1]);
+    let at = |path: String| own.root().join(path);
+    for index in 1..=MAX_MAPS {
+        for (from, to) in [("photos", ".jpg"), ("masks", ".png")] {
+            let name = |index: usize| at(format!("{from}/{index:04}{to}"));
+            fs::hard_link(name(0), name(index)).unwrap();
+        }
+    }
+    let survey = own.survey();
+    assert_eq!((survey.maps(), survey.maps_read), (MAX_MAPS + 1, MAX_MAPS));
+    assert!(survey.toml().contains("2000 of 2001 label maps"));
+    // What was not read may hold the usual void.
+    assert_eq!(survey.void, [255]);
+}
