@@ -23,6 +23,7 @@ pub mod sampler;
 pub mod scenes;
 #[cfg(test)]
 mod testing;
+pub mod view;
 
 pub use check::{Report, check_split, load_or_check, presence};
 pub use description::{Description, DescriptionError};
