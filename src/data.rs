@@ -182,6 +182,15 @@ pub fn checks_folder() -> PathBuf {
         .join("dp-sims/checks")
 }
 
+/// The procedural dataset as an experiment without settings has it; `None` for the test split.
+pub fn scenes(split: Split) -> Option<Scenes> {
+    match split {
+        Split::Train => Some(Scenes::new(DataConfig::default().scenes, SCENES_SEEDS[0])),
+        Split::Validation => Some(Scenes::new(SCENES_VALIDATION, SCENES_SEEDS[1])),
+        Split::Test => None,
+    }
+}
+
 /// Reads a dataset description: a built-in name or the path of a TOML file.
 ///
 /// # Errors

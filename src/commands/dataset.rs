@@ -1,6 +1,9 @@
 //! Looking at datasets, checking them and making them.
 
+mod export;
+mod init;
 mod pack;
+mod view;
 
 use std::path::PathBuf;
 
@@ -22,6 +25,13 @@ pub struct DatasetArgs {
 enum DatasetCommand {
     /// Write every sample at its training size into one file per split, for fast loading.
     Pack(pack::PackArgs),
+    /// Write the procedural dataset to disk in the layout of ADE20K, COCO-Stuff or Cityscapes, or
+    /// as a described folder.
+    Export(export::ExportArgs),
+    /// Look at a folder of photos and label maps and write a first description of it.
+    Init(init::InitArgs),
+    /// Draw photos, label maps, boundaries and offsets side by side.
+    View(view::ViewArgs),
 }
 
 /// Which described dataset is meant.
@@ -53,5 +63,8 @@ impl SourceArgs {
 pub fn run(args: DatasetArgs) -> Result<(), Failure> {
     match args.command {
         DatasetCommand::Pack(args) => pack::run(&args),
+        DatasetCommand::Export(args) => export::run(args),
+        DatasetCommand::Init(args) => init::run(args),
+        DatasetCommand::View(args) => view::run(args),
     }
 }
