@@ -15,7 +15,7 @@ const TILE: Size = Size {
     width: 384,
 };
 
-/// Smallest side of a tile; smaller ones are enlarged by a whole factor.
+/// Smaller side of a tile to which small images are enlarged, by a whole factor.
 const MIN_TILE: usize = 128;
 
 /// Most pixels of a picture.
@@ -67,7 +67,7 @@ pub struct Shown {
     pub sample: Sample,
 }
 
-/// The size, as wide as high in proportion, at which an image of `native` size fills a tile.
+/// The size at which an image of `native` size fills a tile; its proportions stay.
 pub fn fitted(native: Size) -> Size {
     let scale = (TILE.height as f64 / native.height.max(1) as f64)
         .min(TILE.width as f64 / native.width.max(1) as f64);
@@ -200,7 +200,7 @@ impl<'a> Row<'a> {
         let letters = names.map(|name| name.chars().count()).max().unwrap_or(0);
         Self {
             image,
-            factor: MIN_TILE.div_ceil(sample.height.min(sample.width).max(1)),
+            factor: factor(Size::new(sample.height, sample.width)),
             offsets: offset_colours(sample),
             present,
             letters,
@@ -231,7 +231,7 @@ impl<'a> Row<'a> {
     }
 
     fn legend_width(&self) -> usize {
-        self.legend_shape().1 * self.legend_column() - COLUMN_GAP
+        (self.legend_shape().1 * self.legend_column()).saturating_sub(COLUMN_GAP)
     }
 
     /// Draws the classes present; where they do not fit, the last line says how many are left out.
@@ -262,6 +262,14 @@ impl<'a> Row<'a> {
             canvas.text(x, y, &rest, Font::BODY, FAINT);
         }
     }
+}
+
+/// How many times an image is enlarged: until its smaller side is that of a tile, unless that makes
+/// it far wider or higher.
+fn factor(size: Size) -> usize {
+    let smaller = size.height.min(size.width).max(1);
+    let larger = size.height.max(size.width).max(1);
+    MIN_TILE.div_ceil(smaller).min((TILE.width / larger).max(1))
 }
 
 /// The name of a class, cut where it is long.

@@ -17,6 +17,16 @@ fn tiles_keep_the_shape_of_images() {
     assert_eq!(fitted(Size::new(100, 50)), Size::new(256, 128));
     assert_eq!(fitted(Size::new(128, 171)), Size::new(256, 342));
     assert_eq!(fitted(Size::new(1, 60_000)), Size::new(1, 384));
+    let sizes = [
+        (64, 64, 2),
+        (32, 96, 4),
+        (40, 300, 1),
+        (256, 384, 1),
+        (1, 384, 1),
+    ];
+    for (height, width, expected) in sizes {
+        assert_eq!(factor(Size::new(height, width)), expected);
+    }
 }
 
 #[test]

@@ -7,8 +7,7 @@ use dp_sims_datasets::export::{ExportConfig, ExportError, Layout, export, folder
 use dp_sims_datasets::scenes::Scenes;
 use dp_sims_datasets::{DatasetError, Description, LabelledImages, Size};
 
-use crate::commands::bench::parse_size;
-use crate::commands::{Failure, failed, mistake};
+use crate::commands::{Failure, failed, mistake, parse_size};
 use crate::data::{description, progress_bar};
 
 /// Arguments of `dataset export`.

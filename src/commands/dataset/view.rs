@@ -10,8 +10,7 @@ use image::{ImageFormat, RgbImage};
 use rayon::prelude::*;
 
 use super::SourceArgs;
-use crate::commands::bench::parse_size;
-use crate::commands::{Failure, failed, mistake};
+use crate::commands::{Failure, failed, mistake, parse_size};
 use crate::data::{progress_bar, scenes};
 
 /// Size at which procedural scenes are drawn where none is asked for.
