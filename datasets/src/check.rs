@@ -1,20 +1,25 @@
-//! Checking a whole split once, and remembering the result.
+//! Checking a whole split once, and remembering the result; surveying all its faults.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::SystemTime;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::error::DatasetError;
 use crate::folder::DescribedFolder;
 use crate::sample::{ClassSet, LabelledImages};
 
-/// First words of every fingerprint; changes when what a [`Report`] means changes.
-const FINGERPRINT_TAG: &str = "dp-sims dataset check 1";
+mod diagnosis;
+mod evidence;
+mod fault;
+mod memory;
+mod pair;
+mod survey;
+
+pub use diagnosis::{Finding, FindingKind};
+pub use fault::{Fault, FaultKind, Faults, Tally};
+pub use survey::{Depth, InstanceTally, Survey, survey};
 
 /// What a check found in a split without faults.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,14 +35,6 @@ pub struct Report {
 
 /// Called with the number of images done and the number of all images, from several threads.
 pub type Progress<'a> = dyn Fn(usize, usize) + Sync + 'a;
-
-/// A report with the state of the files that it was made from.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Remembered {
-    fingerprint: String,
-    report: Report,
-}
 
 /// Reads every label map and the header of every photo of a split, on all cores.
 ///
@@ -63,25 +60,35 @@ pub fn check_split(dataset: &DescribedFolder, progress: &Progress) -> Result<Rep
         })
         .collect();
 
-    let classes = dataset.classes().len();
-    let mut report = Report {
-        pixels: vec![0; classes],
-        images: vec![0; classes],
-        presence: Vec::new(),
-    };
+    let mut report = Report::new(dataset.classes().len());
     for counts in images.into_iter().flatten() {
-        let counts = counts?;
-        let mut present = ClassSet::default();
-        for (class, &count) in (0..=u8::MAX).zip(&counts) {
-            if count > 0 {
-                present.insert(class);
-                report.pixels[usize::from(class)] += count;
-                report.images[usize::from(class)] += 1;
-            }
-        }
-        report.presence.push(present);
+        report.add(&counts?);
     }
     Ok(report)
+}
+
+impl Report {
+    /// The report of no image.
+    fn new(classes: usize) -> Self {
+        Self {
+            pixels: vec![0; classes],
+            images: vec![0; classes],
+            presence: Vec::new(),
+        }
+    }
+
+    /// Adds the next image, of which `counts` has the pixels of each class.
+    fn add(&mut self, counts: &[u64]) {
+        let mut present = ClassSet::default();
+        for (class, &count) in (0..=u8::MAX).zip(counts) {
+            if count > 0 {
+                present.insert(class);
+                self.pixels[usize::from(class)] += count;
+                self.images[usize::from(class)] += 1;
+            }
+        }
+        self.presence.push(present);
+    }
 }
 
 /// The report remembered in `cache_dir`, or that of a new check, which is then remembered.
@@ -96,18 +103,13 @@ pub fn load_or_check(
     cache_dir: &Path,
     progress: &Progress,
 ) -> Result<Report, DatasetError> {
-    let fingerprint = fingerprint(dataset)?;
-    let path = cache_dir.join(format!("check-{fingerprint}.json"));
-    if let Some(report) = load(&path, &fingerprint, dataset) {
+    let fingerprint = memory::fingerprint(dataset)?;
+    if let Some(report) = memory::load(cache_dir, &fingerprint, dataset) {
         return Ok(report);
     }
     let report = check_split(dataset, progress)?;
-    let remembered = Remembered {
-        fingerprint,
-        report,
-    };
-    save(&path, cache_dir, &remembered).map_err(|source| DatasetError::Write { path, source })?;
-    Ok(remembered.report)
+    memory::save(cache_dir, &fingerprint, &report)?;
+    Ok(report)
 }
 
 /// The classes in the label map of every image of any dataset, read on all cores.
@@ -124,80 +126,17 @@ pub fn presence(dataset: &dyn LabelledImages) -> Result<Vec<ClassSet>, DatasetEr
 
 /// Pixels of each class in image `index`.
 fn count_pixels(dataset: &DescribedFolder, index: usize) -> Result<Vec<u64>, DatasetError> {
-    let mut counts = vec![0; dataset.classes().len()];
-    for label in dataset.label_map(index)?.labels {
+    let map = dataset.label_map(index)?;
+    Ok(count_labels(&map.labels, dataset.classes().len()))
+}
+
+/// Pixels of each of `classes` classes in a label map.
+fn count_labels(labels: &[u8], classes: usize) -> Vec<u64> {
+    let mut counts = vec![0; classes];
+    for &label in labels {
         counts[usize::from(label)] += 1;
     }
-    Ok(counts)
-}
-
-fn load(path: &Path, fingerprint: &str, dataset: &DescribedFolder) -> Option<Report> {
-    let text = std::fs::read(path).ok()?;
-    let remembered: Remembered = serde_json::from_slice(&text).ok()?;
-    let report = remembered.report;
-    let classes = dataset.classes().len();
-    let fits = remembered.fingerprint == fingerprint
-        && report.presence.len() == dataset.len()
-        && report.pixels.len() == classes
-        && report.images.len() == classes
-        && report
-            .presence
-            .iter()
-            .all(|set| set.iter().all(|class| usize::from(class) < classes));
-    fits.then_some(report)
-}
-
-/// Writes beside the target and renames, so that a reader never meets half a file.
-fn save(path: &Path, folder: &Path, remembered: &Remembered) -> std::io::Result<()> {
-    std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(&serde_json::to_vec(remembered)?)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
-}
-
-/// SHA-256, in hexadecimal, over the description and the path, size and time of change of every
-/// file of the split.
-pub(crate) fn fingerprint(dataset: &DescribedFolder) -> Result<String, DatasetError> {
-    let mut hash = Sha256::new();
-    // The length in front of every part keeps neighbouring parts from running into each other.
-    let mut add = |part: &[u8]| {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part);
-    };
-    add(FINGERPRINT_TAG.as_bytes());
-    add(dataset.split().name().as_bytes());
-    add(format!("{:?}", dataset.description()).as_bytes());
-    for path in dataset
-        .pairs()
-        .iter()
-        .flat_map(|pair| [&pair.image, &pair.labels])
-    {
-        let (size, changed) = file_state(path).map_err(|source| DatasetError::Read {
-            path: PathBuf::from(path),
-            source,
-        })?;
-        add(path.as_os_str().as_encoded_bytes());
-        add(&size.to_le_bytes());
-        add(&changed.to_le_bytes());
-    }
-    Ok(hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
-}
-
-/// Size in bytes and time of change in nanoseconds from the Unix epoch.
-fn file_state(path: &Path) -> std::io::Result<(u64, i128)> {
-    let metadata = std::fs::metadata(path)?;
-    let changed = metadata.modified()?;
-    let nanoseconds = match changed.duration_since(SystemTime::UNIX_EPOCH) {
-        Ok(after) => after.as_nanos() as i128,
-        Err(before) => -(before.duration().as_nanos() as i128),
-    };
-    Ok((metadata.len(), nanoseconds))
+    counts
 }
 
 #[cfg(test)]

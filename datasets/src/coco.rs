@@ -2,7 +2,6 @@
 //! segments.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::DatasetError;
+use crate::open::open_file;
 use crate::sample::Size;
 use shape::Shape;
 
@@ -19,6 +19,9 @@ mod shape;
 
 pub(crate) use panoptic::{PanopticImage, read_panoptic};
 pub(crate) use rle::compress;
+
+/// Most bytes a JSON file may have, several times as many as the largest of COCO: 8 GiB.
+const MAX_BYTES: u64 = 1 << 33;
 
 /// From the categories of an annotation file to class indices.
 #[derive(Clone, Debug)]
@@ -165,10 +168,7 @@ fn without_ending(name: &str) -> &str {
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, DatasetError> {
-    let file = File::open(path).map_err(|source| DatasetError::Read {
-        path: path.to_path_buf(),
-        source,
-    })?;
+    let file = open_file(path, MAX_BYTES)?;
     serde_json::from_reader(BufReader::with_capacity(1 << 20, file))
         .map_err(|error| faulty(path, error.to_string()))
 }

@@ -30,6 +30,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::error::DatasetError;
+use crate::open::read_text;
 use crate::sample::{Class, ClassTable, Split};
 
 mod colour;
@@ -44,6 +45,9 @@ const VOID: &str = "void";
 
 /// Largest number of classes beside void that fits into `u8` class indices.
 const MAX_CLASSES: usize = 255;
+
+/// Most bytes a description may have: 16 MiB.
+const MAX_BYTES: u64 = 1 << 24;
 
 /// A dataset: classes, ids and files. Paths are relative to a root folder given when it is opened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,11 +159,7 @@ impl Description {
     /// # Errors
     /// When the file cannot be read or is not valid.
     pub fn read(file: &Path) -> Result<Self, DatasetError> {
-        let text = std::fs::read_to_string(file).map_err(|source| DatasetError::Read {
-            path: file.to_path_buf(),
-            source,
-        })?;
-        Self::parse(&text, file)
+        Self::parse(&read_text(file, MAX_BYTES)?, file)
     }
 
     /// Parses and validates the text of a description; `file` is named in errors.

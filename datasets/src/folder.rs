@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::description::{Description, SplitFiles};
 use crate::error::DatasetError;
-use crate::files::{Pair, find_pairs};
+use crate::files::{OnFault, Pair, find_pairs};
 use crate::instances::InstanceMaps;
 use crate::labels::{LabelCode, LabelMap, read_labels_with};
 use crate::photo::{PhotoSize, photo_size, read_photo, read_reduced_photo};
@@ -35,6 +35,23 @@ impl DescribedFolder {
         root: &Path,
         split: Split,
     ) -> Result<Self, DatasetError> {
+        let folder = Self::open_with(description, root, split, &mut Err)?;
+        if folder.pairs.is_empty() {
+            return Err(folder.empty());
+        }
+        Ok(folder)
+    }
+
+    /// Opens a split, possibly without a pair, and lets `fault` decide about its faults.
+    ///
+    /// # Errors
+    /// When the description is not valid or has no such split, and those that `fault` gives back.
+    pub(crate) fn open_with(
+        description: &Description,
+        root: &Path,
+        split: Split,
+        fault: &mut OnFault,
+    ) -> Result<Self, DatasetError> {
         description
             .validate()
             .map_err(|source| DatasetError::Description {
@@ -47,14 +64,7 @@ impl DescribedFolder {
                 dataset: description.name.clone(),
                 split,
             })?;
-        let pairs = find_pairs(files, root)?;
-        if pairs.is_empty() {
-            let path = root.join(match files {
-                SplitFiles::List(list) => &list.file,
-                SplitFiles::Folders(folders) => &folders.images,
-            });
-            return Err(DatasetError::EmptySplit { split, path });
-        }
+        let pairs = find_pairs(files, root, fault)?;
         Ok(Self {
             split,
             classes: description.class_table(),
@@ -65,6 +75,19 @@ impl DescribedFolder {
             reduces: false,
             description: description.clone(),
         })
+    }
+
+    /// The error of a split without a pair.
+    pub(crate) fn empty(&self) -> DatasetError {
+        let place = match self.description.files(self.split) {
+            Some(SplitFiles::List(list)) => list.file.as_path(),
+            Some(SplitFiles::Folders(folders)) => folders.images.as_path(),
+            None => Path::new(""),
+        };
+        DatasetError::EmptySplit {
+            split: self.split,
+            path: self.root.join(place),
+        }
     }
 
     /// Reads the instances of things too, from the source that the description names.
@@ -151,8 +174,13 @@ impl DescribedFolder {
         })
     }
 
+    /// What the pixels of the label maps mean.
+    pub(crate) fn code(&self) -> &LabelCode {
+        &self.code
+    }
+
     /// Instance number of every pixel of a thing at full resolution, if instances are read.
-    fn instances(
+    pub(crate) fn instances(
         &self,
         index: usize,
         pair: &Pair,
@@ -236,7 +264,15 @@ impl LabelledImages for DescribedFolder {
     }
 }
 
-fn same_size(pair: &Pair, photo: PhotoSize, label_size: Size) -> Result<(), DatasetError> {
+/// Checks the size of a label map against that of its photo.
+///
+/// # Errors
+/// When they differ.
+pub(crate) fn same_size(
+    pair: &Pair,
+    photo: PhotoSize,
+    label_size: Size,
+) -> Result<(), DatasetError> {
     let (image, labels) = (pair.image.clone(), pair.labels.clone());
     if photo.upright == label_size {
         Ok(())

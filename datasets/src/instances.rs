@@ -137,7 +137,7 @@ impl InstanceMaps {
 
 /// The file under `folder` of the same name for every pair.
 fn beside(folder: &Path, suffix: &str, pairs: &[Pair]) -> Result<Vec<PathBuf>, DatasetError> {
-    let mut found: BTreeMap<String, PathBuf> = find_named(folder, &[suffix.to_string()])?;
+    let mut found: BTreeMap<String, PathBuf> = find_named(folder, &[suffix.to_string()], &mut Err)?;
     let path = |pair: &Pair| {
         found
             .remove(&pair.name)

@@ -7,7 +7,7 @@ use png::{BitDepth, ColorType};
 
 use crate::description::{Description, LabelValues};
 use crate::error::DatasetError;
-use crate::raster::{Refusal, read_png};
+use crate::raster::{Raster, Refusal, read_png};
 use crate::sample::Size;
 
 /// A label map in class indices.
@@ -34,6 +34,14 @@ impl LabelCode {
         match values {
             LabelValues::Ids => Self::Ids(Box::new(description.class_of_id())),
             LabelValues::Colours => Self::Colours(description.class_of_colour()),
+        }
+    }
+
+    /// Why a PNG of this kind holds no such values, and what to do; `None` when it does.
+    pub fn refuse(&self, colour: ColorType, depth: BitDepth) -> Option<Refusal> {
+        match self {
+            Self::Ids(_) => refuse_ids(colour, depth),
+            Self::Colours(_) => refuse_colours(colour, depth),
         }
     }
 }
@@ -64,14 +72,31 @@ pub fn read_colour_labels(
 
 /// Reads a label PNG whose pixels mean what `code` says.
 pub(crate) fn read_labels_with(path: &Path, code: &LabelCode) -> Result<LabelMap, DatasetError> {
+    let raster = read_png(path, |colour, depth| code.refuse(colour, depth))?;
+    classes_of(raster, path, code)
+}
+
+/// Turns the samples of the file `path` into class indices.
+///
+/// # Errors
+/// When a value is not described or is beyond the end of the palette. The kind of the file must be
+/// one that [`LabelCode::refuse`] lets pass.
+pub(crate) fn classes_of(
+    raster: Raster,
+    path: &Path,
+    code: &LabelCode,
+) -> Result<LabelMap, DatasetError> {
     match code {
-        LabelCode::Ids(class_of_id) => read_ids(path, class_of_id),
-        LabelCode::Colours(class_of_colour) => read_colours(path, class_of_colour),
+        LabelCode::Ids(class_of_id) => classes_of_ids(raster, path, class_of_id),
+        LabelCode::Colours(class_of_colour) => classes_of_colours(&raster, path, class_of_colour),
     }
 }
 
-fn read_ids(path: &Path, class_of_id: &[Option<u8>; 256]) -> Result<LabelMap, DatasetError> {
-    let mut raster = read_png(path, refuse_ids)?;
+fn classes_of_ids(
+    mut raster: Raster,
+    path: &Path,
+    class_of_id: &[Option<u8>; 256],
+) -> Result<LabelMap, DatasetError> {
     let size = raster.size;
     let place = |pixel: usize| (pixel % size.width, pixel / size.width);
     if raster.wide {
@@ -112,11 +137,11 @@ fn read_ids(path: &Path, class_of_id: &[Option<u8>; 256]) -> Result<LabelMap, Da
     })
 }
 
-fn read_colours(
+fn classes_of_colours(
+    raster: &Raster,
     path: &Path,
     class_of_colour: &HashMap<[u8; 3], u8>,
 ) -> Result<LabelMap, DatasetError> {
-    let raster = read_png(path, refuse_colours)?;
     let size = raster.size;
     let class = |(pixel, colour): (usize, [u8; 3])| {
         let known = class_of_colour.get(&colour).copied();
@@ -155,7 +180,7 @@ fn read_colours(
 }
 
 /// The first three of every `samples` bytes.
-fn triples(bytes: &[u8], samples: usize) -> impl Iterator<Item = [u8; 3]> + '_ {
+pub(crate) fn triples(bytes: &[u8], samples: usize) -> impl Iterator<Item = [u8; 3]> + '_ {
     let pixels = bytes.chunks_exact(samples);
     pixels.map(|pixel| [pixel[0], pixel[1], pixel[2]])
 }

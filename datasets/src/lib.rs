@@ -13,6 +13,7 @@ mod instances;
 pub mod labels;
 pub mod loader;
 pub mod offsets;
+mod open;
 pub mod pack;
 mod photo;
 mod random;

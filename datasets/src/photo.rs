@@ -1,13 +1,13 @@
 //! Reading photos of every kind as upright 8-bit RGB.
 
-use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageError, ImageReader};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits};
 
 use crate::error::DatasetError;
+use crate::open::open_file;
 use crate::sample::Size;
 
 mod reduced;
@@ -16,6 +16,9 @@ pub(crate) use reduced::read_reduced_photo;
 
 /// Most bytes that the pixels of a photo or its file may take: 512 MiB.
 const MAX_BYTES: u64 = 1 << 29;
+
+/// Most bytes that what stands beside the pixels of a PNG may take, unpacked: 64 MiB.
+const MAX_EXTRA: u64 = 1 << 26;
 
 /// Height and width of a photo, as shown and as stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,17 +85,16 @@ fn open<T>(
         path: path.to_path_buf(),
         reason,
     };
-    let file = File::open(path).map_err(unreadable)?;
-    let metadata = file.metadata().map_err(unreadable)?;
-    // The JPEG decoder reads the whole file at once, which for a device would never end.
-    if !metadata.is_file() || metadata.len() > MAX_BYTES {
-        return Err(damaged(format!(
-            "it is no ordinary file of at most {MAX_BYTES} bytes"
-        )));
-    }
-    let mut decoder = ImageReader::new(BufReader::new(file))
+    // The JPEG decoder reads the whole file at once.
+    let file = open_file(path, MAX_BYTES)?;
+    let mut reader = ImageReader::new(BufReader::new(file))
         .with_guessed_format()
-        .map_err(unreadable)?
+        .map_err(unreadable)?;
+    // Pixels are counted below; these limits are for profiles and texts.
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(MAX_EXTRA);
+    reader.limits(limits);
+    let mut decoder = reader
         .into_decoder()
         .map_err(|error| damaged(error.to_string()))?;
     let (width, height) = decoder.dimensions();

@@ -1,16 +1,19 @@
 //! The samples of a PNG as they are stored, for files whose values are numbers and not light.
 
-use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
 use png::{BitDepth, ColorType, Transformations};
 
 use crate::error::DatasetError;
+use crate::open::open_file;
 use crate::sample::Size;
 
 /// Most pixels a file may have, against headers that ask for all the memory there is.
 const MAX_PIXELS: usize = 1 << 27;
+
+/// Most bytes that a file or its samples may take: 512 MiB.
+const MAX_BYTES: u64 = 1 << 29;
 
 /// The samples of a PNG.
 pub(crate) struct Raster {
@@ -55,13 +58,13 @@ pub(crate) fn read_png(
         path: path.to_path_buf(),
         reason,
     };
-    let file = File::open(path).map_err(|source| DatasetError::Read {
-        path: path.to_path_buf(),
-        source,
-    })?;
+    let file = open_file(path, MAX_BYTES)?;
     let mut decoder = png::Decoder::new(BufReader::new(file));
     // Expansion would turn palette indices into colours and scale gray values of under 8 bits.
     decoder.set_transformations(Transformations::IDENTITY);
+    // Texts and profiles say nothing about numbers, and unpacked they can be very large.
+    decoder.set_ignore_text_chunk(true);
+    decoder.set_ignore_iccp_chunk(true);
     let mut reader = decoder
         .read_info()
         .map_err(|error| damaged(error.to_string()))?;
@@ -83,6 +86,7 @@ pub(crate) fn read_png(
     }
     let bytes = reader
         .output_buffer_size()
+        .filter(|&bytes| bytes as u64 <= MAX_BYTES)
         .ok_or_else(|| damaged(format!("{size} is too large")));
     let mut packed = vec![0; bytes?];
     let frame = reader

@@ -120,15 +120,19 @@ pub fn balanced_weights(presence: &[ClassSet]) -> Vec<f64> {
     for class in presence.iter().flat_map(ClassSet::iter) {
         counts[usize::from(class)] += 1;
     }
-    let images = presence.len() as f64;
     presence
         .iter()
         .map(|present| {
             let classes = present.iter().filter(|&class| class != 0);
             let rarest = classes.map(|class| counts[usize::from(class)]).min();
-            rarest.map_or(1.0, |count| (images / count as f64).sqrt())
+            rarest.map_or(1.0, |count| class_weight(presence.len(), count))
         })
         .collect()
+}
+
+/// The weight f_k^(-1/2) of an image whose rarest class is in `count` of `images` images.
+pub(crate) fn class_weight(images: usize, count: usize) -> f64 {
+    (images as f64 / count as f64).sqrt()
 }
 
 /// The numbers 0 to `len` - 1 in the order of `epoch`.

@@ -120,6 +120,15 @@ impl Garden {
     }
 }
 
+/// A named pipe in a folder.
+#[cfg(unix)]
+pub fn pipe(folder: &Path) -> PathBuf {
+    let path = folder.join("pipe.png");
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(made.unwrap().success());
+    path
+}
+
 /// The checksum of a PNG chunk, over its type and data.
 pub fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, &byte| {

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{DescriptionError, non_empty};
+use crate::files::MAX_LIST_BYTES;
+use crate::open::read_text;
 use crate::sample::Split;
 
 /// How the files of a split are found.
@@ -154,7 +156,7 @@ impl SplitFiles {
     /// there, or a list file whose paths have the prefix to strip.
     pub fn are_in(&self, root: &Path) -> bool {
         match self {
-            Self::List(list) => std::fs::read_to_string(root.join(&list.file))
+            Self::List(list) => read_text(&root.join(&list.file), MAX_LIST_BYTES)
                 .is_ok_and(|text| text.starts_with(&list.strip_prefix)),
             Self::Folders(folders) => [&folders.images, &folders.labels]
                 .into_iter()

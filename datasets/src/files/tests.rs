@@ -1,0 +1,215 @@
+use tempfile::TempDir;
+
+use super::*;
+use crate::description::LabelValues;
+
+/// A folder with empty files of these names.
+fn tree(files: &[&str]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for file in files {
+        let path = folder.path().join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "").unwrap();
+    }
+    folder
+}
+
+fn folders(image_suffixes: &[&str], label_suffix: &str) -> SplitFiles {
+    SplitFiles::Folders(Folders {
+        images: "photos".into(),
+        image_suffixes: image_suffixes.iter().map(ToString::to_string).collect(),
+        labels: "masks".into(),
+        label_suffix: label_suffix.to_string(),
+        label_values: LabelValues::Ids,
+        instances: None,
+    })
+}
+
+fn list(root: &TempDir, text: &str, strip_prefix: &str) -> SplitFiles {
+    std::fs::write(root.path().join("list.txt"), text).unwrap();
+    SplitFiles::List(ListFile {
+        file: "list.txt".into(),
+        strip_prefix: strip_prefix.into(),
+        label_values: LabelValues::Ids,
+    })
+}
+
+/// The pairs, or the first fault.
+fn first_fault(files: &SplitFiles, root: &Path) -> Result<Vec<Pair>, DatasetError> {
+    find_pairs(files, root, &mut Err)
+}
+
+/// The pairs without fault, and all faults.
+fn all_faults(files: &SplitFiles, root: &Path) -> (Vec<Pair>, Vec<String>) {
+    let mut faults = Vec::new();
+    let mut collect = |error: DatasetError| {
+        faults.push(error.to_string());
+        Ok(())
+    };
+    let pairs = find_pairs(files, root, &mut collect).unwrap();
+    (pairs, faults)
+}
+
+fn names(pairs: &[Pair]) -> Vec<&str> {
+    pairs.iter().map(|pair| pair.name.as_str()).collect()
+}
+
+#[test]
+fn folders_pair_by_name_below_sub_folders() {
+    let root = tree(&[
+        "photos/b/x_photo.PNG",
+        "photos/a/y_photo.png",
+        "photos/.z_photo.png",
+        "photos/readme.txt",
+        "masks/a/y_ids.png",
+        "masks/b/x_ids.png",
+        "masks/b/x_colour.png",
+    ]);
+    let pairs = first_fault(&folders(&["_photo.png"], "_ids.png"), root.path()).unwrap();
+    assert_eq!(names(&pairs), ["a/y", "b/x"]);
+    assert_eq!(pairs[1].image, root.path().join("photos/b/x_photo.PNG"));
+    assert_eq!(pairs[1].labels, root.path().join("masks/b/x_ids.png"));
+}
+
+#[test]
+fn half_pairs_and_doubles_in_folders_are_named() {
+    let rule = folders(&[".jpg", ".png"], ".png");
+    let problem = |files: &[&str]| first_fault(&rule, tree(files).path()).unwrap_err();
+
+    let message = problem(&["photos/a.jpg", "photos/b.jpg", "masks/a.png"]).to_string();
+    assert!(message.contains("masks/b.png is missing"), "{message}");
+    let message = problem(&["photos/a.jpg", "masks/a.png", "masks/b.png"]).to_string();
+    assert!(message.contains("photos/b.jpg is missing"), "{message}");
+    let message = problem(&["photos/a.jpg", "photos/a.png", "masks/a.png"]).to_string();
+    assert!(
+        message.contains("a.jpg") && message.contains("a.png"),
+        "{message}"
+    );
+    assert!(matches!(
+        problem(&["photos/a.jpg"]),
+        DatasetError::Read { .. }
+    ));
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_followed_and_their_faults_named() {
+    use std::os::unix::fs::symlink;
+    let root = tree(&[
+        "real/p/x.jpg",
+        "real/m/x.png",
+        "photos/y.jpg",
+        "masks/y.png",
+    ]);
+    let at = |path: &str| root.path().join(path);
+    symlink(at("real/p"), at("photos/sub")).unwrap();
+    symlink(at("real/m"), at("masks/sub")).unwrap();
+    symlink(at("real/p/x.jpg"), at("photos/z.JPG")).unwrap();
+    symlink("sub/x.png", at("masks/z.png")).unwrap();
+    let rule = folders(&[".jpg"], ".png");
+    let pairs = first_fault(&rule, root.path()).unwrap();
+    assert_eq!(names(&pairs), ["sub/x", "y", "z"]);
+
+    symlink(at("absent.jpg"), at("photos/w.jpg")).unwrap();
+    let message = first_fault(&rule, root.path()).unwrap_err().to_string();
+    assert!(
+        message.contains("cannot read") && message.contains("photos/w.jpg"),
+        "{message}"
+    );
+    std::fs::remove_file(at("photos/w.jpg")).unwrap();
+    symlink(at("photos"), at("real/p/back")).unwrap();
+    let error = first_fault(&rule, root.path()).unwrap_err();
+    assert!(matches!(error, DatasetError::LinkLoop { .. }), "{error}");
+    assert!(error.to_string().contains("photos/sub/back"), "{error}");
+}
+
+#[test]
+fn lists_keep_their_order_and_strip_the_prefix() {
+    let root = tree(&["t/b.png", "l/b.png", "t/a.png", "l/a.png"]);
+    let text = "/old/t/b.png /old/l/b.png\r\n\n/old/t/a.png\t/old/l/a.png\n";
+    for prefix in ["/old", "/old/"] {
+        let pairs = first_fault(&list(&root, text, prefix), root.path()).unwrap();
+        assert_eq!(names(&pairs), ["b", "a"]);
+        assert_eq!(pairs[0].labels, root.path().join("l/b.png"));
+    }
+    let pairs = first_fault(&list(&root, "t/a.png l/a.png", ""), root.path()).unwrap();
+    assert_eq!(pairs[0].image, root.path().join("t/a.png"));
+}
+
+#[test]
+fn bad_list_lines_are_named_by_number() {
+    let root = tree(&["t/a.png", "l/a.png"]);
+    let problem = |text, prefix| {
+        first_fault(&list(&root, text, prefix), root.path())
+            .unwrap_err()
+            .to_string()
+    };
+    let message = problem("t/a.png l/a.png\n\nt/a.png\n", "");
+    assert!(
+        message.contains("list.txt:3: 1 paths instead of 2"),
+        "{message}"
+    );
+    let message = problem("/old/t/a.png /new/l/a.png", "/old");
+    assert!(
+        message.contains("list.txt:1: `/new/l/a.png` does not start"),
+        "{message}"
+    );
+    assert!(problem("t/a.png l/b.png", "").contains("l/b.png is missing"));
+    assert!(problem("t/b.png l/a.png", "").contains("t/b.png is missing"));
+}
+
+#[test]
+fn a_search_can_go_on_past_every_fault() {
+    let root = tree(&[
+        "photos/a.jpg",
+        "photos/b.jpg",
+        "photos/b.png",
+        "photos/c.jpg",
+        "photos/d.jpg",
+        "masks/b.png",
+        "masks/c.png",
+        "masks/e.png",
+    ]);
+    let (pairs, faults) = all_faults(&folders(&[".jpg", ".png"], ".png"), root.path());
+    assert_eq!(names(&pairs), ["b", "c"]);
+    assert_eq!(faults.len(), 4, "{faults:?}");
+    assert!(faults[0].contains("b.jpg and") && faults[0].contains("same name"));
+    assert!(faults[1].contains("masks/a.png is missing"));
+    assert!(faults[2].contains("masks/d.png is missing"));
+    assert!(faults[3].contains("photos/e.jpg is missing"));
+
+    let text = "photos/c.jpg masks/c.png\none\nphotos/d.jpg masks/d.png\n\nmasks masks/c.png";
+    let (pairs, faults) = all_faults(&list(&root, text, ""), root.path());
+    assert_eq!(names(&pairs), ["c"]);
+    assert_eq!(faults.len(), 3, "{faults:?}");
+    assert!(faults[0].contains("list.txt:2: 1 paths"));
+    assert!(faults[1].contains("masks/d.png is missing"));
+    assert!(faults[2].contains("list.txt:5: ") && faults[2].contains("no ordinary file"));
+    let (pairs, faults) = all_faults(&folders(&[".jpg"], ".png"), &root.path().join("masks"));
+    assert_eq!((pairs.len(), faults.len()), (0, 2));
+}
+
+#[cfg(unix)]
+#[test]
+fn lists_of_devices_and_pipes_are_refused() {
+    let root = tree(&["t/a.png"]);
+    let pipe = crate::testing::pipe(root.path());
+    for odd in [Path::new("/dev/zero"), &pipe] {
+        for line in [
+            format!("{} t/a.png", odd.display()),
+            format!("t/a.png {}", odd.display()),
+        ] {
+            let error = first_fault(&list(&root, &line, ""), root.path()).unwrap_err();
+            let message = error.to_string();
+            assert!(message.contains("list.txt:1: "), "{message}");
+            assert!(message.contains("no ordinary file"), "{message}");
+        }
+        let files = SplitFiles::List(ListFile {
+            file: odd.to_path_buf(),
+            strip_prefix: String::new(),
+            label_values: LabelValues::Ids,
+        });
+        let message = first_fault(&files, root.path()).unwrap_err().to_string();
+        assert!(message.contains("no ordinary file"), "{message}");
+    }
+}

@@ -1,0 +1,78 @@
+//! Opening files that nothing is known about yet.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use crate::error::DatasetError;
+
+/// Opens an ordinary file of at most `most` bytes.
+///
+/// A device never ends and a pipe nobody writes to never begins, so both are refused before they
+/// are opened.
+///
+/// # Errors
+/// When there is no such file, it is no ordinary one or it is too large.
+pub(crate) fn open_file(path: &Path, most: u64) -> Result<File, DatasetError> {
+    let unreadable = |source| DatasetError::Read {
+        path: path.to_path_buf(),
+        source,
+    };
+    let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    if !metadata.is_file() || metadata.len() > most {
+        return Err(DatasetError::Decode {
+            path: path.to_path_buf(),
+            reason: format!("it is no ordinary file of at most {most} bytes"),
+        });
+    }
+    File::open(path).map_err(unreadable)
+}
+
+/// The text of an ordinary file of at most `most` bytes.
+///
+/// # Errors
+/// Those of [`open_file`], or when the file is no UTF-8 text.
+pub(crate) fn read_text(path: &Path, most: u64) -> Result<String, DatasetError> {
+    let mut text = String::new();
+    open_file(path, most)?
+        .read_to_string(&mut text)
+        .map_err(|source| DatasetError::Read {
+            path: path.to_path_buf(),
+            source,
+        })?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ordinary_files_of_modest_length_are_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("list.txt");
+        let problem = |path: &Path| open_file(path, 4).unwrap_err().to_string();
+        assert!(problem(&path).contains("cannot read") && problem(&path).contains("list.txt"));
+        std::fs::write(&path, "text").unwrap();
+        assert_eq!(read_text(&path, 4).unwrap(), "text");
+        std::fs::write(&path, "texts").unwrap();
+        assert!(problem(&path).contains("list.txt: it is no ordinary file of at most 4 bytes"));
+        assert!(problem(folder.path()).contains("no ordinary file"));
+        std::fs::write(&path, [0xff; 4]).unwrap();
+        assert!(matches!(
+            read_text(&path, 4),
+            Err(DatasetError::Read { .. })
+        ));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn devices_and_pipes_are_refused_before_they_are_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = crate::testing::pipe(folder.path());
+        for path in [Path::new("/dev/zero"), &pipe] {
+            let message = open_file(path, u64::MAX).unwrap_err().to_string();
+            assert!(message.contains("no ordinary file"), "{message}");
+        }
+    }
+}
