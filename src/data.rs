@@ -191,6 +191,14 @@ pub fn scenes(split: Split) -> Option<Scenes> {
     }
 }
 
+/// The descriptions that are part of the program.
+///
+/// # Errors
+/// When one of them is not valid.
+pub fn built_in() -> Result<Vec<Description>> {
+    BUILT_IN.iter().map(|(name, _)| description(name)).collect()
+}
+
 /// Reads a dataset description: a built-in name or the path of a TOML file.
 ///
 /// # Errors

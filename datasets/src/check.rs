@@ -14,11 +14,15 @@ mod diagnosis;
 mod evidence;
 mod fault;
 mod memory;
+mod page;
 mod pair;
+mod summary;
 mod survey;
 
 pub use diagnosis::{Finding, FindingKind};
 pub use fault::{Fault, FaultKind, Faults, Tally};
+pub use page::page;
+pub use summary::{ClassSummary, Summary};
 pub use survey::{Depth, InstanceTally, Survey, survey};
 
 /// What a check found in a split without faults.

@@ -181,4 +181,6 @@ fn faulty(path: &Path, problem: String) -> DatasetError {
 }
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod tests;

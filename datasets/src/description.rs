@@ -334,4 +334,6 @@ fn non_empty(key: &str, text: &str, remedy: &'static str) -> Result<(), Descript
 }
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod tests;

@@ -216,4 +216,6 @@ fn refuse_colours(colour: ColorType, depth: BitDepth) -> Option<Refusal> {
 }
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod tests;

@@ -145,3 +145,53 @@ pub fn oriented(jpeg: &[u8], orientation: u8) -> Vec<u8> {
     segment.extend([orientation, 0, 0, 0, 0, 0, 0]);
     [&jpeg[..2], &segment, &jpeg[2..]].concat()
 }
+
+/// What stands in the header of a PNG, valid or not.
+#[derive(Clone, Copy, Debug)]
+pub struct PngHeader {
+    /// Width and height in pixels.
+    pub size: [u32; 2],
+    /// Number of bits of a sample.
+    pub depth: u8,
+    /// Number of the colour type.
+    pub colour: u8,
+    /// 1 for interlaced files.
+    pub interlace: u8,
+}
+
+/// A PNG made of this header, more chunks and these bytes as its packed pixels. All checksums are
+/// right, so that nothing is refused because of them.
+pub fn raw_png(header: PngHeader, chunks: &[(&[u8; 4], &[u8])], pixels: &[u8]) -> Vec<u8> {
+    let [width, height] = header.size.map(u32::to_be_bytes);
+    let rest = [header.depth, header.colour, 0, 0, header.interlace];
+    let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
+    let mut add = |kind: &[u8; 4], data: &[u8]| {
+        file.extend((data.len() as u32).to_be_bytes());
+        let body = [kind.as_slice(), data].concat();
+        file.extend(&body);
+        file.extend(crc32(&body).to_be_bytes());
+    };
+    add(b"IHDR", &[&width[..], &height[..], &rest[..]].concat());
+    for (kind, data) in chunks {
+        add(kind, data);
+    }
+    add(b"IDAT", &stored(pixels));
+    add(b"IEND", &[]);
+    file
+}
+
+/// Bytes as a zlib stream of one stored block.
+fn stored(bytes: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(bytes.len()).unwrap();
+    let (mut low, mut high) = (1_u32, 0_u32);
+    for &byte in bytes {
+        low = (low + u32::from(byte)) % 65_521;
+        high = (high + low) % 65_521;
+    }
+    let mut stream = vec![0x78, 0x01, 0x01];
+    stream.extend(length.to_le_bytes());
+    stream.extend((!length).to_le_bytes());
+    stream.extend(bytes);
+    stream.extend((high << 16 | low).to_be_bytes());
+    stream
+}

@@ -1,5 +1,6 @@
 //! Looking at datasets, checking them and making them.
 
+mod check;
 mod export;
 mod init;
 mod pack;
@@ -23,15 +24,17 @@ pub struct DatasetArgs {
 
 #[derive(Debug, Subcommand)]
 enum DatasetCommand {
+    /// Look at a folder of photos and label maps and write a first description of it.
+    Init(init::InitArgs),
+    /// Find all faults of a dataset, count its classes and write a report.
+    Check(check::CheckArgs),
+    /// Draw photos, label maps, boundaries and offsets side by side.
+    View(view::ViewArgs),
     /// Write every sample at its training size into one file per split, for fast loading.
     Pack(pack::PackArgs),
     /// Write the procedural dataset to disk in the layout of ADE20K, COCO-Stuff or Cityscapes, or
     /// as a described folder.
     Export(export::ExportArgs),
-    /// Look at a folder of photos and label maps and write a first description of it.
-    Init(init::InitArgs),
-    /// Draw photos, label maps, boundaries and offsets side by side.
-    View(view::ViewArgs),
 }
 
 /// Which described dataset is meant.
@@ -66,5 +69,6 @@ pub fn run(args: DatasetArgs) -> Result<(), Failure> {
         DatasetCommand::Export(args) => export::run(args),
         DatasetCommand::Init(args) => init::run(args),
         DatasetCommand::View(args) => view::run(args),
+        DatasetCommand::Check(args) => check::run(args),
     }
 }

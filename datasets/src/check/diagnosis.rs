@@ -151,8 +151,8 @@ fn colours_for_ids(
     )
 }
 
-/// True when nearly all pixels, 19 of 20, have colours of the classes of a dataset: more than a
-/// few mixtures along the edges would not leave so many.
+/// True when nearly all pixels, 19 of 20, have colours of the classes of a dataset. Where edges are
+/// smoothed, half of the pixels are enough.
 fn has_colours(description: &Description, evidence: &Evidence) -> bool {
     let classes = description.class_of_colour();
     let sum = |known: bool| {
@@ -167,7 +167,8 @@ fn has_colours(description: &Description, evidence: &Evidence) -> bool {
         .filter(|colour| classes.contains_key(*colour))
         .count()
         > 1;
-    several && 20 * sum(true) >= 19 * sum(false)
+    let least = if evidence.is_smoothed() { 10 } else { 19 };
+    several && 20 * sum(true) >= least * sum(false)
 }
 
 /// Values that only instance maps have.
@@ -186,7 +187,7 @@ fn instances(evidence: &Evidence, description: &Description) -> Option<Finding> 
         class_of_id[id].is_some()
     };
     let explained = large.iter().filter(known).count();
-    let count = large.len();
+    let (count, maps, all) = (large.len(), evidence.wide, evidence.maps);
     let why = if 10 * explained >= 9 * count {
         "divided by 1000, as in the instanceIds of Cityscapes, they are ids"
     } else {
@@ -194,7 +195,9 @@ fn instances(evidence: &Evidence, description: &Description) -> Option<Finding> 
     };
     Some(Finding::new(
         FindingKind::InstanceMaps,
-        format!("the label maps look like instance maps: {count} values are 1000 and more; {why}"),
+        format!(
+            "{maps} of {all} label maps look like instance maps: {count} values are 1000 and more; {why}"
+        ),
         "name the maps of ids in `labels` and `label_suffix`, such as `_gtFine_labelIds.png`; \
          instance maps belong into `instances.png`",
     ))

@@ -140,10 +140,18 @@ fn ids_of_another_dataset_name_the_closest_one() {
 #[test]
 fn instance_maps_are_told_by_large_values() {
     let [small, ..] = &known()[..] else { panic!() };
-    let text = message(&ids([0, 1, 2, 8000, 8001, 9000]), small);
-    assert!(text.contains("3 values are 1000 and more"), "{text}");
+    let wide = |values: &[u16]| Evidence {
+        narrow: 7,
+        wide: 3,
+        ..ids(values.iter().copied())
+    };
+    let text = message(&wide(&[0, 1, 2, 8000, 8001, 9000]), small);
+    assert!(
+        text.contains("3 of 10 label maps") && text.contains("3 values are"),
+        "{text}"
+    );
     assert!(text.contains("divided by 1000"), "{text}");
-    let text = message(&ids([0, 26_000, 60_001]), small);
+    let text = message(&wide(&[0, 26_000, 60_001]), small);
     assert!(text.contains("ids are 0 to 255"), "{text}");
     assert_eq!(found(&ids([0, 300]), small), []);
 }
@@ -216,4 +224,17 @@ fn where_colours_are_asked_for_others_are_recognised() {
     let other = colours(&[([100, 7, 3], 9), ([90, 7, 3], 9), ([91, 7, 3], 9)]);
     assert_eq!(look(&other), [FindingKind::OtherDataset]);
     assert_eq!(look(&ids(0..=11)), [FindingKind::NotColourCoded]);
+    // Mixtures do not hide whose colours they are of.
+    let mut smooth = colours(&[
+        ([3, 7, 1], 600),
+        ([5, 7, 1], 100),
+        ([4, 7, 2], 150),
+        ([4, 8, 2], 150),
+    ]);
+    smooth.smoothed = 10;
+    assert_eq!(look(&smooth), [FindingKind::Interpolated]);
+    assert_eq!(
+        found(&smooth, small),
+        [FindingKind::Interpolated, FindingKind::ColourCoded]
+    );
 }
