@@ -67,32 +67,63 @@ fn packed_splits_train_as_their_files_do() {
 fn instances_move_what_is_generated() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    let data = cityscapes(folder.path(), "4");
-    train_on(&data, &at("run"), &["--steps", "1"])
-        .assert()
-        .success();
-    let [labels, instances] = ["labelIds", "instanceIds"].map(|kind| {
-        let city = fs::read_dir(data.join("gtFine/val")).unwrap().next();
-        let files = fs::read_dir(city.unwrap().unwrap().path()).unwrap();
-        let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
-        files.sort();
-        files.retain(|file| file.to_string_lossy().contains(kind));
-        files.swap_remove(0)
-    });
-    let generate = |out: &str, more: &[&Path]| {
-        let mut command = program(&["generate", "--backend", "flex", "--checkpoint"]);
-        command.arg(at("run")).arg("--labels").arg(&labels);
+    let data = cityscapes(folder.path(), "8");
+    // Steps so large that an image of 8 bits shows what the offsets do.
+    let quick = ["--steps", "3", "--set", "optimizer.lr_generator=0.05"];
+    let quick = [&quick[..], &["--set", "ema.decay=0.0"]].concat();
+    train_on(&data, &at("run"), &quick).assert().success();
+    let numbers = |path: &Path| image::open(path).unwrap().into_luma16();
+    let instances = files_below(&data.join("gtFine/train"), "_instanceIds.png")
+        .into_iter()
+        .find(|path| {
+            numbers(path)
+                .pixels()
+                .filter(|pixel| pixel[0] >= 1000)
+                .count()
+                > 100
+        })
+        .expect("an image with cars or people");
+    let labels = instances
+        .to_string_lossy()
+        .replace("_instanceIds", "_labelIds");
+    let generate = |out: &str, instances: Option<&Path>| {
+        let mut command = program(&["generate", "--backend", "flex", "--labels", &labels]);
+        command.arg("--checkpoint").arg(at("run"));
         command.arg("--out").arg(at(out));
-        if let [instances] = more {
+        if let Some(instances) = instances {
             command.arg("--instances").arg(instances);
         }
-        command.assert().success();
-        let image = fs::read_dir(at(out)).unwrap().next().unwrap();
-        fs::read(image.unwrap().path()).unwrap()
+        command
     };
-    let with = generate("with", &[&instances]);
-    assert!(with != generate("without", &[]), "offsets change nothing");
-    assert!(with == generate("again", &[&instances]));
+    let image = |out: &str, instances| {
+        generate(out, instances).assert().success();
+        fs::read(&files_below(&at(out), ".png")[0]).unwrap()
+    };
+    let with = image("with", Some(&instances));
+    assert!(with != image("without", None), "offsets change nothing");
+    assert!(with == image("again", Some(&instances)));
+
+    let small = at("small.png");
+    image::GrayImage::new(5, 5).save(&small).unwrap();
+    let message = failure(generate("small", Some(&small)), 2);
+    assert!(message.contains("must have the same size"), "{message}");
+    let message = failure(generate("absent", Some(&at("absent.png"))), 2);
+    assert!(message.contains("absent.png"), "{message}");
+}
+
+/// Files below a folder whose names end like that, sorted.
+fn files_below(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(files_below(&path, ending));
+        } else if path.to_string_lossy().ends_with(ending) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
 }
 
 #[test]
@@ -103,13 +134,7 @@ fn a_damaged_photo_is_passed_over_and_many_end_the_run_with_a_checkpoint() {
     // Cut behind the header, which is all that the check reads, the photos that are drawn in the
     // first and in the third step.
     let order = Sampler::permuted(100, 42).unwrap().indices(0..6);
-    let photos = data.join("leftImg8bit/train");
-    let mut files: Vec<PathBuf> = fs::read_dir(photos)
-        .unwrap()
-        .flat_map(|city| fs::read_dir(city.unwrap().path()).unwrap())
-        .map(|file| file.unwrap().path())
-        .collect();
-    files.sort();
+    let files = files_below(&data.join("leftImg8bit/train"), ".png");
     let cut = |index: usize| {
         let bytes = fs::read(&files[index]).unwrap();
         fs::write(&files[index], &bytes[..200]).unwrap();

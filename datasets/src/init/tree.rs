@@ -37,7 +37,7 @@ const GLUED: [&str; 10] = [
 pub(super) fn image_files(root: &Path) -> Result<Vec<String>, DatasetError> {
     let mut files = Vec::new();
     for ending in PHOTO_ENDINGS {
-        for (name, path) in find_named(root, &[ending.to_string()])? {
+        for (name, path) in find_named(root, &[ending.to_string()], &mut Err)? {
             let folder = name.rfind('/').map_or("", |slash| &name[..=slash]);
             let file = path.file_name().unwrap_or_default().to_string_lossy();
             files.push(format!("{folder}{file}"));

@@ -92,7 +92,7 @@ fn faults_are_explained_and_drawn() {
         "a damaged map has no picture"
     );
     assert!(text.contains("1 class never occurs: dog."), "{text}");
-    assert_eq!(occurrences(&text, "<li "), 8);
+    assert_eq!(occurrences(&text, "<li>"), 8);
 
     // Without a sound image there is no chart, and the page is still whole.
     garden.write_labels(8, GrayImage::from_pixel(8, 6, Luma([9])).into());
