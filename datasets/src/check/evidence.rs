@@ -295,7 +295,11 @@ mod tests {
 
     /// Stripes 8 pixels wide of ids 10 and 40, on 64 x 64 pixels.
     fn stripes(x: usize, _: usize) -> f32 {
-        if x / 8 % 2 == 0 { 10.0 } else { 40.0 }
+        if (x / 8).is_multiple_of(2) {
+            10.0
+        } else {
+            40.0
+        }
     }
 
     fn draw(value: impl Fn(usize, usize) -> u8) -> Vec<u8> {

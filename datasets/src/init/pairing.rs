@@ -152,7 +152,7 @@ fn suffixes(photos: &[&str], photo: &str, label: &str, together: bool) -> Option
     let photos: Vec<String> = suffixes
         .filter(|suffix| !clash(suffix) && occurs(suffix))
         .collect();
-    (!photos.is_empty()).then(|| Suffixes {
+    (!photos.is_empty()).then_some(Suffixes {
         photos,
         labels: label,
     })

@@ -20,8 +20,10 @@ fn look(garden: &Garden) -> Survey {
     .unwrap()
 }
 
-/// Kind, file name, pixel and id of every fault.
-fn places(survey: &Survey) -> Vec<(FaultKind, String, Option<(usize, usize)>, Option<u32>)> {
+/// Kind, file name, pixel and id of a fault.
+type Place = (FaultKind, String, Option<(usize, usize)>, Option<u32>);
+
+fn places(survey: &Survey) -> Vec<Place> {
     let place = |fault: &Fault| {
         let name = fault.file.file_name().unwrap_or_default().to_string_lossy();
         (
