@@ -98,7 +98,7 @@ pub struct DataConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub packed: Option<PathBuf>,
     /// Whether JPEGs of at least eight times the height and width are decoded at a fraction of their
-    /// size: about twice as fast for photos of several megapixels, and off by a few levels.
+    /// size: a quarter to a half less decoding at twelve megapixels, and off by a few levels.
     pub reduced_jpeg: bool,
     /// Whether half of the training images are mirrored.
     pub flip: bool,
