@@ -16,6 +16,7 @@ pub mod buffers;
 pub mod cost;
 pub mod discriminator;
 mod error;
+pub mod evaluators;
 pub mod generator;
 pub mod init;
 pub mod layers;

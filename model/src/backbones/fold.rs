@@ -3,14 +3,14 @@ use burn::tensor::TensorData;
 use crate::weights::{Misshapen, StateDict, WeightsError};
 
 /// A convolution without bias and the batch norm behind it.
-pub(super) struct FoldedLayer {
+pub(crate) struct FoldedLayer {
     conv: String,
     norm: String,
 }
 
 impl FoldedLayer {
     /// Names of the modules behind a common prefix.
-    pub(super) fn new(prefix: &str, conv: &str, norm: &str) -> Self {
+    pub(crate) fn new(prefix: &str, conv: &str, norm: &str) -> Self {
         Self {
             conv: format!("{prefix}{conv}"),
             norm: format!("{prefix}{norm}"),
@@ -26,13 +26,69 @@ impl FoldedLayer {
 /// # Errors
 ///
 /// [`WeightsError::Mismatch`] lists missing and unknown tensors and statistics of a wrong length.
-pub(super) fn fold(
+pub(crate) fn fold(
     mut dict: StateDict,
     layers: &[FoldedLayer],
     epsilon: f64,
     origin: &str,
     network: &str,
 ) -> Result<StateDict, WeightsError> {
+    let Folded {
+        folded,
+        missing,
+        misshapen,
+    } = fold_layers(&mut dict, layers, epsilon);
+    if missing.is_empty() && misshapen.is_empty() && dict.is_empty() {
+        return Ok(folded);
+    }
+    Err(WeightsError::Mismatch {
+        origin: origin.to_string(),
+        network: network.to_string(),
+        missing,
+        unused: dict.into_keys().collect(),
+        misshapen,
+    })
+}
+
+/// Like [`fold`], for a network that also has layers without batch norm: tensors that belong to no
+/// layer of `layers` stay as they are, for the strict loading that follows.
+///
+/// # Errors
+///
+/// [`WeightsError::Mismatch`] lists missing tensors and statistics of a wrong length.
+pub(crate) fn fold_some(
+    mut dict: StateDict,
+    layers: &[FoldedLayer],
+    epsilon: f64,
+    origin: &str,
+    network: &str,
+) -> Result<StateDict, WeightsError> {
+    let Folded {
+        folded,
+        missing,
+        misshapen,
+    } = fold_layers(&mut dict, layers, epsilon);
+    if missing.is_empty() && misshapen.is_empty() {
+        dict.extend(folded);
+        return Ok(dict);
+    }
+    Err(WeightsError::Mismatch {
+        origin: origin.to_string(),
+        network: network.to_string(),
+        missing,
+        unused: Vec::new(),
+        misshapen,
+    })
+}
+
+/// What folding took out of a dictionary.
+struct Folded {
+    folded: StateDict,
+    missing: Vec<String>,
+    misshapen: Vec<Misshapen>,
+}
+
+fn fold_layers(dict: &mut StateDict, layers: &[FoldedLayer], epsilon: f64) -> Folded {
     let mut folded = StateDict::new();
     let mut missing = Vec::new();
     let mut misshapen = Vec::new();
@@ -94,14 +150,9 @@ pub(super) fn fold(
             TensorData::new(bias, [channels]),
         );
     }
-    if missing.is_empty() && misshapen.is_empty() && dict.is_empty() {
-        return Ok(folded);
-    }
-    Err(WeightsError::Mismatch {
-        origin: origin.to_string(),
-        network: network.to_string(),
+    Folded {
+        folded,
         missing,
-        unused: dict.into_keys().collect(),
         misshapen,
-    })
+    }
 }

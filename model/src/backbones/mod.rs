@@ -10,7 +10,7 @@ mod conv;
 mod convnext;
 mod efficientnet_lite;
 mod files;
-mod fold;
+pub(crate) mod fold;
 mod known;
 #[cfg(test)]
 mod parity;

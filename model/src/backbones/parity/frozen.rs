@@ -56,7 +56,7 @@ fn is_frozen_and_passes_gradients(
     name: &str,
 ) {
     let device = Default::default();
-    let image = Tensor::<Flex, 4>::from_data(pattern(64, 32, 0.0), &device).require_grad();
+    let image = Tensor::<Flex, 4>::from_data(formula_image(64, 32, 0.0), &device).require_grad();
     let taps = backbone.forward(image.clone());
     assert_eq!(taps.len(), channels.len());
     let mut total = Tensor::zeros([1], &device);

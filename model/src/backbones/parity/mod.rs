@@ -12,7 +12,7 @@ use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Tensor, TensorData};
 
 use super::*;
-use crate::testing::relative_error;
+use crate::testing::{formula_image, relative_error};
 use crate::weights::read_weights;
 
 type Flex = dp_sims_backends::FlexAutodiff;
@@ -92,20 +92,4 @@ fn matches_finite_differences<B: AutodiffBackend>(backbone: &Backbone<B>, name: 
         error < 1e-2,
         "{name}: derivative {norm}, difference {difference}"
     );
-}
-
-/// The deterministic image of the script, `[1, 3, height, width]` in [-1, 1].
-fn pattern(height: usize, width: usize, phase: f64) -> TensorData {
-    let mut pixels = Vec::with_capacity(3 * height * width);
-    for channel in 0..3 {
-        for y in 0..height {
-            for x in 0..width {
-                let (c, y, x) = (channel as f64, y as f64, x as f64);
-                let value = 0.6 * (0.21 * x + 0.13 * (c + 1.0) * y + c + phase).sin()
-                    + 0.4 * (0.003 * x * y + 0.5 * c).cos();
-                pixels.push(value as f32);
-            }
-        }
-    }
-    TensorData::new(pixels, [1, 3, height, width])
 }

@@ -59,7 +59,7 @@ fn agrees_on_a_computed_image(kind: BackboneKind, file: &str) {
     };
     let reference = dict(&format!("{}.real.safetensors", info(kind).name));
     let phase = f64::from(reference["phase"].as_slice::<f32>().unwrap()[0]);
-    let data = pattern(33, 47, phase);
+    let data = formula_image(33, 47, phase);
     let image = Tensor::<Flex, 4>::from_data(data, &Default::default()).require_grad();
     let taps = backbone.forward(image.clone());
     let total = taps
