@@ -149,7 +149,7 @@ fn load<B: Backend, M: Module<B>>(
 }
 
 /// Drops the `module.` that PyTorch's `DataParallel` puts before every name.
-fn without_wrapper(dict: StateDict) -> StateDict {
+pub(crate) fn without_wrapper(dict: StateDict) -> StateDict {
     let wrapped = dict.keys().all(|name| name.starts_with("module."));
     if !wrapped {
         return dict;

@@ -25,6 +25,7 @@ pub use label_conv::LabelConv;
 pub use label_maps::LabelMaps;
 pub use latent_conv::LatentConv;
 pub use linear::Linear;
+pub(crate) use resize::resample;
 pub use resize::{
     interpolation_matrix, nearest_labels, resize_bilinear, resize_bilinear_corners,
     upsample_nearest,

@@ -42,7 +42,7 @@ pub fn resize_bilinear_corners<B: Backend>(
 }
 
 /// A_h · X · A_wᵀ for every map X, where `matrix(from, to)` is a row-major `[to, from]` matrix.
-pub(super) fn resample<B: Backend>(
+pub(crate) fn resample<B: Backend>(
     input: Tensor<B, 4>,
     height: usize,
     width: usize,

@@ -17,5 +17,5 @@ mod tests;
 pub use error::{Misshapen, WeightsError};
 pub use file::{from_safetensors_bytes, read_weights, to_safetensors_bytes, write_safetensors};
 pub use listing::{Listing, StoredTensor, WeightsFormat, list_weights};
-pub(crate) use state::load_network;
 pub use state::{ModulePath, StateDict, load_state_dict, state_dict};
+pub(crate) use state::{check, load_network, shapes};

@@ -47,12 +47,7 @@ pub(crate) fn load_network<B: Backend, M: Module<B>>(
     origin: &str,
     network: &str,
 ) -> Result<M, WeightsError> {
-    let mut shapes = Shapes {
-        path: ModulePath::default(),
-        found: BTreeMap::new(),
-    };
-    module.visit(&mut shapes);
-    check(&shapes.found, dict, origin, network)?;
+    check(&shapes(&module), dict, origin, network)?;
     let mut loader = Loader {
         path: ModulePath::default(),
         dict,
@@ -61,8 +56,22 @@ pub(crate) fn load_network<B: Backend, M: Module<B>>(
     Ok(module.map(&mut loader))
 }
 
+/// Shapes of a module's float tensors by their path; none is made for it.
+pub(crate) fn shapes<B: Backend, M: Module<B>>(module: &M) -> BTreeMap<String, Vec<usize>> {
+    let mut shapes = Shapes {
+        path: ModulePath::default(),
+        found: BTreeMap::new(),
+    };
+    module.visit(&mut shapes);
+    shapes.found
+}
+
 /// Compares the shapes a network needs with the tensors at hand.
-fn check(
+///
+/// # Errors
+///
+/// [`WeightsError::Mismatch`] lists every missing, unknown and misshapen tensor.
+pub(crate) fn check(
     needed: &BTreeMap<String, Vec<usize>>,
     dict: &StateDict,
     origin: &str,
