@@ -3,6 +3,17 @@
 //! They run on the plain backend, never on an autodiff one, and their weights are loaded strictly:
 //! an evaluation with a network that is half random gives a number that looks like a result.
 
+mod bottleneck;
 mod conv;
+mod deeplab;
+mod drn;
+mod names;
+mod segmenter;
+mod upernet;
 
+pub use bottleneck::DilatedBottleneck;
 pub use conv::{Conv, ConvConfig};
+pub use deeplab::{CaffeBottleneck, DeepLab, DeepLabConfig};
+pub use drn::{Drn, DrnConfig, DrnLevel, Upsampling};
+pub use segmenter::{ClassSet, ScaleFilter, Segmenter, SegmenterInfo, SegmenterKind};
+pub use upernet::{UperNet, UperNetConfig, UperNetDecoder, UperNetEncoder};
