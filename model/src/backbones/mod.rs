@@ -27,12 +27,14 @@ pub use conv::Conv2d;
 pub use convnext::{ConvNext, ConvNextBlock, ConvNextConfig, ConvNextStage};
 pub use efficientnet_lite::{EfficientNetLite, EfficientNetLiteConfig, MobileBlock};
 pub use known::{FileSize, Hash, KnownWeights, known_weights, known_weights_of};
+pub(crate) use pointwise::normalised;
 pub use pointwise::{ChannelNorm, Linear, Mlp, Projection, TokenNorm};
 pub(crate) use registry::{Architecture, architecture};
 pub use registry::{BackboneInfo, BackboneKind, info};
 pub use resnet::{Bottleneck, ResNet, ResNetConfig};
-pub(crate) use swin::WindowGrid;
-pub use swin::{PatchEmbed, PatchMerging, Swin, SwinBlock, SwinConfig, SwinStage, WindowAttention};
+pub use swin::{
+    PatchEmbed, PatchMerging, Swin, SwinBlock, SwinConfig, SwinStage, WindowAttention, WindowFit,
+};
 pub use vgg::{Vgg, VggConfig};
 
 use crate::init::InitRng;

@@ -17,7 +17,7 @@ pub struct Linear<B: Backend> {
 
 impl<B: Backend> Linear<B> {
     /// Weights from N(0, `std`²), bias zero.
-    pub(super) fn new(
+    pub(crate) fn new(
         [input, output]: [usize; 2],
         std: f64,
         rng: &mut InitRng,
@@ -173,7 +173,7 @@ impl<B: Backend> TokenNorm<B> {
     /// Added to the variance.
     const EPSILON: f64 = 1e-5;
 
-    pub(super) fn new(channels: usize, device: &B::Device) -> Self {
+    pub(crate) fn new(channels: usize, device: &B::Device) -> Self {
         Self {
             weight: filled([channels], 1.0, device),
             bias: filled([channels], 0.0, device),
@@ -192,7 +192,7 @@ impl<B: Backend> TokenNorm<B> {
 /// Zero mean and unit variance along `axis`.
 ///
 /// A power instead of a division, whose gradient ndarray takes from an approximate reciprocal.
-fn normalised<B: Backend, const D: usize>(
+pub(crate) fn normalised<B: Backend, const D: usize>(
     input: Tensor<B, D>,
     axis: usize,
     epsilon: f64,

@@ -1,7 +1,7 @@
 use super::{Cost, attention, convolution, linear};
 use crate::backbones::{
     Architecture, BackboneKind, ConvNextConfig, EfficientNetLiteConfig, ResNetConfig, SwinConfig,
-    VggConfig, WindowGrid, architecture,
+    VggConfig, architecture,
 };
 use crate::layers::ConvConfig;
 
@@ -100,7 +100,7 @@ pub(super) fn swin(config: &SwinConfig, height: usize, width: usize) -> Cost {
             (rows, columns) = (rows.div_ceil(2), columns.div_ceil(2));
             cost += norm(2 * channels) + convolution(reduction, rows, columns);
         }
-        let grid = WindowGrid::new([rows, columns], config.window, false);
+        let grid = config.fit.grid([rows, columns], config.window, false);
         let (pixels, covered) = (rows * columns, grid.count() * grid.area());
         let block = norm(channels)
             + linear(channels, 3 * channels, covered)

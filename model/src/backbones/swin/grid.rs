@@ -1,6 +1,35 @@
-/// How the windows of a block lie on a map, as timm computes it (facts D28): where the window
-/// exceeds the map it shrinks to the map and is not shifted, on each axis by itself; a map that the
-/// window does not divide is padded at the bottom and right after the shift.
+use serde::{Deserialize, Serialize};
+
+/// What becomes of a map that the windows do not divide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WindowFit {
+    /// As timm computes it (facts D28): where the window exceeds the map it shrinks to the map and
+    /// is not shifted, on each axis by itself; otherwise the map is padded at the bottom and right
+    /// after the shift.
+    Shrink,
+    /// As the backbones of detection and segmentation networks compute it (`D2SwinTransformer` of
+    /// facebookresearch/Mask2Former, `SwinBackbone` of transformers): the map is padded at the
+    /// bottom and right to whole windows before the shift, and every second block is shifted,
+    /// however small the map is.
+    Pad,
+}
+
+impl WindowFit {
+    /// Windows of `size` pixels a side; `shifted` ones by half of it.
+    pub(crate) fn grid(self, map: [usize; 2], size: usize, shifted: bool) -> WindowGrid {
+        match self {
+            Self::Shrink => WindowGrid::new(map, size, shifted),
+            Self::Pad => WindowGrid {
+                map,
+                window: [size; 2],
+                shift: [if shifted { size / 2 } else { 0 }; 2],
+                padded_first: true,
+            },
+        }
+    }
+}
+
+/// How the windows of a block lie on a map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WindowGrid {
     /// Height and width of the map.
@@ -9,15 +38,18 @@ pub(crate) struct WindowGrid {
     pub(super) window: [usize; 2],
     /// Rows and columns by which the map is moved up and left before it is cut.
     pub(super) shift: [usize; 2],
+    /// Whether the map is padded before it is moved, instead of after.
+    pub(super) padded_first: bool,
 }
 
 impl WindowGrid {
-    /// Windows of `size` pixels a side; `shifted` ones by half of it.
-    pub(crate) fn new(map: [usize; 2], size: usize, shifted: bool) -> Self {
+    /// Windows of `size` pixels a side that shrink to the map; `shifted` ones by half of `size`.
+    fn new(map: [usize; 2], size: usize, shifted: bool) -> Self {
         Self {
             map,
             window: map.map(|side| side.min(size)),
             shift: map.map(|side| if shifted && side > size { size / 2 } else { 0 }),
+            padded_first: false,
         }
     }
 
@@ -187,6 +219,20 @@ mod tests {
             grid.counts()[0] * grid.window[0]
         });
         assert_eq!(padded, [72, 36, 24, 8]);
+    }
+
+    #[test]
+    fn whole_windows_are_shifted_on_every_map() {
+        let grid = WindowFit::Pad.grid([6, 3], 5, true);
+        assert_eq!((grid.window, grid.shift), ([5, 5], [2, 2]));
+        assert_eq!((grid.counts(), grid.padding()), ([2, 1], [4, 2]));
+        // In the single column of windows, what came from the left edge does not see the rest.
+        let mask = grid.mask().unwrap();
+        let seen = |query: usize, key: usize| mask[query * 25 + key] == 0.0;
+        for (query, key) in [(0, 2), (0, 3), (3, 4), (2, 4)] {
+            assert_eq!(seen(query, key), (query < 3) == (key < 3));
+        }
+        assert_eq!(WindowFit::Pad.grid([6, 3], 5, false).mask(), None);
     }
 
     /// Four pixels a side, window 2, shift 1: in the last row of windows the lower pixels come from

@@ -9,7 +9,7 @@ use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend};
 
 pub use block::{PatchMerging, SwinBlock, WindowAttention};
-pub(crate) use grid::WindowGrid;
+pub use grid::WindowFit;
 use windows::Windows;
 
 use super::conv::{Conv2d, Padding};
@@ -34,12 +34,15 @@ pub struct SwinConfig {
     /// Pixels along a side of the windows that the weights were trained with.
     #[config(default = 7)]
     pub window: usize,
+    /// What becomes of maps that the windows do not divide.
+    #[config(default = "WindowFit::Shrink")]
+    pub fit: WindowFit,
 }
 
 /// Swin Transformer trunk: the outputs of its four stages, at strides 4, 8, 16 and 32.
 ///
 /// Its tensors are named as in timm. It takes images of any size, as timm does when it is built for
-/// that size: [`WindowGrid`] says what becomes of the windows.
+/// that size, or as segmentation networks do: [`WindowFit`] says what becomes of the windows.
 #[derive(Module, Debug)]
 pub struct Swin<B: Backend> {
     /// Image to patches.
@@ -47,6 +50,8 @@ pub struct Swin<B: Backend> {
     /// Stages from fine to coarse.
     pub layers: Vec<SwinStage<B>>,
     window: usize,
+    #[module(skip)]
+    fit: WindowFit,
 }
 
 /// 4 × 4 convolution with stride 4, then layer norm.
@@ -95,6 +100,7 @@ impl SwinConfig {
             patch_embed,
             layers: stages.collect(),
             window: self.window,
+            fit: self.fit,
         }
     }
 
@@ -140,13 +146,19 @@ impl<B: Backend> Swin<B> {
     /// - output: `[N, dim · 2^i, h, w]` for each stage i, where h and w are H / 4 and W / 4 rounded
     ///   down in the first stage and half of the previous ones rounded up in the others
     pub fn forward(&self, image: Tensor<B, 4>) -> Vec<Tensor<B, 4>> {
+        let maps = self.forward_last(image).into_iter();
+        maps.map(|map| map.permute([0, 3, 1, 2])).collect()
+    }
+
+    /// [`forward`](Self::forward) with the channels as the last axis, as they are computed.
+    pub(crate) fn forward_last(&self, image: Tensor<B, 4>) -> Vec<Tensor<B, 4>> {
         let patches = self.patch_embed.proj.forward(image);
         let patches = patches.permute([0, 2, 3, 1]);
         let mut features = self.patch_embed.norm.forward(patches);
         let mut taps = Vec::with_capacity(self.layers.len());
         for stage in &self.layers {
-            features = stage.forward(features, self.window);
-            taps.push(features.clone().permute([0, 3, 1, 2]));
+            features = stage.forward(features, self.window, self.fit);
+            taps.push(features.clone());
         }
         taps
     }
@@ -158,13 +170,14 @@ impl<B: Backend> SwinStage<B> {
     /// - `input`: `[N, H, W, C]`
     /// - output: the same with twice the channels and half the sides, rounded up, where the stage
     ///   begins with a downsampling
-    fn forward(&self, input: Tensor<B, 4>, window: usize) -> Tensor<B, 4> {
+    fn forward(&self, input: Tensor<B, 4>, window: usize, fit: WindowFit) -> Tensor<B, 4> {
         let mut features = match &self.downsample {
             Some(merging) => merging.forward(input),
             None => input,
         };
         let [_, height, width, _] = features.dims();
-        let windows = Windows::new([height, width], window, self.heads, &features.device());
+        let size = [height, width];
+        let windows = Windows::new(size, window, fit, self.heads, &features.device());
         for block in &self.blocks {
             features = block.forward(features, &windows);
         }

@@ -1,7 +1,7 @@
 use burn::tensor::ops::PadMode;
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 
-use super::grid::{WindowGrid, resize_table};
+use super::grid::{WindowFit, WindowGrid, resize_table};
 
 /// What the blocks of a stage share: how its map is cut into windows, plain and shifted, and the
 /// tensors that follow from it.
@@ -19,9 +19,15 @@ pub(super) struct Windows<B: Backend> {
 
 impl<B: Backend> Windows<B> {
     /// Windows of `size` pixels a side on a `map` of height and width.
-    pub(super) fn new(map: [usize; 2], size: usize, heads: usize, device: &B::Device) -> Self {
-        let plain = WindowGrid::new(map, size, false);
-        let shifted = WindowGrid::new(map, size, true);
+    pub(super) fn new(
+        map: [usize; 2],
+        size: usize,
+        fit: WindowFit,
+        heads: usize,
+        device: &B::Device,
+    ) -> Self {
+        let plain = fit.grid(map, size, false);
+        let shifted = fit.grid(map, size, true);
         let (count, area) = (shifted.count(), shifted.area());
         let mask = shifted.mask().map(|mask| {
             // One copy per head: adding a mask of the same layout as the scores is fast everywhere.
@@ -59,8 +65,11 @@ impl<B: Backend> Windows<B> {
     pub(super) fn partition(&self, map: Tensor<B, 4>, shifted: bool) -> Tensor<B, 3> {
         let grid = self.grid(shifted);
         let [batch, _, _, channels] = map.dims();
-        let map = rolled(map, grid.shift);
-        let map = padded(map, grid.padding());
+        let map = if grid.padded_first {
+            rolled(padded(map, grid.padding()), grid.shift)
+        } else {
+            padded(rolled(map, grid.shift), grid.padding())
+        };
         let ([rows, columns], [height, width]) = (grid.counts(), grid.window);
         map.reshape([batch, rows, height, columns, width, channels])
             .permute([0, 1, 3, 2, 4, 5])
@@ -82,13 +91,20 @@ impl<B: Backend> Windows<B> {
             .reshape([batch, rows, columns, height, width, channels])
             .permute([0, 1, 3, 2, 4, 5])
             .reshape([batch, rows * height, columns * width, channels]);
-        let map = if grid.padding() == [0, 0] {
-            map
-        } else {
+        let cropped = |map: Tensor<B, 4>| {
+            if grid.padding() == [0, 0] {
+                return map;
+            }
             map.slice([0..batch, 0..grid.map[0], 0..grid.map[1]])
         };
-        let back = |axis: usize| (grid.map[axis] - grid.shift[axis]) % grid.map[axis];
-        rolled(map, [back(0), back(1)])
+        let back = |sides: [usize; 2]| {
+            std::array::from_fn(|axis| (sides[axis] - grid.shift[axis]) % sides[axis])
+        };
+        if grid.padded_first {
+            cropped(rolled(map, back([rows * height, columns * width])))
+        } else {
+            rolled(cropped(map), back(grid.map))
+        }
     }
 
     /// Bias of every pair of pixels in a window, from the table of relative positions.
@@ -151,8 +167,9 @@ mod tests {
     }
 
     fn merging_undoes_the_partition_and_so_does_its_gradient<B: AutodiffBackend>() {
-        let windows = Windows::<B>::new([5, 9], 4, 2, &Default::default());
-        for shifted in [false, true] {
+        let fits = [WindowFit::Shrink, WindowFit::Pad];
+        for (fit, shifted) in fits.into_iter().flat_map(|fit| [(fit, false), (fit, true)]) {
+            let windows = Windows::<B>::new([5, 9], 4, fit, 2, &Default::default());
             let map = counted::<B>().require_grad();
             let cut = windows.partition(map.clone(), shifted);
             assert_eq!(cut.dims(), [2 * 2 * 3, 16, 3]);
@@ -166,7 +183,7 @@ mod tests {
     }
 
     fn a_shifted_window_starts_at_its_shift<B: AutodiffBackend>() {
-        let windows = Windows::<B>::new([5, 9], 4, 2, &Default::default());
+        let windows = Windows::<B>::new([5, 9], 4, WindowFit::Shrink, 2, &Default::default());
         let first = values(windows.partition(counted::<B>(), true));
         assert_eq!(
             first[..3],
@@ -178,8 +195,23 @@ mod tests {
         assert_eq!(values(last), [0.0; 3], "padding");
     }
 
+    /// The map is padded first: the first rows and columns come to lie behind the padding.
+    fn padding_before_the_shift_lies_within_the_last_window<B: AutodiffBackend>() {
+        let windows = Windows::<B>::new([5, 9], 4, WindowFit::Pad, 2, &Default::default());
+        let last = windows
+            .partition(counted::<B>(), true)
+            .slice_dim(0, 5..6)
+            .reshape([4, 4, 3]);
+        // Row 2 of the window is row 0 of the map, column 1 is padding, column 2 is column 0.
+        let corner = last.clone().slice([2..3, 2..3]);
+        let first = counted::<B>().slice([0..1, 0..1, 0..1]);
+        assert_eq!(values(corner), values(first));
+        assert_eq!(values(last.slice([2..3, 1..2])), [0.0; 3], "padding");
+    }
+
     backend_tests!(
         merging_undoes_the_partition_and_so_does_its_gradient,
         a_shifted_window_starts_at_its_shift,
+        padding_before_the_shift_lies_within_the_last_window,
     );
 }
