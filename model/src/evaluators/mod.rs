@@ -7,6 +7,7 @@ mod bottleneck;
 mod conv;
 mod deeplab;
 mod drn;
+mod mask2former;
 mod names;
 mod segmenter;
 mod upernet;
@@ -15,5 +16,11 @@ pub use bottleneck::DilatedBottleneck;
 pub use conv::{Conv, ConvConfig};
 pub use deeplab::{CaffeBottleneck, DeepLab, DeepLabConfig};
 pub use drn::{Drn, DrnConfig, DrnLevel, Upsampling};
+pub use mask2former::{
+    Attention, COCO_PANOPTIC_CLASSES, DecoderLayer, DeformableAttention, Embedding, GroupNorm,
+    Mask2Former, Mask2FormerConfig, Mask2FormerInfo, Mask2FormerKind, Mask2FormerModel,
+    MaskPredictor, MaskedDecoder, PixelDecoder, PixelEncoder, PixelEncoderLayer, PixelFeatures,
+    PixelLevelModule, SwinEncoder, TransformerModule, coco_panoptic_of_channels,
+};
 pub use segmenter::{ClassSet, ScaleFilter, Segmenter, SegmenterInfo, SegmenterKind};
 pub use upernet::{UperNet, UperNetConfig, UperNetDecoder, UperNetEncoder};
