@@ -7,8 +7,11 @@ mod bottleneck;
 mod conv;
 mod deeplab;
 mod drn;
+mod inception;
+mod lpips;
 mod mask2former;
 mod names;
+mod published;
 mod segmenter;
 mod upernet;
 
@@ -16,11 +19,17 @@ pub use bottleneck::DilatedBottleneck;
 pub use conv::{Conv, ConvConfig};
 pub use deeplab::{CaffeBottleneck, DeepLab, DeepLabConfig};
 pub use drn::{Drn, DrnConfig, DrnLevel, Upsampling};
+pub use inception::{
+    BasicConv, FidInception, INCEPTION_FEATURES, INCEPTION_FILE, INCEPTION_SIZE, Inception,
+    InceptionA, InceptionB, InceptionC, InceptionConfig, InceptionD, InceptionE,
+};
+pub use lpips::{Lpips, LpipsFeatures, LpipsNetwork, LpipsTrunk};
 pub use mask2former::{
     Attention, COCO_PANOPTIC_CLASSES, DecoderLayer, DeformableAttention, Embedding, GroupNorm,
     Mask2Former, Mask2FormerConfig, Mask2FormerInfo, Mask2FormerKind, Mask2FormerModel,
     MaskPredictor, MaskedDecoder, PixelDecoder, PixelEncoder, PixelEncoderLayer, PixelFeatures,
     PixelLevelModule, SwinEncoder, TransformerModule, coco_panoptic_of_channels,
 };
+pub use published::PublishedFile;
 pub use segmenter::{ClassSet, ScaleFilter, Segmenter, SegmenterInfo, SegmenterKind};
 pub use upernet::{UperNet, UperNetConfig, UperNetDecoder, UperNetEncoder};

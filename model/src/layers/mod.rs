@@ -28,7 +28,7 @@ pub use linear::Linear;
 pub(crate) use resize::resample;
 pub use resize::{
     interpolation_matrix, nearest_labels, resize_bilinear, resize_bilinear_corners,
-    upsample_nearest,
+    resize_bilinear_single, upsample_nearest,
 };
 pub use spade::Spade;
 pub use spectral::SpectralNorm;

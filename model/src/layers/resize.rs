@@ -28,6 +28,21 @@ pub fn resize_bilinear<B: Backend>(
     resample(input, height, width, interpolation_matrix)
 }
 
+/// [`resize_bilinear`] with positions rounded to f32 as PyTorch does on f32 images, for comparison
+/// with a network that was evaluated there: the positions are off by up to 3e-5 pixels, and the
+/// pixels of a picture of full contrast by 1e-5.
+///
+/// # Shapes
+/// - input: `[N, C, H, W]`
+/// - output: `[N, C, height, width]`
+pub fn resize_bilinear_single<B: Backend>(
+    input: Tensor<B, 4>,
+    height: usize,
+    width: usize,
+) -> Tensor<B, 4> {
+    resample(input, height, width, single_matrix)
+}
+
 /// Bilinear resize with the corner pixels aligned (PyTorch's `align_corners=True`).
 ///
 /// # Shapes
@@ -73,6 +88,14 @@ pub(crate) fn resample<B: Backend>(
 pub fn interpolation_matrix(from: usize, to: usize) -> Vec<f32> {
     let scale = from as f64 / to as f64;
     linear_matrix(from, to, |row| ((row as f64 + 0.5) * scale - 0.5).max(0.0))
+}
+
+/// The same with scale and positions in f32.
+fn single_matrix(from: usize, to: usize) -> Vec<f32> {
+    let scale = from as f32 / to as f32;
+    linear_matrix(from, to, |row| {
+        f64::from((scale * (row as f32 + 0.5) - 0.5).max(0.0))
+    })
 }
 
 /// The same with aligned corners.
@@ -151,9 +174,25 @@ mod tests {
     fn bilinear_equals_pytorch<B: AutodiffBackend>() {
         let device = Default::default();
         let input = Tensor::<B, 4>::from_floats([[[[0.0, 1.0, 4.0], [2.0, 8.0, 6.0]]]], &device);
-        let output = values(resize_bilinear(input, 4, 2));
         let expected = [0.25, 3.25, 1.0625, 4.0625, 2.6875, 5.6875, 3.5, 6.5];
-        assert!(relative_error(&output, &expected) < 1e-6, "{output:?}");
+        for resize in [resize_bilinear, resize_bilinear_single] {
+            let output = values(resize(input.clone(), 4, 2));
+            assert!(relative_error(&output, &expected) < 1e-6, "{output:?}");
+        }
+    }
+
+    /// The second weight of some rows; the values are PyTorch's, in f32 and in f64.
+    #[test]
+    fn positions_are_rounded_as_in_pytorch() {
+        for (row, column, single, exact) in [
+            (7, 26, 0.185_619_36, 0.185_618_73),
+            (222, 762, 0.506_652_83, 0.506_688_95),
+            (297, 1019, 0.362_854, 0.362_876_27),
+        ] {
+            let at = row * 1024 + column;
+            assert_eq!(single_matrix(1024, 299)[at], single);
+            assert_eq!(interpolation_matrix(1024, 299)[at], exact);
+        }
     }
 
     fn nearest_sums_gradients<B: AutodiffBackend>() {
