@@ -21,7 +21,7 @@ mod survey;
 
 pub use diagnosis::{Finding, FindingKind};
 pub use fault::{Fault, FaultKind, Faults, Tally};
-pub(crate) use memory::fingerprint;
+pub use memory::fingerprint;
 pub use page::page;
 pub use summary::{ClassSummary, Summary};
 pub use survey::{Depth, InstanceTally, Survey, survey};

@@ -24,7 +24,28 @@ pub fn check_size(size: Size) -> Result<(), DatasetError> {
     }
 }
 
-/// Resizes an RGB photo with a bicubic kernel (a = -0.5) that is widened when reducing.
+/// How the pixels of a resized photo are mixed; the kernel is widened when reducing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PhotoFilter {
+    /// Pillow's `BICUBIC`: a cubic kernel with a = -0.5.
+    Bicubic,
+    /// Pillow's `BILINEAR`: a triangle.
+    Bilinear,
+}
+
+/// Resizes an RGB photo with a bicubic kernel: [`resize_photo_with`] of [`PhotoFilter::Bicubic`].
+///
+/// # Shapes
+/// - pixels: `[from.height, from.width, 3]`
+/// - output: `[to.height, to.width, 3]`
+///
+/// # Errors
+/// When `to` is not a valid size, or `from` is not the size of `pixels`.
+pub fn resize_photo(pixels: Vec<u8>, from: Size, to: Size) -> Result<Vec<u8>, DatasetError> {
+    resize_photo_with(PhotoFilter::Bicubic, pixels, from, to)
+}
+
+/// Resizes an RGB photo.
 ///
 /// Rows are resized first, then columns. Values are rounded and clamped in between, so the other
 /// order gives slightly different pixels beside hard edges.
@@ -35,15 +56,25 @@ pub fn check_size(size: Size) -> Result<(), DatasetError> {
 ///
 /// # Errors
 /// When `to` is not a valid size, or `from` is not the size of `pixels`.
-pub fn resize_photo(pixels: Vec<u8>, from: Size, to: Size) -> Result<Vec<u8>, DatasetError> {
+pub fn resize_photo_with(
+    filter: PhotoFilter,
+    pixels: Vec<u8>,
+    from: Size,
+    to: Size,
+) -> Result<Vec<u8>, DatasetError> {
     check_size(to)?;
     // One call for both directions would resize the columns first.
-    let wide = resize_pass(pixels, from, Size::new(from.height, to.width))?;
-    resize_pass(wide, Size::new(from.height, to.width), to)
+    let wide = resize_pass(filter, pixels, from, Size::new(from.height, to.width))?;
+    resize_pass(filter, wide, Size::new(from.height, to.width), to)
 }
 
 /// Resizes along one direction; the sizes are equal in the other one.
-fn resize_pass(pixels: Vec<u8>, from: Size, to: Size) -> Result<Vec<u8>, DatasetError> {
+fn resize_pass(
+    filter: PhotoFilter,
+    pixels: Vec<u8>,
+    from: Size,
+    to: Size,
+) -> Result<Vec<u8>, DatasetError> {
     let invalid = || DatasetError::InvalidSize { size: from };
     if pixels.len() != from.pixels() * 3 {
         return Err(invalid());
@@ -55,7 +86,11 @@ fn resize_pass(pixels: Vec<u8>, from: Size, to: Size) -> Result<Vec<u8>, Dataset
     let (width, height) = (side(from.width)?, side(from.height)?);
     let source = ImageRef::new(width, height, &pixels, PixelType::U8x3).map_err(|_| invalid())?;
     let mut resized = Image::new(side(to.width)?, side(to.height)?, PixelType::U8x3);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
+    let filter = match filter {
+        PhotoFilter::Bicubic => FilterType::CatmullRom,
+        PhotoFilter::Bilinear => FilterType::Bilinear,
+    };
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
     Resizer::new()
         .resize(&source, &mut resized, &options)
         .map_err(|_| invalid())?;
@@ -118,6 +153,7 @@ mod tests {
         to: Size,
         source: Vec<u8>,
         resized: Vec<u8>,
+        bilinear: Vec<u8>,
     }
 
     #[derive(Deserialize)]
@@ -133,17 +169,21 @@ mod tests {
     }
 
     #[test]
-    fn photos_match_pillow_bicubic() {
+    fn photos_match_pillow() {
         for case in reference().bicubic {
-            let resized = resize_photo(case.source, case.from, case.to).unwrap();
-            assert_eq!(resized.len(), case.resized.len());
-            let worst = resized
-                .iter()
-                .zip(&case.resized)
-                .map(|(a, b)| a.abs_diff(*b))
-                .max();
-            println!("{} to {}: largest difference {worst:?}", case.from, case.to);
-            assert!(worst <= Some(1), "{} to {}: {worst:?}", case.from, case.to);
+            for (filter, expected) in [
+                (PhotoFilter::Bicubic, &case.resized),
+                (PhotoFilter::Bilinear, &case.bilinear),
+            ] {
+                let source = case.source.clone();
+                let resized = resize_photo_with(filter, source, case.from, case.to).unwrap();
+                assert_eq!(resized.len(), expected.len());
+                let pixels = resized.iter().zip(expected);
+                let worst = pixels.map(|(a, b)| a.abs_diff(*b)).max();
+                let what = format!("{filter:?}, {} to {}", case.from, case.to);
+                println!("{what}: largest difference {worst:?}");
+                assert!(worst <= Some(1), "{what}: {worst:?}");
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-"""Values of Pillow's bicubic and nearest resizing, for the tests of datasets/src/resize.rs.
+"""Values of Pillow's bicubic, bilinear and nearest resizing, for the tests of datasets/src/resize.rs.
 
 Writes tests/fixtures/datasets/pillow_resize.json. Needs Pillow and NumPy.
 """
@@ -40,12 +40,15 @@ def main():
         # Flat black and white parts exercise the clamping of the kernel's overshoot.
         source[: height // 2, : width // 3] = 255
         source[height // 2 :, : width // 3] = 0
-        resized = Image.fromarray(source).resize((to_width, to_height), Image.BICUBIC)
+        size = (to_width, to_height)
+        resized = Image.fromarray(source).resize(size, Image.BICUBIC)
+        bilinear = Image.fromarray(source).resize(size, Image.BILINEAR)
         bicubic.append({
             "from": {"height": height, "width": width},
             "to": {"height": to_height, "width": to_width},
             "source": source.ravel().tolist(),
             "resized": np.asarray(resized).ravel().tolist(),
+            "bilinear": np.asarray(bilinear).ravel().tolist(),
         })
     nearest = []
     for length, to_length in NEAREST:

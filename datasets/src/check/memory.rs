@@ -82,7 +82,7 @@ fn write(path: &Path, folder: &Path, remembered: &Remembered<&Report>) -> std::i
 ///
 /// # Errors
 /// When the state of a file cannot be read.
-pub(crate) fn fingerprint(dataset: &DescribedFolder) -> Result<String, DatasetError> {
+pub fn fingerprint(dataset: &DescribedFolder) -> Result<String, DatasetError> {
     let mut hash = Sha256::new();
     // The length in front of every part keeps neighbouring parts from running into each other.
     let mut add = |part: &[u8]| {
