@@ -83,6 +83,22 @@ pub fn prune(root: &Path, keep: usize) -> Result<Vec<PathBuf>, CheckpointError> 
     Ok(deleted)
 }
 
+/// Deletes all checkpoints in `root` but that of `step`.
+///
+/// # Errors
+///
+/// When a folder cannot be listed or deleted.
+pub fn keep_only(root: &Path, step: u64) -> Result<(), CheckpointError> {
+    for folder in list(root)? {
+        if matches!(folder.kind, Kind::Checkpoint) && folder.step != step {
+            let hidden = hidden_path(root, folder.step, PARTIAL);
+            fs::rename(&folder.path, &hidden).map_err(io("rename", &folder.path))?;
+            fs::remove_dir_all(&hidden).map_err(io("delete", &hidden))?;
+        }
+    }
+    Ok(())
+}
+
 /// Whether every listed file is there in its size; contents are not read.
 fn has_all_files(folder: &Path) -> bool {
     Manifest::read(folder).is_ok_and(|manifest| {

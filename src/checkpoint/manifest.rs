@@ -39,15 +39,12 @@ pub struct FileEntry {
 }
 
 impl Manifest {
-    /// Describes `files`, given by name and content.
-    pub(super) fn of(step: u64, files: &BTreeMap<String, Vec<u8>>) -> Self {
-        let files = files
-            .iter()
-            .map(|(name, bytes)| (name.clone(), FileEntry::of(bytes)));
+    /// Of a checkpoint without files.
+    pub(super) fn empty(step: u64) -> Self {
         Self {
             version: VERSION,
             step,
-            files: files.collect(),
+            files: BTreeMap::new(),
         }
     }
 

@@ -15,7 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use error::CheckpointError;
-pub use list::{Latest, Skipped, latest_whole, prune};
+pub use list::{Latest, Skipped, keep_only, latest_whole, prune};
 pub use manifest::{FileEntry, Manifest};
 pub use write::write;
 

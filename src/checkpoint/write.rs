@@ -1,68 +1,73 @@
 //! Writing a checkpoint so that it is there whole or not at all.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::error::io;
 use super::list::{self, Kind, PARTIAL, REPLACED};
-use super::manifest::{Manifest, is_plain_name};
+use super::manifest::{FileEntry, Manifest, is_plain_name};
 use super::{CheckpointError, MANIFEST, open};
 
 /// Writes the checkpoint of `step` into `root`, the `checkpoints` folder of a run, and returns its
 /// folder.
 ///
-/// `files` are contents by name; the manifest is added. When the function returns, all is on
-/// disk. A checkpoint of the same step is kept if it is whole and equal, and otherwise replaced;
-/// what interrupted writes left behind is cleared away. Only one process may write to `root`.
+/// `files` are names and contents; each content is asked for when the one before it is on disk, so
+/// that only one has to be in memory at a time. The manifest is added. When the function returns,
+/// all is on disk. A checkpoint of the same step is kept if it is whole and equal, and otherwise
+/// replaced; what interrupted writes left behind is cleared away. Only one process may write to
+/// `root`.
 ///
 /// # Errors
 ///
-/// [`CheckpointError::FileName`] before anything is written; [`CheckpointError::Io`] when the file
-/// system refuses, such as a full disk. Older checkpoints are untouched in both cases.
-pub fn write(
+/// [`CheckpointError::FileName`]; [`CheckpointError::Io`] when the file system refuses, such as a
+/// full disk; errors of `files`. Nothing is left of the new checkpoint then, and older ones are
+/// untouched.
+pub fn write<E: From<CheckpointError>>(
     root: &Path,
     step: u64,
-    files: &BTreeMap<String, Vec<u8>>,
-) -> Result<PathBuf, CheckpointError> {
-    if let Some(name) = files.keys().find(|name| !is_plain_name(name)) {
-        return Err(CheckpointError::FileName { name: name.clone() });
-    }
+    files: impl IntoIterator<Item = Result<(String, Vec<u8>), E>>,
+) -> Result<PathBuf, E> {
     fs::create_dir_all(root).map_err(io("create", root))?;
     clear_leftovers(root)?;
-
-    let manifest = Manifest::of(step, files);
     let target = root.join(list::folder_name(step));
+    let partial = list::hidden_path(root, step, PARTIAL);
+    let remove = || fs::remove_dir_all(&partial);
+    let manifest = fill(&partial, step, files).inspect_err(|_| {
+        // The error that made the write fail is the one to report.
+        let _ = remove();
+    })?;
     if open(&target).is_ok_and(|existing| *existing.manifest() == manifest) {
+        remove().map_err(io("delete", &partial))?;
         return Ok(target);
     }
-
-    let partial = list::hidden_path(root, step, PARTIAL);
-    fill(&partial, &manifest, files).inspect_err(|_| {
-        // The error that made the write fail is the one to report.
-        let _ = fs::remove_dir_all(&partial);
-    })?;
     put_in_place(root, step, &partial, &target)?;
     Ok(target)
 }
 
 /// Writes all files into the new folder `partial` and makes them durable.
-fn fill(
+fn fill<E: From<CheckpointError>>(
     partial: &Path,
-    manifest: &Manifest,
-    files: &BTreeMap<String, Vec<u8>>,
-) -> Result<(), CheckpointError> {
+    step: u64,
+    files: impl IntoIterator<Item = Result<(String, Vec<u8>), E>>,
+) -> Result<Manifest, E> {
     fs::create_dir(partial).map_err(io("create", partial))?;
-    for (name, bytes) in files {
-        write_durably(&partial.join(name), bytes)?;
+    let mut manifest = Manifest::empty(step);
+    for file in files {
+        let (name, bytes) = file?;
+        if !is_plain_name(&name) {
+            return Err(CheckpointError::FileName { name }.into());
+        }
+        write_durably(&partial.join(&name), &bytes)?;
+        manifest.files.insert(name, FileEntry::of(&bytes));
     }
     let path = partial.join(MANIFEST);
     let mut json =
-        serde_json::to_vec_pretty(manifest).map_err(|error| io("write", &path)(error.into()))?;
+        serde_json::to_vec_pretty(&manifest).map_err(|error| io("write", &path)(error.into()))?;
     json.push(b'\n');
     write_durably(&path, &json)?;
-    sync_folder(partial)
+    sync_folder(partial)?;
+    Ok(manifest)
 }
 
 fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {

@@ -1,7 +1,5 @@
 //! What a checkpoint holds, and how a run is put together again from one.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context, Result, ensure};
 use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
@@ -51,57 +49,81 @@ impl State {
     }
 }
 
-/// Contents of a checkpoint by file name. `ready` is the averaged generator with refreshed
+/// A file of a checkpoint, made when it is written.
+type Make<'a> = Box<dyn FnOnce() -> Result<Vec<u8>> + 'a>;
+
+/// Files of a checkpoint: names and contents. `ready` is the averaged generator with refreshed
 /// statistics: what people generate from.
 ///
-/// # Errors
-/// When a value cannot be serialised.
-pub fn files<B: AutodiffBackend>(
-    training: &Training<B>,
-    ready: &Generator<B::InnerBackend>,
-    state: &State,
-    experiment: &Experiment,
-    description: &Description,
-) -> Result<BTreeMap<String, Vec<u8>>> {
+/// Each content is made when it is asked for: beside the networks, the memory of the largest of
+/// them is needed twice, not that of all.
+pub fn files<'a, B: AutodiffBackend>(
+    training: &'a Training<B>,
+    ready: &'a Generator<B::InnerBackend>,
+    state: &'a State,
+    experiment: &'a Experiment,
+    description: &'a Description,
+) -> impl Iterator<Item = Result<(String, Vec<u8>)>> + 'a {
     let networks = &training.networks;
-    let mut buffers = state_dict(&networks.ema);
-    let names = buffer_names(&networks.generator);
-    buffers.retain(|name, _| names.contains(name));
     let generator = &networks.generator;
     let discriminator = &networks.discriminator;
-    let mut tensors: Vec<(&str, StateDict)> = vec![
-        ("generator", state_dict(generator)),
-        ("ema", state_dict(ready)),
-        ("ema_buffers", buffers),
-        ("discriminator", state_dict(discriminator)),
+    let mut files: Vec<(&str, Make<'a>)> = vec![
         (
-            "optimizer_generator",
-            optimizer_state(&training.optimizer_generator, generator),
+            "generator.safetensors",
+            weights(move || state_dict(generator)),
+        ),
+        ("ema.safetensors", weights(move || state_dict(ready))),
+        (
+            "ema_buffers.safetensors",
+            weights(move || {
+                let mut buffers = state_dict(&networks.ema);
+                let names = buffer_names(generator);
+                buffers.retain(|name, _| names.contains(name));
+                buffers
+            }),
         ),
         (
-            "optimizer_discriminator",
-            optimizer_state(&training.optimizer_discriminator, discriminator),
+            "discriminator.safetensors",
+            weights(move || state_dict(discriminator)),
+        ),
+        (
+            "optimizer_generator.safetensors",
+            weights(move || optimizer_state(&training.optimizer_generator, generator)),
+        ),
+        (
+            "optimizer_discriminator.safetensors",
+            weights(move || optimizer_state(&training.optimizer_discriminator, discriminator)),
         ),
     ];
     if let Some((projector, _)) = &networks.contrastive {
-        tensors.push(("projector", state_dict(projector)));
-        let state = optimizer_state(&training.optimizer_projector, projector);
-        tensors.push(("optimizer_projector", state));
+        files.push((
+            "projector.safetensors",
+            weights(move || state_dict(projector)),
+        ));
+        files.push((
+            "optimizer_projector.safetensors",
+            weights(move || optimizer_state(&training.optimizer_projector, projector)),
+        ));
     }
-    let mut files = BTreeMap::new();
-    for (name, state) in tensors {
-        files.insert(format!("{name}.safetensors"), to_safetensors_bytes(&state)?);
-    }
-    files.insert("state.json".to_string(), serde_json::to_vec_pretty(state)?);
-    files.insert(
-        "config.toml".to_string(),
-        toml::to_string(experiment)?.into_bytes(),
-    );
-    files.insert(
-        "dataset.toml".to_string(),
-        toml::to_string(description)?.into_bytes(),
-    );
-    Ok(files)
+    files.push((
+        "state.json",
+        Box::new(move || Ok(serde_json::to_vec_pretty(state)?)),
+    ));
+    files.push((
+        "config.toml",
+        Box::new(move || Ok(toml::to_string(experiment)?.into_bytes())),
+    ));
+    files.push((
+        "dataset.toml",
+        Box::new(move || Ok(toml::to_string(description)?.into_bytes())),
+    ));
+    files
+        .into_iter()
+        .map(|(name, make)| Ok((name.to_string(), make()?)))
+}
+
+fn weights<'a>(state: impl FnOnce() -> StateDict + 'a) -> Make<'a> {
+    Box::new(move || Ok(to_safetensors_bytes(&state())?))
 }
 
 /// Puts networks and optimizers into the state of a checkpoint.
