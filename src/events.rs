@@ -67,6 +67,15 @@ pub enum TrainEvent {
         /// The grid, as built by [`crate::consumers::preview::grid`].
         image: RgbImage,
     },
+    /// The averaged generator was evaluated.
+    Evaluation {
+        /// Number of finished steps.
+        step: u64,
+        /// Values by name, as `dp-sims evaluate` names them.
+        values: Scalars,
+        /// Whether no evaluation before was better.
+        is_best: bool,
+    },
     /// A checkpoint is on disk.
     Checkpoint {
         /// Number of finished steps.

@@ -10,6 +10,7 @@ pub mod commands;
 pub mod config;
 pub mod consumers;
 pub mod data;
+pub mod evaluate;
 pub mod events;
 pub mod memory;
 pub mod train;

@@ -27,6 +27,16 @@ impl Memory {
     }
 }
 
+/// Largest resident memory of this process so far in bytes; none where the system does not tell.
+pub fn peak() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
 impl Default for Memory {
     fn default() -> Self {
         Self::new()

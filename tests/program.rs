@@ -4,6 +4,7 @@ mod program {
     pub mod ablations;
     pub mod check;
     pub mod dataset;
+    pub mod evaluate;
     pub mod generate;
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     pub mod https;

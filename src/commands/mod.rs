@@ -1,11 +1,14 @@
 //! The commands of the program, one file per verb.
 
 mod bench;
+mod compare;
 mod dataset;
 mod doctor;
+mod evaluate;
 mod generate;
 mod pretrain;
 mod train;
+mod train_segmenter;
 mod weights;
 
 use std::process::ExitCode;
@@ -28,6 +31,12 @@ enum Command {
     Train(train::TrainArgs),
     /// Make images from label maps with a trained model.
     Generate(generate::GenerateArgs),
+    /// Measure what images are worth under a named protocol: FID, KID, LPIPS, mIoU, time.
+    Evaluate(evaluate::EvaluateArgs),
+    /// Put results of `evaluate` side by side.
+    Compare(compare::CompareArgs),
+    /// Train a segmentation network on a dataset's photos, for the mIoU of one's own dataset.
+    TrainSegmenter(train_segmenter::TrainSegmenterArgs),
     /// Pre-train the small backbone of the `quickstart` experiment on procedural scenes.
     Pretrain(pretrain::PretrainArgs),
     /// Show backends, devices and their speed, threads and weight files.
@@ -90,6 +99,9 @@ pub fn run(cli: Cli) -> ExitCode {
     let outcome = match cli.command {
         Command::Train(args) => train::run(args),
         Command::Generate(args) => generate::run(args),
+        Command::Evaluate(args) => evaluate::run(args),
+        Command::Compare(args) => compare::run(args),
+        Command::TrainSegmenter(args) => train_segmenter::run(args),
         Command::Pretrain(args) => pretrain::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Weights(args) => weights::run(args),

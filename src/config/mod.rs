@@ -9,8 +9,8 @@ mod layers;
 mod weights;
 
 pub use experiment::{
-    BackboneConfig, ContrastiveTerm, DataConfig, EmaConfig, Experiment, LossConfig,
-    OptimizerConfig, RunConfig,
+    BackboneConfig, ContrastiveTerm, DataConfig, EmaConfig, EvaluationConfig, Experiment,
+    LossConfig, OptimizerConfig, RunConfig,
 };
 pub use layers::{experiment_names, load, with_settings};
 pub use weights::Weights;

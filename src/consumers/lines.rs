@@ -3,6 +3,7 @@
 use std::io::{Stdout, Write};
 
 use super::preview;
+use crate::evaluate::number;
 use crate::events::{Consumer, Scalars, StepEvent, TrainEvent};
 
 /// Training time between two printed steps, in seconds.
@@ -72,6 +73,12 @@ impl<W: Write + Send> Consumer for LineDisplay<W> {
                     preview::relative_path(*step).display()
                 )?;
             }
+            TrainEvent::Evaluation {
+                values, is_best, ..
+            } => {
+                let best = if *is_best { "  (best so far)" } else { "" };
+                writeln!(self.out, "evaluation  {}{best}", evaluation(values))?;
+            }
             TrainEvent::Checkpoint { path, .. } => {
                 writeln!(self.out, "checkpoint  {}", path.display())?;
             }
@@ -115,6 +122,15 @@ fn totals(losses: &Scalars) -> String {
         format!("{label} {value:>8.4}")
     };
     format!("{}  {}", total("G", "g_total"), total("D", "d_total"))
+}
+
+/// The values of an evaluation in one line.
+pub(super) fn evaluation(values: &Scalars) -> String {
+    let shown: Vec<String> = values
+        .iter()
+        .map(|(name, value)| format!("{name} {}", number(*value)))
+        .collect();
+    shown.join("  ")
 }
 
 /// A share of 1 as a whole percentage, four characters wide.

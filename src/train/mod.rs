@@ -1,6 +1,7 @@
 //! Training: networks, one step, optimizers, and the loop that joins them with data and displays.
 
 mod batch;
+mod evaluation;
 mod networks;
 mod optimizer;
 #[cfg(test)]
@@ -14,20 +15,22 @@ mod random;
 mod run;
 mod sampling;
 mod save;
+mod segmenter;
 mod step;
 mod stop;
 mod summary;
 mod watch;
 
 pub use batch::{DeviceBatch, StepScalars, label_maps, label_tensor, sample_maps};
+pub use networks::{BackboneFile, Frozen, Networks, default_weights_folder, load_backbone};
 pub(crate) use networks::{CONTRASTIVE_STRIDES, pretrained_names};
-pub use networks::{Frozen, Networks, default_weights_folder, load_backbone};
 pub use optimizer::{ModuleOptimizer, adam, load_optimizer_state, optimizer_state};
 pub use pretrain::pretrain;
 pub use random::{Draws, Purpose, SeededDraws, latents};
 pub use run::{Run, RunOptions};
 pub use sampling::{Preview, refreshed, to_rgb};
 pub use save::{State, files, read_description, read_experiment, read_state, restore, tensors};
+pub use segmenter::train_segmenter;
 pub use step::Training;
 pub use stop::Stop;
 pub use watch::Watch;

@@ -11,8 +11,10 @@ use dp_sims_model::generator::Generator;
 use dp_sims_model::init::InitRng;
 use dp_sims_model::losses::Projector;
 use dp_sims_model::weights::{from_safetensors_bytes, read_weights};
+use sha2::{Digest, Sha256};
 
 use crate::config::{Experiment, Weights};
+use crate::weights::sha256;
 
 /// The frozen scenes backbone, part of the program so that the default experiment needs no file.
 const SCENES_BACKBONE: &[u8] =
@@ -117,32 +119,33 @@ impl<B: AutodiffBackend> Frozen<B> {
     }
 }
 
-/// Loads a frozen network: from the program itself, from the weights folder by one of the file
-/// names that [`candidates`] lists, or at random.
-///
-/// # Errors
-/// When no file is found (the error lists the names looked for, where, and the command that fetches
-/// it) or a file does not fit.
-pub fn load_backbone<B: Backend>(
-    kind: BackboneKind,
-    weights: &Weights,
-    folder: &Path,
-    seed: u64,
-    device: &B::Device,
-) -> Result<Backbone<B>> {
-    let name = info(kind).name;
-    let source = if *weights == Weights::Random {
-        WeightSource::Random { seed }
-    } else {
+/// Where the weights of a backbone are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BackboneFile {
+    /// In a file of the weights folder.
+    File(PathBuf),
+    /// In the program: the scenes backbone.
+    Program,
+    /// Nowhere: they are drawn at random.
+    Random,
+}
+
+impl BackboneFile {
+    /// Looks for the weights of a backbone.
+    ///
+    /// # Errors
+    /// When no file is found; the error lists the names looked for, where, and the command that
+    /// fetches it.
+    pub fn find(kind: BackboneKind, weights: &Weights, folder: &Path) -> Result<Self> {
+        if *weights == Weights::Random {
+            return Ok(Self::Random);
+        }
+        let name = info(kind).name;
         let names = candidates(kind, weights);
         let mut paths = names.iter().map(|name| folder.join(name));
         match paths.find(|path| path.is_file()) {
-            Some(path) => WeightSource::State(read_weights(&path)?, path.display().to_string()),
-            None if kind == BackboneKind::ConvnextPicoScenes => {
-                let origin = "the scenes backbone inside the program";
-                let state = from_safetensors_bytes(SCENES_BACKBONE, origin)?;
-                WeightSource::State(state, origin.to_string())
-            }
+            Some(path) => Ok(Self::File(path)),
+            None if kind == BackboneKind::ConvnextPicoScenes => Ok(Self::Program),
             None => {
                 let id = match weights {
                     Weights::Known(id) => id,
@@ -156,8 +159,52 @@ pub fn load_backbone<B: Backend>(
                 )
             }
         }
+    }
+
+    /// What identifies the weights: the file's name and its SHA-256.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn hash(&self) -> Result<Option<(String, String)>> {
+        Ok(match self {
+            Self::File(path) => {
+                let name = path.file_name().unwrap_or(path.as_os_str());
+                Some((name.to_string_lossy().into_owned(), sha256(path)?))
+            }
+            Self::Program => {
+                let digest = Sha256::digest(SCENES_BACKBONE);
+                let digits = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+                Some(("convnext_pico_scenes.safetensors".to_string(), digits))
+            }
+            Self::Random => None,
+        })
+    }
+}
+
+/// Loads a frozen network: from the program itself, from the weights folder by one of the file
+/// names that [`candidates`] lists, or at random.
+///
+/// # Errors
+/// Those of [`BackboneFile::find`], or when a file does not fit.
+pub fn load_backbone<B: Backend>(
+    kind: BackboneKind,
+    weights: &Weights,
+    folder: &Path,
+    seed: u64,
+    device: &B::Device,
+) -> Result<Backbone<B>> {
+    let source = match BackboneFile::find(kind, weights, folder)? {
+        BackboneFile::File(path) => {
+            WeightSource::State(read_weights(&path)?, path.display().to_string())
+        }
+        BackboneFile::Program => {
+            let origin = "the scenes backbone inside the program";
+            let state = from_safetensors_bytes(SCENES_BACKBONE, origin)?;
+            WeightSource::State(state, origin.to_string())
+        }
+        BackboneFile::Random => WeightSource::Random { seed },
     };
-    build(kind, source, device).with_context(|| format!("cannot load {name}"))
+    build(kind, source, device).with_context(|| format!("cannot load {}", info(kind).name))
 }
 
 /// Names that the weights of a network may have in the weights folder, in the order they are looked

@@ -19,6 +19,10 @@ pub enum Purpose {
     Preview,
     /// Images made by `generate`.
     Generate,
+    /// The image of a label map that an evaluation judges.
+    Evaluate,
+    /// The samples of a label map whose diversity an evaluation measures.
+    Diversity,
 }
 
 impl Purpose {
@@ -29,6 +33,8 @@ impl Purpose {
             Self::Refresh => "latent of the refresh",
             Self::Preview => "latent of the preview",
             Self::Generate => "latent of generate",
+            Self::Evaluate => "latent of evaluate",
+            Self::Diversity => "latent of the diversity",
         }
     }
 }

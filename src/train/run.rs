@@ -1,6 +1,6 @@
 //! The loop: batches in, steps, events out.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -10,6 +10,7 @@ use dp_sims_model::generator::Generator;
 use dp_sims_model::layers::LabelMaps;
 
 use super::batch::{DeviceBatch, label_maps};
+use super::evaluation::RunEvaluation;
 use super::networks::Networks;
 use super::random::SeededDraws;
 use super::sampling::{Preview, refreshed};
@@ -46,6 +47,7 @@ pub struct Run<'a, B: AutodiffBackend> {
     preview: Preview,
     refresh: Vec<LabelMaps<B::InnerBackend>>,
     ready: Option<(u64, Generator<B::InnerBackend>)>,
+    evaluation: Option<RunEvaluation<B::InnerBackend>>,
     step: u64,
     images_seen: u64,
     /// Whether every scalar of the last step was finite.
@@ -87,6 +89,14 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
             experiment,
             data,
             preview: Preview::new(data.validation.as_ref(), experiment)?,
+            evaluation: RunEvaluation::new(
+                experiment,
+                data,
+                &options.weights,
+                &options.out,
+                step,
+                device,
+            )?,
             options,
             training,
             refresh,
@@ -153,6 +163,7 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
                 self.write_checkpoint(events)?;
                 written = Some(self.step);
             }
+            self.evaluate(last, events)?;
         }
         if self.step > 0 && written != Some(self.step) && self.has_progressed() {
             self.write_checkpoint(events)?;
@@ -218,6 +229,47 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
         Ok(())
     }
 
+    /// Judges the averaged generator where that is due, and keeps the best checkpoint. An
+    /// evaluation that fails does not end the run.
+    fn evaluate(&mut self, is_last: bool, events: &mut Fanout) -> Result<()> {
+        let step = self.step;
+        let Some(mut evaluation) = self.evaluation.take() else {
+            return Ok(());
+        };
+        if self.finite && evaluation.is_due(step, is_last) {
+            let mut generator = self.ready();
+            match evaluation.run(&mut generator, step) {
+                Ok(found) => {
+                    events.emit(&TrainEvent::Evaluation {
+                        step,
+                        values: found.values,
+                        is_best: found.is_best,
+                    });
+                    if found.is_best {
+                        let root = evaluation.folder();
+                        self.save(root, &generator)?;
+                        checkpoint::keep_only(root, step)?;
+                        evaluation.remember()?;
+                    }
+                }
+                Err(error) => events.emit(&TrainEvent::Warning {
+                    step,
+                    message: format!("no evaluation: {error:#}"),
+                }),
+            }
+        }
+        self.evaluation = Some(evaluation);
+        Ok(())
+    }
+
+    /// Writes the checkpoint of this step into a folder of checkpoints.
+    fn save(&self, root: &Path, ready: &Generator<B::InnerBackend>) -> Result<PathBuf> {
+        let state = State::new(self.step, self.images_seen, &self.options.backend);
+        let description = &self.data.description;
+        let files = files(&self.training, ready, &state, self.experiment, description);
+        checkpoint::write(root, self.step, files)
+    }
+
     /// Writes a checkpoint, unless the run has lost its numbers: a checkpoint without finite
     /// weights cannot be resumed, and keeping it would push out those that can.
     fn write_checkpoint(&mut self, events: &mut Fanout) -> Result<()> {
@@ -230,11 +282,8 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
             return Ok(());
         }
         let ready = self.ready();
-        let state = State::new(self.step, self.images_seen, &self.options.backend);
-        let description = &self.data.description;
-        let files = files(&self.training, &ready, &state, self.experiment, description)?;
         let root = self.options.out.join("checkpoints");
-        let path = checkpoint::write(&root, self.step, &files)?;
+        let path = self.save(&root, &ready)?;
         if self.experiment.run.keep_checkpoints > 0 {
             checkpoint::prune(&root, self.experiment.run.keep_checkpoints)?;
         }

@@ -18,7 +18,10 @@ pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
 }
 
 /// SHA-256 of a file, lower-case hexadecimal.
-pub(super) fn sha256(path: &Path) -> Result<String, FetchError> {
+///
+/// # Errors
+/// When it cannot be read.
+pub fn sha256(path: &Path) -> Result<String, FetchError> {
     let mut file = File::open(path).map_err(io_error("read", path))?;
     let mut hasher = Sha256::new();
     let mut chunk = vec![0; CHUNK];

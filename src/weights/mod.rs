@@ -22,6 +22,7 @@ mod web;
 
 pub use download::{Download, Fetched, Patience, Progress, download};
 pub use error::FetchError;
+pub use files::sha256;
 pub use folder::{Check, FileState, Outcome, WeightsFolder};
 pub use import::{ImportError, Imported, import};
 pub use inspect::{Inspection, Nearest, TensorEntry, inspect};

@@ -18,9 +18,10 @@ use burn_train::renderer::{
     MetricState, MetricsRenderer, ProgressType, TrainingProgress, tui::TuiMetricsRendererWrapper,
 };
 
-use super::lines::LineDisplay;
+use super::lines::{LineDisplay, evaluation};
 use super::{preview, terminal};
-use crate::events::{Consumer, StepEvent, TrainEvent};
+use crate::evaluate::{described, number};
+use crate::events::{Consumer, Scalars, StepEvent, TrainEvent};
 use figures::{Figure, figures, overview};
 
 /// How a renderer comes to be, and how to see that it is still there.
@@ -153,6 +154,18 @@ impl<W: Write + Send> Dashboard<W> {
                     preview::relative_path(*step).display()
                 ));
             }
+            TrainEvent::Evaluation {
+                step,
+                values,
+                is_best,
+            } => {
+                let best = if *is_best { " (best)" } else { "" };
+                self.show_latest(format!(
+                    "evaluation of step {step}: {}{best}",
+                    evaluation(values)
+                ));
+                self.show_evaluation(values);
+            }
             TrainEvent::Checkpoint { step, .. } => {
                 self.show_latest(format!("checkpoint of step {step}"));
             }
@@ -212,6 +225,23 @@ impl<W: Write + Send> Dashboard<W> {
             iteration: Some(step.step as usize),
         };
         self.with_renderer(|renderer| renderer.render_train(progress, status));
+    }
+
+    /// A plot per value, beside those of the steps.
+    fn show_evaluation(&mut self, values: &Scalars) {
+        for (name, &value) in values {
+            let (title, _, better) = described(name);
+            let attributes = NumericAttributes {
+                unit: None,
+                higher_is_better: better.unwrap_or(true),
+            };
+            self.register(&title, attributes.into());
+            let entry = entry(&title, number(value));
+            if value.is_finite() {
+                let state = MetricState::Numeric(entry, NumericEntry::Value(value));
+                self.with_renderer(|renderer| renderer.update_train(state));
+            }
+        }
     }
 
     fn show_latest(&mut self, text: String) {

@@ -62,6 +62,13 @@ impl Consumer for TensorBoard {
         match event {
             TrainEvent::Step(step) => self.write(step.step, &scalars(step)),
             TrainEvent::Preview { step, image } => self.write(*step, &[png(image)?]),
+            TrainEvent::Evaluation { step, values, .. } => {
+                let values: Vec<Value> = values
+                    .iter()
+                    .map(|(name, value)| Value::scalar(&format!("evaluation/{name}"), *value))
+                    .collect();
+                self.write(*step, &values)
+            }
             _ => Ok(()),
         }
     }

@@ -1,0 +1,414 @@
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use clap::Args;
+use dp_sims_backends::Task;
+use dp_sims_datasets::{Description, Size};
+use dp_sims_model::generator::Generator;
+use dp_sims_model::weights::load_state_dict;
+
+use super::train::open_or_newest;
+use super::{BackendArgs, Failure, failed, mistake};
+use crate::checkpoint::Checkpoint;
+use crate::config::Experiment;
+use crate::data;
+use crate::evaluate::{
+    DataRecord, Evaluator, Gallery, ImageFolder, Metric, Outcome, Photos, Plan, Protocol, Results,
+    Source, Subject, described, number, page, statistics_folder, time_generator, write_whole,
+};
+use crate::train::{default_weights_folder, read_description, read_experiment, tensors};
+
+/// Arguments of `evaluate`.
+#[derive(Debug, Args)]
+pub struct EvaluateArgs {
+    /// Checkpoint folder, or a run folder for its newest whole checkpoint: its averaged generator is
+    /// judged.
+    #[arg(
+        long,
+        value_name = "DIR",
+        required_unless_present = "images",
+        conflicts_with = "images"
+    )]
+    checkpoint: Option<PathBuf>,
+    /// Folder of images of any method, one per label map and of its name.
+    #[arg(long, value_name = "DIR")]
+    images: Option<PathBuf>,
+    /// Root folder of the dataset.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Dataset of the images: a built-in name or the path of a description [default: that of the
+    /// checkpoint, or found in the folder].
+    #[arg(long, value_name = "NAME | FILE.toml")]
+    dataset: Option<String>,
+    /// Protocol: ade20k-256-v1, coco-stuff-256-v1, cityscapes-256x512-v1, folder-v1 or the path of a
+    /// TOML file [default: that of the dataset].
+    #[arg(long, value_name = "NAME | FILE.toml")]
+    protocol: Option<String>,
+    /// What to measure: fid, kid, lpips, miou, miou-mf, accuracy, timing, or fd- or kd- and a
+    /// backbone, such as fd-efficientnet-lite2 [default: all that the protocol defines].
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    metrics: Vec<Metric>,
+    /// Use the first N label maps only. The result is marked as not the whole protocol.
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Folder for results.json and report.html [default: evaluation in the folder of the checkpoint
+    /// or beside the images].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Segmentation network of one's own dataset: a folder of `dp-sims train-segmenter`.
+    #[arg(long, value_name = "DIR")]
+    segmenter: Option<PathBuf>,
+    /// Statistics of the photos for FID: an .npz file of this program or of pytorch-fid.
+    #[arg(long, value_name = "FILE.npz")]
+    real_statistics: Option<PathBuf>,
+    /// Write the statistics of the photos for FID, as pytorch-fid reads them.
+    #[arg(long, value_name = "FILE.npz")]
+    save_statistics: Option<PathBuf>,
+    /// Images at once.
+    #[arg(long, default_value_t = 8, value_name = "N")]
+    batch: usize,
+    /// Print the results as JSON.
+    #[arg(long)]
+    json: bool,
+    /// Folder of pre-trained weight files [default: dp-sims/weights in the user's cache].
+    #[arg(long, value_name = "DIR")]
+    weights: Option<PathBuf>,
+    #[command(flatten)]
+    backend: BackendArgs,
+}
+
+/// What is judged.
+enum Judged {
+    Checkpoint(Box<(Checkpoint, Experiment)>),
+    Images(PathBuf, ImageFolder),
+}
+
+struct Job {
+    judged: Judged,
+    photos: Photos,
+    plan: Plan,
+    out: PathBuf,
+    weights: PathBuf,
+    backend: String,
+    json: bool,
+}
+
+/// Judges images.
+pub fn run(args: EvaluateArgs) -> Result<(), Failure> {
+    let selected = args.backend.select().map_err(mistake)?;
+    let backend = format!("{} device {}", selected.kind, selected.device);
+    let job = Job::open(args, backend).map_err(mistake)?;
+    selected.run(job)
+}
+
+impl Job {
+    /// Reads everything small, so that mistakes are found before anything is computed.
+    fn open(args: EvaluateArgs, backend: String) -> Result<Self> {
+        ensure!(args.batch > 0, "--batch must be at least 1");
+        let checkpoint = args.checkpoint.as_deref().map(open_or_newest).transpose()?;
+        let experiment = checkpoint.as_ref().map(read_experiment).transpose()?;
+        if let Some(experiment) = &experiment {
+            experiment.validate()?;
+        }
+        let (description, root) = dataset(&args, checkpoint.as_ref(), experiment.as_ref())?;
+        let protocol = match &args.protocol {
+            Some(name) => Protocol::load(name)?,
+            None => Protocol::of_dataset(&description.name)?,
+        };
+        protocol.accept(&description.name)?;
+        let metrics = metrics(&args, &protocol)?;
+        let own = experiment.as_ref().map(|experiment| experiment.data.size());
+        if let (Some(own), Some(size)) = (own, protocol.size()) {
+            ensure!(
+                own == size,
+                "protocol `{}` is for images of {size}, the model makes {own}: train one of that size, \
+                 or use --protocol folder-v1",
+                protocol.name
+            );
+        }
+        let offsets = experiment.as_ref().is_some_and(|e| e.generator.offsets);
+        let open = |size| {
+            Photos::open(
+                &description,
+                root.as_deref(),
+                protocol.split,
+                size,
+                offsets,
+                args.limit,
+            )
+        };
+        let (photos, judged, out) = match (checkpoint, experiment, &args.images) {
+            (Some(checkpoint), Some(experiment), _) => {
+                let photos = open(experiment.data.size())?;
+                let run = checkpoint.path().parent().and_then(Path::parent);
+                let out = run.unwrap_or(checkpoint.path()).join("evaluation");
+                let name = format!("step-{:06}", checkpoint.step());
+                (
+                    photos,
+                    Judged::Checkpoint(Box::new((checkpoint, experiment))),
+                    out.join(name),
+                )
+            }
+            (_, _, Some(folder)) => {
+                // Names first: they do not depend on the size, which the images tell.
+                let names = open(protocol.size().unwrap_or(Size::square(1)))?;
+                let names = names.names().context(
+                    "procedural scenes have no files to compare images with: name a dataset",
+                )?;
+                let images = ImageFolder::open(folder, names)?;
+                if let Some(size) = protocol.size() {
+                    ensure!(
+                        images.size() == size,
+                        "protocol `{}` is for images of {size}, those in {} are {}: resize them the \
+                         way their method does, or use --protocol folder-v1",
+                        protocol.name,
+                        folder.display(),
+                        images.size()
+                    );
+                }
+                let photos = open(images.size())?;
+                let mut out = folder.as_os_str().to_os_string();
+                out.push("-evaluation");
+                (
+                    photos,
+                    Judged::Images(folder.clone(), images),
+                    PathBuf::from(out),
+                )
+            }
+            _ => anyhow::bail!("give --checkpoint or --images"),
+        };
+        let plan = Plan {
+            protocol,
+            metrics,
+            batch: args.batch,
+            segmenter: args.segmenter.clone(),
+            real_statistics: args.real_statistics.clone(),
+            save_statistics: args.save_statistics.clone(),
+            cache: Some(statistics_folder()),
+            progress: true,
+        };
+        Ok(Self {
+            judged,
+            photos,
+            plan,
+            out: args.out.unwrap_or(out),
+            weights: args.weights.unwrap_or_else(default_weights_folder),
+            backend,
+            json: args.json,
+        })
+    }
+
+    fn work<B: Backend>(&mut self, device: &B::Device) -> Result<(Results, Gallery), Failure> {
+        let mut evaluator =
+            Evaluator::<B>::load(self.plan.clone(), &self.photos, &self.weights, device)
+                .map_err(mistake)?;
+        match &self.judged {
+            Judged::Checkpoint(inner) => {
+                let (checkpoint, experiment) = &**inner;
+                let started = Instant::now();
+                let mut generator = generator::<B>(checkpoint, experiment, &self.photos, device)
+                    .map_err(mistake)?;
+                let seed = self.plan.protocol.seed;
+                let mut source = Source::Generator {
+                    generator: &mut generator,
+                    seed,
+                };
+                let first = [self.photos.sample(0).map_err(mistake)?];
+                source.images(&first, 0, device).map_err(failed)?;
+                let start_seconds = started.elapsed().as_secs_f64();
+                let outcome = evaluator.run(&self.photos, &mut source).map_err(failed)?;
+                let timing = self
+                    .plan
+                    .metrics
+                    .contains(&Metric::Timing)
+                    .then(|| {
+                        let settings = &self.plan.protocol.timing;
+                        let config = &experiment.generator;
+                        let photos = &self.photos;
+                        time_generator(
+                            &mut generator,
+                            config,
+                            photos,
+                            settings,
+                            start_seconds,
+                            device,
+                        )
+                    })
+                    .transpose()
+                    .map_err(failed)?;
+                let entry = checkpoint.manifest().files.get("ema.safetensors");
+                let subject = Subject {
+                    kind: "checkpoint".to_string(),
+                    path: checkpoint.path().display().to_string(),
+                    experiment: Some(experiment.name.clone()),
+                    step: Some(checkpoint.step()),
+                    sha256: entry.map(|entry| entry.sha256.clone()).unwrap_or_default(),
+                };
+                let (mut results, gallery) = self.results(subject, outcome);
+                results.timing = timing;
+                Ok((results, gallery))
+            }
+            Judged::Images(folder, images) => {
+                let mut source = Source::Folder(images);
+                let outcome = evaluator.run(&self.photos, &mut source).map_err(failed)?;
+                let subject = Subject {
+                    kind: "images".to_string(),
+                    path: folder.display().to_string(),
+                    experiment: None,
+                    step: None,
+                    sha256: outcome.image_hash.clone(),
+                };
+                Ok(self.results(subject, outcome))
+            }
+        }
+    }
+
+    fn results(&self, subject: Subject, outcome: Outcome) -> (Results, Gallery) {
+        let photos = &self.photos;
+        let wanted = self.plan.protocol.images.unwrap_or(photos.all());
+        let results = Results {
+            format: Results::format(),
+            software: Results::software(),
+            protocol: self.plan.protocol.clone(),
+            complete: photos.len() == wanted,
+            subject,
+            data: DataRecord {
+                dataset: photos.dataset().to_string(),
+                split: photos.split().to_string(),
+                images: photos.len(),
+                of: photos.all(),
+                size: [photos.size().height, photos.size().width],
+                sha256: outcome.data_hash,
+            },
+            networks: outcome.networks,
+            backend: self.backend.clone(),
+            values: outcome.values,
+            classes: outcome.classes,
+            timing: None,
+            seconds: outcome.seconds,
+        };
+        (results, outcome.gallery)
+    }
+
+    fn write(&self, results: &Results, gallery: &Gallery) -> Result<()> {
+        let out = &self.out;
+        std::fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
+        let json = serde_json::to_string_pretty(results)?;
+        write_whole(&out.join("results.json"), json.as_bytes())?;
+        let size = self.photos.size();
+        let html = page(results, Some(gallery), [size.height, size.width])?;
+        write_whole(&out.join("report.html"), html.as_bytes())?;
+        if self.json {
+            println!("{json}");
+            return Ok(());
+        }
+        for (name, value) in &results.values {
+            let (title, unit, _) = described(name);
+            let error = value
+                .standard_error
+                .map(|error| format!(" ± {}", number(error)));
+            println!(
+                "{title:<36}{:>12}{unit}{}",
+                number(value.value),
+                error.unwrap_or_default()
+            );
+        }
+        if let Some(timing) = &results.timing {
+            println!(
+                "{:<36}{:>12}s median, {} s mean, {} s p95",
+                "seconds per image",
+                number(timing.median_seconds),
+                number(timing.mean_seconds),
+                number(timing.p95_seconds)
+            );
+        }
+        if !results.complete {
+            eprintln!(
+                "warning: {} of {} images: not the whole protocol, not comparable with published \
+                 figures",
+                results.data.images,
+                self.plan.protocol.images.unwrap_or(results.data.of)
+            );
+        }
+        println!(
+            "protocol {}, report in {}",
+            results.protocol.name,
+            out.join("report.html").display()
+        );
+        Ok(())
+    }
+}
+
+impl Task for Job {
+    type Output = Result<(), Failure>;
+
+    fn run<B: AutodiffBackend>(mut self, device: &B::Device) -> Self::Output {
+        let (results, gallery) = self.work::<B::InnerBackend>(device)?;
+        self.write(&results, &gallery).map_err(failed)
+    }
+}
+
+/// The dataset: that of the flags, or that of the checkpoint.
+fn dataset(
+    args: &EvaluateArgs,
+    checkpoint: Option<&Checkpoint>,
+    experiment: Option<&Experiment>,
+) -> Result<(Description, Option<PathBuf>)> {
+    let (Some(checkpoint), Some(experiment)) = (checkpoint, experiment) else {
+        let (description, root) = data::source(args.dataset.as_deref(), args.data.as_deref())?;
+        return Ok((description, Some(root)));
+    };
+    let trained = read_description(checkpoint)?;
+    let root = args.data.clone().or_else(|| experiment.data.root.clone());
+    let Some(name) = &args.dataset else {
+        return Ok((trained, root));
+    };
+    let description = data::description(name)?;
+    ensure!(
+        description.class_table() == trained.class_table(),
+        "--dataset: `{}` has other classes than `{}`, which the model was trained on",
+        description.name,
+        trained.name
+    );
+    Ok((description, root))
+}
+
+/// What is measured: what was asked for, or all that can be.
+fn metrics(args: &EvaluateArgs, protocol: &Protocol) -> Result<Vec<Metric>> {
+    let is_checkpoint = args.checkpoint.is_some();
+    if args.metrics.is_empty() {
+        let mut metrics = vec![Metric::Fid, Metric::Kid, Metric::Lpips];
+        if protocol.miou.is_some() {
+            metrics.extend([Metric::Miou, Metric::Accuracy]);
+        }
+        if protocol.miou_mf.is_some() {
+            metrics.push(Metric::MiouMf);
+        }
+        if is_checkpoint {
+            metrics.push(Metric::Timing);
+        }
+        return Ok(metrics);
+    }
+    for metric in &args.metrics {
+        ensure!(
+            is_checkpoint || !metric.needs_generator(),
+            "--metrics {metric} needs a generator: give --checkpoint"
+        );
+    }
+    Ok(args.metrics.clone())
+}
+
+/// The averaged generator of a checkpoint.
+fn generator<B: Backend>(
+    checkpoint: &Checkpoint,
+    experiment: &Experiment,
+    photos: &Photos,
+    device: &B::Device,
+) -> Result<Generator<B>> {
+    let classes = photos.classes().len();
+    let generator = experiment.generator.init(classes, 0, device)?;
+    let (state, origin) = tensors(checkpoint, "ema")?;
+    Ok(load_state_dict(generator, &state, &origin)?)
+}

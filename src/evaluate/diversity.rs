@@ -1,0 +1,164 @@
+//! LPIPS: how far samples of a label map are from each other, and from the photo.
+
+use anyhow::{Context, Result, ensure};
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+use dp_sims_datasets::Size;
+use dp_sims_model::evaluators::{Lpips, LpipsTrunk};
+use dp_sims_model::generator::Generator;
+use dp_sims_model::layers::Mode;
+use indicatif::ProgressBar;
+
+use super::networks::{NetworkFolder, Weighted};
+use super::photos::Photos;
+use super::protocol::{LpipsSettings, Trunk};
+use super::results::{NetworkRecord, Value};
+use super::source::maps;
+use crate::train::{Purpose, SeededDraws, latents};
+
+/// Samples that are made at once.
+const AT_ONCE: usize = 4;
+
+/// LPIPS of image pairs.
+pub struct LpipsMeter<B: Backend> {
+    network: Lpips<B>,
+    record: NetworkRecord,
+    samples: usize,
+    is_published: bool,
+    distances: Vec<f64>,
+}
+
+impl<B: Backend> LpipsMeter<B> {
+    /// Loads the network.
+    ///
+    /// # Errors
+    /// When weights are missing or images of this size are too small for it.
+    pub fn new(
+        settings: &LpipsSettings,
+        size: Size,
+        folder: &NetworkFolder,
+        device: &B::Device,
+    ) -> Result<Self> {
+        let trunk = match settings.trunk {
+            Trunk::Vgg16 => LpipsTrunk::Vgg,
+            Trunk::Alexnet => LpipsTrunk::AlexNet,
+        };
+        let least = trunk.min_size();
+        ensure!(
+            size.height >= least && size.width >= least,
+            "LPIPS needs images of at least {least}x{least} pixels, these are {size}"
+        );
+        let (Weighted { network, record }, is_published) = folder.lpips(trunk, device)?;
+        if !is_published {
+            eprintln!(
+                "warning: {} is not there: distances in the features of another VGG-16 are called \
+                 perceptual, not LPIPS",
+                trunk.file().name
+            );
+        }
+        Ok(Self {
+            network,
+            record,
+            samples: settings.samples,
+            is_published,
+            distances: Vec::new(),
+        })
+    }
+
+    /// Its name and weight files.
+    pub fn record(&self) -> &NetworkRecord {
+        &self.record
+    }
+
+    /// Distances between images and their photos.
+    ///
+    /// # Shapes
+    /// - both: `[N, 3, H, W]` in [-1, 1]
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn add(&mut self, photos: Tensor<B, 4>, images: Tensor<B, 4>) -> Result<Vec<f64>> {
+        let (photos, images) = (self.network.features(photos), self.network.features(images));
+        let found = numbers(self.network.distance(&photos, &images))?;
+        self.distances.extend(&found);
+        Ok(found)
+    }
+
+    /// Name of a value: distances in the features of another trunk are not called LPIPS.
+    pub fn value_name(&self, what: &str) -> String {
+        let family = if self.is_published {
+            "lpips"
+        } else {
+            "perceptual"
+        };
+        format!("{family}-{what}")
+    }
+
+    /// Mean distance to the photo of what was added since the last call.
+    pub fn finish(&mut self) -> Option<Value> {
+        let distances = std::mem::take(&mut self.distances);
+        mean(&distances)
+    }
+
+    /// Mean distance of all pairs of samples of a label map, over all label maps (Table 9). Sample k
+    /// of every label map has the same noise.
+    ///
+    /// Costs `samples` images and as many passes of the network per label map.
+    ///
+    /// # Errors
+    /// When a label map cannot be read or the device fails.
+    pub fn diversity(
+        &self,
+        photos: &Photos,
+        generator: &mut Generator<B>,
+        seed: u64,
+        bar: &ProgressBar,
+        device: &B::Device,
+    ) -> Result<Value> {
+        let draws = SeededDraws { seed };
+        let mut diversities = Vec::with_capacity(photos.len());
+        for index in 0..photos.len() {
+            let sample = [photos.sample(index)?];
+            let mut features = Vec::with_capacity(self.samples);
+            let mut first = 0;
+            while first < self.samples {
+                let last = self.samples.min(first + AT_ONCE);
+                let maps = maps::<B>(&sample, device);
+                let rows = (first..last)
+                    .map(|k| {
+                        let shape = [1, generator.latent_dim()];
+                        latents(&draws, k as u64, Purpose::Diversity, shape, device)
+                    })
+                    .collect();
+                let images = generator.forward(maps, Tensor::cat(rows, 0), Mode::Eval);
+                features.push(self.network.features(images));
+                first = last;
+            }
+            let found = self
+                .network
+                .pairwise(&features)
+                .context("fewer than two samples")?;
+            diversities.extend(numbers(found)?);
+            bar.inc(1);
+        }
+        mean(&diversities).ok_or_else(|| anyhow::anyhow!("no label map to make samples of"))
+    }
+}
+
+/// Mean with its standard error over images.
+fn mean(values: &[f64]) -> Option<Value> {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    (!values.is_empty()).then(|| Value {
+        value: mean,
+        standard_error: (values.len() > 1).then(|| (squares / (count - 1.0) / count).sqrt()),
+        count: values.len() as u64,
+    })
+}
+
+fn numbers<B: Backend>(tensor: Tensor<B, 1>) -> Result<Vec<f64>> {
+    let data = tensor.try_into_data();
+    let data = data.map_err(|error| anyhow::anyhow!("the device failed: {error:?}"))?;
+    Ok(data.iter::<f64>().collect())
+}

@@ -1,0 +1,314 @@
+//! Fréchet and kernel distances between photos and generated images.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+use dp_sims_metrics::{
+    KernelConfig, MetricError, Moments, Statistics, frechet_distance, kernel_distance,
+    read_statistics, write_statistics,
+};
+use dp_sims_model::backbones::{Backbone, BackboneKind, info};
+use dp_sims_model::evaluators::FidInception;
+
+use super::metric::{Metric, dashed};
+use super::networks::{NetworkFolder, Weighted};
+use super::results::{NetworkRecord, Value};
+
+/// Most features of a side that are kept for the kernel distance, in numbers: 1 GiB. The Fréchet
+/// distance keeps none.
+const KEPT: usize = 1 << 28;
+
+/// A network whose features are compared.
+pub enum FeatureNetwork<B: Backend> {
+    /// The network of FID and KID.
+    Inception(Box<FidInception<B>>),
+    /// A backbone of the registry: its last feature map, averaged over positions.
+    Backbone(Box<Backbone<B>>),
+}
+
+impl<B: Backend> FeatureNetwork<B> {
+    /// # Shapes
+    /// - `images`: `[N, 3, H, W]` in [-1, 1]
+    /// - output: `[N, length]`
+    fn forward(&self, images: Tensor<B, 4>) -> Result<Tensor<B, 2>> {
+        match self {
+            Self::Inception(network) => Ok(network.forward(images.add_scalar(1.0).mul_scalar(0.5))),
+            Self::Backbone(network) => {
+                let features = network
+                    .forward(images)
+                    .pop()
+                    .context("a backbone without features")?;
+                Ok(features.flatten::<3>(2, 3).mean_dim(2).squeeze_dim(2))
+            }
+        }
+    }
+}
+
+/// What features are wanted for, and from which network.
+pub struct FeaturePlan {
+    /// None is Inception.
+    pub backbone: Option<BackboneKind>,
+    /// Whether the Fréchet distance is wanted.
+    pub frechet: bool,
+    /// Whether the kernel distance is wanted.
+    pub kernel: bool,
+}
+
+impl FeaturePlan {
+    /// One plan per network that the metrics name.
+    pub fn of(metrics: &[Metric]) -> Vec<Self> {
+        let mut plans: Vec<Self> = Vec::new();
+        for metric in metrics {
+            let (frechet, kernel) = match metric {
+                Metric::Fid | Metric::Frechet(_) => (true, false),
+                Metric::Kid | Metric::Kernel(_) => (false, true),
+                _ => continue,
+            };
+            let backbone = metric.backbone();
+            match plans.iter_mut().find(|plan| plan.backbone == backbone) {
+                Some(plan) => {
+                    plan.frechet |= frechet;
+                    plan.kernel |= kernel;
+                }
+                None => plans.push(Self {
+                    backbone,
+                    frechet,
+                    kernel,
+                }),
+            }
+        }
+        plans
+    }
+
+    /// Name of the network in results.
+    pub fn network(&self) -> String {
+        match self.backbone {
+            None => "fid-inception".to_string(),
+            Some(kind) => dashed(kind),
+        }
+    }
+
+    fn names(&self) -> [String; 2] {
+        match self.backbone {
+            None => ["fid".to_string(), "kid".to_string()],
+            Some(kind) => ["fd", "kd"].map(|metric| format!("{metric}-{}", dashed(kind))),
+        }
+    }
+}
+
+/// Features of one side.
+struct Side {
+    moments: Moments,
+    /// Row by row, where the kernel distance is wanted.
+    kept: Vec<f32>,
+}
+
+impl Side {
+    fn new(length: usize) -> Self {
+        Self {
+            moments: Moments::new(length),
+            kept: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, features: &[f32], keep: bool) -> Result<(), MetricError> {
+        self.moments.add(features)?;
+        if keep && self.kept.len() + features.len() <= KEPT {
+            self.kept.extend_from_slice(features);
+        }
+        Ok(())
+    }
+}
+
+/// Collects the features of both sides.
+pub struct FeatureMeter<B: Backend> {
+    plan: FeaturePlan,
+    network: FeatureNetwork<B>,
+    length: usize,
+    record: NetworkRecord,
+    photos: Side,
+    images: Side,
+    /// Statistics of the photos, once they are known; photos are not looked at again then.
+    known: Option<Statistics>,
+    cache: Option<PathBuf>,
+}
+
+impl<B: Backend> FeatureMeter<B> {
+    /// Loads the network. `given` holds statistics of the photos for Inception; `cache` is the folder
+    /// in which statistics of photos are remembered under the name `photos`.
+    ///
+    /// # Errors
+    /// When weights or statistics are missing or wrong.
+    pub fn new(
+        plan: FeaturePlan,
+        folder: &NetworkFolder,
+        given: Option<&Path>,
+        cache: Option<(&Path, &str)>,
+        device: &B::Device,
+    ) -> Result<Self> {
+        let (network, length, record) = match plan.backbone {
+            None => {
+                let Weighted { network, record } = folder.inception(device)?;
+                let length = dp_sims_model::evaluators::INCEPTION_FEATURES;
+                (FeatureNetwork::Inception(Box::new(network)), length, record)
+            }
+            Some(kind) => {
+                let Weighted { network, record } = folder.backbone(kind, device)?;
+                let length = info(kind).channels.last().copied().unwrap_or(0);
+                (FeatureNetwork::Backbone(Box::new(network)), length, record)
+            }
+        };
+        let given_here = given.filter(|_| plan.backbone.is_none());
+        let cache = cache.map(|(folder, photos)| {
+            let weights: Vec<&str> = record.files.values().map(|hash| &hash[..16]).collect();
+            folder.join(format!(
+                "{}-{}-{photos}.npz",
+                plan.network(),
+                weights.join("-")
+            ))
+        });
+        let remembered = cache.as_ref().filter(|path| path.is_file() && !plan.kernel);
+        let given = match (given_here, remembered) {
+            (Some(path), _) => Some(read_statistics(path)?),
+            // A damaged file of the cache costs time and no result.
+            (None, Some(path)) => read_statistics(path).ok(),
+            (None, None) => None,
+        };
+        if let Some(statistics) = &given {
+            ensure!(
+                statistics.len() == length,
+                "the statistics hold features of length {}, {} has {length}",
+                statistics.len(),
+                plan.network()
+            );
+        }
+        ensure!(
+            !(plan.kernel && given_here.is_some()),
+            "the kernel distance needs the features of the photos, which statistics do not hold: \
+             leave out --real-statistics or kid"
+        );
+        Ok(Self {
+            photos: Side::new(length),
+            images: Side::new(length),
+            plan,
+            network,
+            length,
+            record,
+            known: given,
+            cache,
+        })
+    }
+
+    /// Name of the network and the hashes of its weights.
+    pub fn record(&self) -> (String, NetworkRecord) {
+        (self.plan.network(), self.record.clone())
+    }
+
+    /// Takes in photos and images.
+    ///
+    /// # Shapes
+    /// - both: `[N, 3, H, W]` in [-1, 1]
+    ///
+    /// # Errors
+    /// When the device fails or a feature is not finite.
+    pub fn add(&mut self, photos: Tensor<B, 4>, images: Tensor<B, 4>) -> Result<()> {
+        let keep = self.plan.kernel;
+        if self.known.is_none() {
+            let features = read(self.network.forward(photos)?)?;
+            self.photos
+                .add(&features, keep)
+                .context("features of photos")?;
+        }
+        let features = read(self.network.forward(images)?)?;
+        self.images
+            .add(&features, keep)
+            .context("features of generated images")?;
+        Ok(())
+    }
+
+    /// The distances by name. The photos stay known, for other images.
+    ///
+    /// # Errors
+    /// When there are too few images or a decomposition does not converge.
+    pub fn finish(
+        &mut self,
+        kernel: &KernelConfig,
+        save: Option<&Path>,
+    ) -> Result<BTreeMap<String, Value>> {
+        let [frechet_name, kernel_name] = self.plan.names();
+        let mut values = BTreeMap::new();
+        let images = std::mem::replace(&mut self.images, Side::new(self.length));
+        let fresh = self.known.is_none();
+        let photos = match self.known.take() {
+            Some(statistics) => statistics,
+            None => self.photos.moments.finish()?,
+        };
+        if let Some(path) = save.filter(|_| self.plan.backbone.is_none()) {
+            write_statistics(path, &photos)?;
+        }
+        if let Some(path) = self.cache.as_ref().filter(|_| fresh) {
+            let parent = path.parent().context("a cache without a folder")?;
+            std::fs::create_dir_all(parent)
+                .with_context(|| format!("cannot create {}", parent.display()))?;
+            write_statistics(path, &photos)?;
+        }
+        if self.plan.frechet {
+            let value = frechet_distance(&photos, &images.moments.finish()?)?;
+            values.insert(frechet_name, Value::plain(value, images.moments.count()));
+        }
+        self.known = Some(photos);
+        if self.plan.kernel {
+            let found = kernel_distance(&self.photos.kept, &images.kept, self.length, kernel)?;
+            values.insert(
+                kernel_name,
+                Value {
+                    value: found.mean,
+                    standard_error: Some(found.standard_error),
+                    count: (images.kept.len() / self.length) as u64,
+                },
+            );
+        }
+        Ok(values)
+    }
+}
+
+fn read<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Result<Vec<f32>> {
+    let data = tensor.try_into_data();
+    let data = data.map_err(|error| anyhow::anyhow!("the device failed: {error:?}"))?;
+    Ok(data.iter::<f32>().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_of_one_network_share_it() {
+        let lite = BackboneKind::EfficientnetLite2;
+        let plans = FeaturePlan::of(&[
+            Metric::Fid,
+            Metric::Lpips,
+            Metric::Frechet(lite),
+            Metric::Kid,
+            Metric::Kernel(BackboneKind::Vgg16),
+        ]);
+        let found: Vec<_> = plans
+            .iter()
+            .map(|p| (p.network(), p.frechet, p.kernel))
+            .collect();
+        let expected = [
+            ("fid-inception".to_string(), true, true),
+            ("efficientnet-lite2".to_string(), true, false),
+            ("vgg16".to_string(), false, true),
+        ];
+        assert_eq!(found, expected);
+        assert_eq!(
+            plans[1].names(),
+            ["fd-efficientnet-lite2", "kd-efficientnet-lite2"]
+        );
+        assert_eq!(plans[0].names(), ["fid", "kid"]);
+    }
+}

@@ -1,0 +1,461 @@
+//! An evaluation as one HTML page that needs nothing else.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use image::{ImageFormat, RgbImage};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::gallery::{Exhibit, Gallery};
+use super::results::{ClassValue, Results, Timing, Value};
+
+/// Digits of a hash that are printed.
+const DIGITS: usize = 12;
+
+/// What a value is called in tables, its unit, and whether more of it is better.
+pub fn described(name: &str) -> (String, &'static str, Option<bool>) {
+    match name {
+        "fid" => ("FID".to_string(), "", Some(false)),
+        "kid" => ("KID".to_string(), "", Some(false)),
+        "lpips-diversity" => ("LPIPS diversity".to_string(), "", Some(true)),
+        "lpips-distance" => ("LPIPS to the photo".to_string(), "", Some(false)),
+        "perceptual-diversity" => ("diversity in VGG-16 features".to_string(), "", Some(true)),
+        "perceptual-distance" => (
+            "distance to the photo in VGG-16 features".to_string(),
+            "",
+            Some(false),
+        ),
+        "miou" => ("mIoU".to_string(), "%", Some(true)),
+        "miou-mf" => ("mIoU (Mask2Former)".to_string(), "%", Some(true)),
+        "accuracy" => ("pixel accuracy".to_string(), "%", Some(true)),
+        "seconds" => ("seconds per image".to_string(), "s", Some(false)),
+        other => match other.split_once('-') {
+            Some(("fd", network)) => (format!("Fréchet distance, {network}"), "", Some(false)),
+            Some(("kd", network)) => (format!("kernel distance, {network}"), "", Some(false)),
+            _ => (other.to_string(), "", None),
+        },
+    }
+}
+
+/// A number with as many digits as are worth reading.
+pub fn number(value: f64) -> String {
+    let magnitude = value.abs();
+    if magnitude >= 1000.0 {
+        format!("{value:.0}")
+    } else if magnitude >= 10.0 {
+        format!("{value:.2}")
+    } else if magnitude >= 0.01 || value == 0.0 {
+        format!("{value:.4}")
+    } else {
+        format!("{value:.2e}")
+    }
+}
+
+/// The page. Pictures are those of the gallery, of `[height, width]` pixels.
+///
+/// # Errors
+/// When a picture cannot be encoded.
+pub fn page(
+    results: &Results,
+    gallery: Option<&Gallery>,
+    [height, width]: [usize; 2],
+) -> Result<String> {
+    let pictures = match gallery {
+        Some(gallery) => pictures(gallery, width as u32, height as u32)?,
+        None => html! {},
+    };
+    let subject = &results.subject;
+    let title = subject
+        .experiment
+        .clone()
+        .unwrap_or_else(|| subject.kind.clone());
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) " – evaluation" }
+                style { (PreEscaped(include_str!("report/style.css"))) }
+            }
+            body {
+                header {
+                    p.kind { "evaluation under " code { (results.protocol.name) } }
+                    h1 { (title) }
+                    p {
+                        (results.data.images) " of " (results.data.of) " images of "
+                        (results.data.dataset) " (" (results.data.split) "), "
+                        (results.data.size[0]) "×" (results.data.size[1]) " pixels"
+                        @if let Some(step) = subject.step { ", step " (step) }
+                    }
+                    @if !results.complete {
+                        p.warning {
+                            "Not the whole protocol: fewer images were used than it asks for, and the \
+                             values are not comparable with published ones."
+                        }
+                    }
+                }
+                main {
+                    (values(results))
+                    @if let Some(timing) = &results.timing { (timing_section(timing, results)) }
+                    (pictures)
+                    @for (metric, classes) in &results.classes { (class_section(metric, classes)) }
+                    (provenance(results))
+                }
+                footer { "Written by " code { "dp-sims evaluate" } " (" (results.software) ")." }
+            }
+        }
+    };
+    Ok(page.into_string())
+}
+
+fn values(results: &Results) -> Markup {
+    let mut names: BTreeSet<&str> = results.values.keys().map(String::as_str).collect();
+    for published in &results.protocol.published {
+        names.extend(
+            published
+                .values
+                .keys()
+                .map(String::as_str)
+                .filter(|&name| name != "seconds"),
+        );
+    }
+    let rows: Vec<_> = results
+        .protocol
+        .published
+        .iter()
+        .filter(|row| row.values.keys().any(|name| name != "seconds"))
+        .collect();
+    html! {
+        section {
+            h2 { "Values" }
+            div.wide {
+                table {
+                    thead {
+                        tr {
+                            th { "method" }
+                            @for name in &names {
+                                @let (title, unit, better) = described(name);
+                                th.number {
+                                    (title)
+                                    @if !unit.is_empty() { " [" (unit) "]" }
+                                    @match better {
+                                        Some(true) => { " ↑" }
+                                        Some(false) => { " ↓" }
+                                        None => {}
+                                    }
+                                }
+                            }
+                        }
+                    }
+                    tbody {
+                        tr.own {
+                            td { "this evaluation" }
+                            @for name in &names { (cell(results.values.get(*name))) }
+                        }
+                        @for row in &rows {
+                            tr {
+                                td { (row.method) " " span.source { "Table " (row.table) } }
+                                @for name in &names {
+                                    td.number {
+                                        @match row.values.get(*name) {
+                                            Some(value) => { (value) }
+                                            None => { "–" }
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            @if rows.is_empty() {
+                p { "This protocol has no published figures." }
+            } @else {
+                p { "Published figures are those that the paper prints in its tables." }
+            }
+        }
+    }
+}
+
+fn cell(value: Option<&Value>) -> Markup {
+    html! {
+        td.number {
+            @match value {
+                Some(value) => {
+                    (number(value.value))
+                    @if let Some(error) = value.standard_error {
+                        span.source { " ± " (number(error)) }
+                    }
+                }
+                None => { "–" }
+            }
+        }
+    }
+}
+
+fn timing_section(timing: &Timing, results: &Results) -> Markup {
+    let published: Vec<_> = results
+        .protocol
+        .published
+        .iter()
+        .filter_map(|row| Some((row, row.values.get("seconds")?)))
+        .collect();
+    let giga = |macs: u64| format!("{:.2} G", macs as f64 / 1e9);
+    html! {
+        section {
+            h2 { "Time" }
+            p { "On " (results.backend) "; one image, " (timing.runs) " runs after warm-up." }
+            table {
+                tbody {
+                    tr { th { "mean" } td.number { (number(timing.mean_seconds)) " s" } }
+                    tr { th { "median" } td.number { (number(timing.median_seconds)) " s" } }
+                    tr { th { "95 in 100 below" } td.number { (number(timing.p95_seconds)) " s" } }
+                    @for (batch, rate) in &timing.images_per_second {
+                        tr {
+                            th { "images a second, batch " (batch) }
+                            td.number { (number(*rate)) }
+                        }
+                    }
+                    tr { th { "parameters" } td.number { (format!("{:.2} M", timing.parameters as f64 / 1e6)) } }
+                    tr { th { "multiply-adds, as published figures count" } td.number { (giga(timing.nominal_macs)) } }
+                    tr { th { "multiply-adds, executed" } td.number { (giga(timing.executed_macs)) } }
+                    @if let Some(bytes) = timing.peak_memory_bytes {
+                        tr { th { "peak memory of the process" } td.number { (bytes >> 20) " MiB" } }
+                    }
+                    tr { th { "from the checkpoint on disk to the first image" } td.number { (number(timing.start_seconds)) " s" } }
+                    @for (row, seconds) in published {
+                        tr {
+                            th { (row.method) " " span.source { "Table " (row.table) ", the paper's device" } }
+                            td.number { (seconds) " s" }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn class_section(metric: &str, classes: &[ClassValue]) -> Markup {
+    let (title, _, _) = described(metric);
+    let share = |value: Option<f64>| value.map_or_else(|| "–".to_string(), |v| format!("{v:.1}"));
+    html! {
+        section {
+            h2 { (title) " by class" }
+            table {
+                thead {
+                    tr {
+                        th { "class" }
+                        th.number { "pixels" }
+                        th.number { "IoU [%]" }
+                        th { }
+                        th.number { "recognised [%]" }
+                    }
+                }
+                tbody {
+                    @for class in classes {
+                        tr {
+                            td { (class.name) }
+                            td.number { (class.pixels) }
+                            td.number { (share(class.iou)) }
+                            td { div.bar style={ "width:" (format!("{:.1}", class.iou.unwrap_or(0.0))) "px" } {} }
+                            td.number { (share(class.accuracy)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn pictures(gallery: &Gallery, width: u32, height: u32) -> Result<Markup> {
+    let ranking = gallery.ranking.as_ref().map(|(name, _)| name.as_str());
+    let mut sections = Vec::new();
+    for (title, exhibits) in [
+        ("Best", &gallery.best),
+        ("Worst", &gallery.worst),
+        ("Spread over the split", &gallery.spread),
+    ] {
+        if exhibits.is_empty() {
+            continue;
+        }
+        let rows = exhibits
+            .iter()
+            .map(|exhibit| row(exhibit, width, height))
+            .collect::<Result<Vec<_>>>()?;
+        sections.push(html! {
+            h3 { (title) }
+            div.gallery { @for row in &rows { (row) } }
+        });
+    }
+    Ok(html! {
+        section {
+            h2 { "Images" }
+            p {
+                "Label map, photo, image."
+                @if let Some(ranking) = ranking { " Ranked by " (ranking) "." }
+            }
+            @for section in &sections { (section) }
+        }
+    })
+}
+
+fn row(exhibit: &Exhibit, width: u32, height: u32) -> Result<Markup> {
+    let pictures = [&exhibit.labels, &exhibit.photo, &exhibit.image]
+        .into_iter()
+        .map(|pixels| png(pixels, width, height))
+        .collect::<Result<Vec<_>>>()?;
+    Ok(html! {
+        figure {
+            div.pictures {
+                @for picture in &pictures { img src=(picture) alt="" width=(width) height=(height); }
+            }
+            figcaption {
+                (exhibit.name)
+                @if let Some(score) = exhibit.score { ": " (number(score)) }
+            }
+        }
+    })
+}
+
+fn png(pixels: &[u8], width: u32, height: u32) -> Result<String> {
+    let image = RgbImage::from_raw(width, height, pixels.to_vec())
+        .context("a picture of the report has another size")?;
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image.write_to(&mut bytes, ImageFormat::Png)?;
+    let encoded = BASE64_STANDARD.encode(bytes.into_inner());
+    Ok(format!("data:image/png;base64,{encoded}"))
+}
+
+fn provenance(results: &Results) -> Markup {
+    let short = |hash: &str| hash.chars().take(DIGITS).collect::<String>();
+    let protocol = toml::to_string_pretty(&results.protocol).unwrap_or_default();
+    let rules = protocol
+        .split("[[published]]")
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_string();
+    html! {
+        section {
+            h2 { "How" }
+            table {
+                tbody {
+                    tr { th { (results.subject.kind) } td { code { (results.subject.path) } " " code.source { (short(&results.subject.sha256)) } } }
+                    tr { th { "label maps and photos" } td { code.source { (short(&results.data.sha256)) } } }
+                    @for (part, network) in &results.networks {
+                        tr {
+                            th { (part) }
+                            td {
+                                (network.name)
+                                @for (file, hash) in &network.files {
+                                    br; code { (file) } " " code.source { (short(hash)) }
+                                }
+                            }
+                        }
+                    }
+                    tr { th { "backend" } td { (results.backend) } }
+                    @for (part, seconds) in &results.seconds {
+                        tr { th { "seconds, " (part) } td { (format!("{seconds:.1}")) } }
+                    }
+                }
+            }
+            details {
+                summary { "The protocol" }
+                pre { (rules) }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::evaluate::{DataRecord, Protocol, Subject};
+
+    fn results() -> Results {
+        Results {
+            format: Results::format(),
+            software: Results::software(),
+            protocol: Protocol::load("ade20k-256-v1").unwrap(),
+            complete: false,
+            subject: Subject {
+                kind: "checkpoint".to_string(),
+                path: "runs/<b>".to_string(),
+                experiment: Some("ade20k".to_string()),
+                step: Some(7),
+                sha256: "0123456789abcdef".to_string(),
+            },
+            data: DataRecord {
+                dataset: "ade20k".to_string(),
+                split: "validation".to_string(),
+                images: 10,
+                of: 2000,
+                size: [256, 256],
+                sha256: "fedcba9876543210".to_string(),
+            },
+            networks: BTreeMap::new(),
+            backend: "flex device 0".to_string(),
+            values: BTreeMap::from([("fid".to_string(), Value::plain(31.25, 10))]),
+            classes: BTreeMap::new(),
+            timing: None,
+            seconds: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn the_page_has_own_and_published_figures_and_says_what_is_missing() {
+        let page = page(&results(), None, [256, 256]).unwrap();
+        for part in [
+            "31.25",
+            "22.7",
+            "67.8",
+            "Table 1",
+            "Not the whole protocol",
+            "seed = 0",
+        ] {
+            assert!(page.contains(part), "{part}");
+        }
+        assert!(page.contains("runs/&lt;b&gt;") && !page.contains("runs/<b>"));
+        assert!(
+            !page.contains("http://") && !page.contains("https://"),
+            "one file, no network"
+        );
+    }
+
+    #[test]
+    fn pictures_are_part_of_the_page() {
+        let mut gallery = Gallery::new(1, None);
+        gallery.offer(0, None, || Exhibit {
+            index: 0,
+            name: "a/b".to_string(),
+            score: None,
+            labels: vec![0; 12],
+            photo: vec![9; 12],
+            image: vec![200; 12],
+        });
+        let page = page(&results(), Some(&gallery), [2, 2]).unwrap();
+        assert_eq!(page.matches("data:image/png;base64,").count(), 3);
+        let mut broken = gallery.clone();
+        broken.spread[0].image.pop();
+        assert!(super::page(&results(), Some(&broken), [2, 2]).is_err());
+    }
+
+    #[test]
+    fn numbers_have_as_many_digits_as_are_worth_reading() {
+        for (value, text) in [
+            (12_345.6, "12346"),
+            (31.256, "31.26"),
+            (0.5, "0.5000"),
+            (0.0, "0.0000"),
+            (1.5e-4, "1.50e-4"),
+        ] {
+            assert_eq!(number(value), text);
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Evaluation of the averaged generator while it trains.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use burn::tensor::backend::Backend;
+use dp_sims_datasets::Split;
+use dp_sims_model::generator::Generator;
+use serde::{Deserialize, Serialize};
+
+use crate::config::Experiment;
+use crate::data::Data;
+use crate::evaluate::{Evaluator, FOLDER, Photos, Plan, Protocol, Source, described, write_whole};
+use crate::events::Scalars;
+
+/// Images that are judged at once.
+const BATCH: usize = 8;
+
+/// The best evaluation so far: `best/best.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Best {
+    metric: String,
+    value: f64,
+    step: u64,
+}
+
+/// The networks that judge a run, and the best it has reached.
+pub(super) struct RunEvaluation<B: Backend> {
+    evaluator: Evaluator<B>,
+    photos: Photos,
+    every: u64,
+    metric: String,
+    seed: u64,
+    best: Option<Best>,
+    folder: PathBuf,
+}
+
+/// What an evaluation found.
+pub(super) struct Found {
+    /// Values by name.
+    pub(super) values: Scalars,
+    /// Whether no evaluation before was better.
+    pub(super) is_best: bool,
+}
+
+impl<B: Backend> RunEvaluation<B> {
+    /// Loads the networks; none where the experiment does not ask for evaluation. `step` is the
+    /// step that the run starts after.
+    ///
+    /// # Errors
+    /// When weights are missing or the protocol does not define a metric.
+    pub(super) fn new(
+        experiment: &Experiment,
+        data: &Data,
+        weights: &Path,
+        out: &Path,
+        step: u64,
+        device: &B::Device,
+    ) -> Result<Option<Self>> {
+        let config = &experiment.evaluation;
+        if config.every == 0 {
+            return Ok(None);
+        }
+        let size = experiment.data.size();
+        let protocol = Protocol::of_dataset(&data.description.name)?;
+        let protocol = if protocol.size().is_none_or(|own| own == size) {
+            protocol
+        } else {
+            Protocol::load(FOLDER)?
+        };
+        let images = data.validation.clone();
+        let photos = Photos::of(images, Split::Validation, size, Some(config.images))?;
+        let seed = protocol.seed;
+        let plan = Plan {
+            protocol,
+            metrics: config.metrics()?,
+            batch: BATCH,
+            segmenter: config.segmenter.clone(),
+            real_statistics: None,
+            save_statistics: None,
+            cache: None,
+            progress: false,
+        };
+        let evaluator = Evaluator::load(plan, &photos, weights, device)
+            .context("configuration table `evaluation`")?;
+        let folder = out.join("best");
+        // An evaluation of a step that the resumed run has yet to make does not count.
+        let best = std::fs::read(folder.join("best.json"))
+            .ok()
+            .and_then(|text| serde_json::from_slice::<Best>(&text).ok())
+            .filter(|best| best.step <= step && best.metric == config.best);
+        Ok(Some(Self {
+            evaluator,
+            photos,
+            every: config.every,
+            metric: config.best.clone(),
+            seed,
+            best,
+            folder,
+        }))
+    }
+
+    /// Whether an evaluation is due after `step`.
+    pub(super) fn is_due(&self, step: u64, is_last: bool) -> bool {
+        is_last || step.is_multiple_of(self.every)
+    }
+
+    /// Folder that keeps the best checkpoint.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Judges the averaged generator.
+    ///
+    /// # Errors
+    /// When a photo cannot be read, the device fails, or the metric that decides has no value.
+    pub(super) fn run(&mut self, generator: &mut Generator<B>, step: u64) -> Result<Found> {
+        let mut source = Source::Generator {
+            generator,
+            seed: self.seed,
+        };
+        let outcome = self.evaluator.run(&self.photos, &mut source)?;
+        let values: Scalars = outcome
+            .values
+            .into_iter()
+            .map(|(name, value)| (name, value.value))
+            .collect();
+        let value = *values.get(&self.metric).with_context(|| {
+            let names: Vec<&str> = values.keys().map(String::as_str).collect();
+            format!(
+                "configuration key `evaluation.best`: `{}` is none of what is measured: {}",
+                self.metric,
+                names.join(", ")
+            )
+        })?;
+        ensure!(!value.is_nan(), "{} is not a number", self.metric);
+        let (_, _, better) = described(&self.metric);
+        let more = better.unwrap_or(true);
+        let is_best = self.best.as_ref().is_none_or(|best| {
+            if more {
+                value > best.value
+            } else {
+                value < best.value
+            }
+        });
+        if is_best {
+            self.best = Some(Best {
+                metric: self.metric.clone(),
+                value,
+                step,
+            });
+        }
+        Ok(Found { values, is_best })
+    }
+
+    /// Remembers the best, once its checkpoint is on disk.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(super) fn remember(&self) -> Result<()> {
+        let text = serde_json::to_string_pretty(&self.best)?;
+        write_whole(&self.folder.join("best.json"), text.as_bytes())
+    }
+}
