@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::io::{Cursor, Read};
 
 use burn::tensor::{DType, TensorData};
-use zip::ZipArchive;
+use zip::{CompressionMethod, ZipArchive};
 
 use super::pickle::{Id, Node, Pickle, read_pickle};
 use super::{StateDict, StoredTensor, WeightsError};
@@ -77,11 +77,15 @@ impl<'a> ZipCheckpoint<'a> {
     }
 }
 
-/// The content of a file in a zip. Nothing is reserved for the length that the zip claims.
+/// The content of a file in a zip. Nothing is reserved for the length that the zip claims, and
+/// nothing is unpacked: PyTorch stores, and a small file could unpack to any length.
 fn entry(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<Vec<u8>, String> {
     let mut file = archive
         .by_name(name)
         .map_err(|error| format!("{name}: {error}"))?;
+    if file.compression() != CompressionMethod::Stored {
+        return Err(format!("{name} is compressed, which PyTorch never does"));
+    }
     let mut data = Vec::new();
     file.read_to_end(&mut data)
         .map_err(|error| format!("{name}: {error}"))?;

@@ -5,6 +5,7 @@ use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, TensorData};
+use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
 use super::pytorch::NESTED;
@@ -124,12 +125,31 @@ fn messages_name_file_and_tensor() {
 /// A checkpoint in PyTorch's zip with these files in its folder.
 fn zip_checkpoint(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
     for (name, bytes) in files {
-        zip.start_file(format!("archive/{name}"), SimpleFileOptions::default())
-            .unwrap();
+        zip.start_file(format!("archive/{name}"), options).unwrap();
         zip.write_all(bytes).unwrap();
     }
     zip.finish().unwrap().into_inner()
+}
+
+/// Whichever features of the zip reader other parts of the program ask for.
+#[test]
+fn compressed_checkpoints_are_refused() {
+    let pickle = nested_pickle("model", "FloatStorage", 2);
+    let mut patched = zip_checkpoint(&[("data.pkl", &pickle), ("data/0", &[0; 8])]);
+    let name = b"archive/data/0";
+    let places: Vec<usize> = (0..patched.len() - name.len())
+        .filter(|&at| patched[at..].starts_with(name))
+        .collect();
+    assert_eq!(places.len(), 2);
+    // The method lies 22 bytes before the name in the local header and 36 in the directory's.
+    for (place, before) in places.into_iter().zip([22, 36]) {
+        assert_eq!(patched[place - before..place - before + 2], [0, 0]);
+        patched[place - before] = 8;
+    }
+    let message = read_bytes(&patched).unwrap_err().to_string();
+    assert!(message.contains("data/0"), "{message}");
 }
 
 /// A pickle of `{key: {"w": tensor}}`, the tensor of two elements in storage 0.
