@@ -190,7 +190,7 @@ fn pairwise_is_the_mean_of_all_pairs<B: AutodiffBackend>() {
         assert!(error <= 1e-5, "spread {spread}: {error}");
     }
     let one = LpipsFeatures::new(common.to_vec());
-    assert!(LpipsFeatures::pairwise(&[one.clone()]).is_none());
+    assert!(LpipsFeatures::pairwise(std::slice::from_ref(&one)).is_none());
     assert!(LpipsFeatures::<B::InnerBackend>::pairwise(&[]).is_none());
     let same = [one.clone(), one.clone(), one.clone()];
     assert!(values(LpipsFeatures::pairwise(&same).unwrap())[0] < 1e-12);
@@ -207,7 +207,7 @@ fn distances_are_finite_at_the_smallest_size() {
         let lpips = Lpips::<Flex>::load(trunk, weights, heads, &Default::default()).unwrap();
         let size = trunk.min_size();
         let black = Tensor::zeros([1, 3, size, size], &Default::default());
-        let [shift, scale] = [SHIFT, SCALE].map(|values| Tensor::<Flex, 1>::from(values));
+        let [shift, scale] = [SHIFT, SCALE].map(Tensor::<Flex, 1>::from);
         let black = black * scale.reshape([1, 3, 1, 1]) + shift.reshape([1, 3, 1, 1]);
         let [black, picture] =
             [black, pictures(size, size, &[0.0])].map(|images| lpips.features(images));
