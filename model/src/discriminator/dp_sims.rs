@@ -3,7 +3,7 @@ use burn::tensor::{Tensor, backend::Backend};
 
 use super::{Conditioning, DiscriminatorConfig, FlatBlock, Projections, UpBlock};
 use crate::init::InitRng;
-use crate::layers::{Conv, ConvConfig, Mode};
+use crate::layers::{Conv, ConvConfig, Mode, concat};
 
 /// The trained part of the DP-SIMS discriminator (section 3.1, Fig. 2): feature conditioning,
 /// decoder with skip connections, path at full resolution, and a head with a logit per class
@@ -102,7 +102,7 @@ impl<B: Backend> DpSimsDiscriminator<B> {
         for block in &mut self.decoder {
             let skip = skips.pop_if(|skip| skip.dims()[2] == rows);
             let input = match (skip, decoded) {
-                (Some(skip), Some(decoded)) => Tensor::cat(vec![skip, decoded], 1),
+                (Some(skip), Some(decoded)) => concat(vec![skip, decoded], 1),
                 (Some(only), None) | (None, Some(only)) => only,
                 (None, None) => unreachable!("the coarsest features feed the first block"),
             };
@@ -114,6 +114,6 @@ impl<B: Backend> DpSimsDiscriminator<B> {
             full = block.forward(full, mode);
         }
         let joined: Vec<_> = decoded.into_iter().chain([full]).collect();
-        self.head.forward(Tensor::cat(joined, 1), mode)
+        self.head.forward(concat(joined, 1), mode)
     }
 }

@@ -3,7 +3,7 @@ use burn::tensor::{Tensor, backend::Backend};
 
 use super::{DiscriminatorConfig, DownBlock, UpBlock};
 use crate::init::InitRng;
-use crate::layers::{Conv, ConvConfig, Mode};
+use crate::layers::{Conv, ConvConfig, Mode, concat};
 
 /// The OASIS discriminator (facts 2.1), for Table 6: a U-Net over the image alone, with a logit
 /// per class and one for "fake", the last as in ours.
@@ -70,7 +70,7 @@ impl<B: Backend> OasisDiscriminator<B> {
             if index > 0
                 && let Some(skip) = skips.pop()
             {
-                features = Tensor::cat(vec![skip, features], 1);
+                features = concat(vec![skip, features], 1);
             }
             features = block.forward(features, mode);
         }

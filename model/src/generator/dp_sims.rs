@@ -5,7 +5,7 @@ use super::encoder::repeat_batch;
 use super::{Encoder, GeneratorConfig, Mapping, NoiseMode, SpadeBlock};
 use crate::init::InitRng;
 use crate::layers::{
-    Conv, ConvConfig, LabelConv, LabelMaps, LatentConv, Mode, leaky_relu, resize_bilinear,
+    Conv, ConvConfig, LabelConv, LabelMaps, LatentConv, Mode, concat, leaky_relu, resize_bilinear,
     upsample_nearest,
 };
 
@@ -98,7 +98,7 @@ impl<B: Backend> DpSimsGenerator<B> {
             let [_, _, rows, columns] = features.dims();
             let local = conditions.pop().unwrap_or_else(|| coarsest.clone());
             let global = resize_bilinear(coarsest.clone(), rows, columns);
-            features = block.forward(features, Tensor::cat(vec![global, local], 1), mode);
+            features = block.forward(features, concat(vec![global, local], 1), mode);
             if index < last {
                 features = upsample_nearest(features);
             }

@@ -5,7 +5,7 @@ use super::{Activation, GeneratorConfig, NoiseMode};
 use crate::init::InitRng;
 use crate::layers::{
     BatchNorm, Conv, ConvConfig, CrossAttention, LabelConv, LabelMaps, LatentConv, Mode,
-    SelfAttention,
+    SelfAttention, concat,
 };
 
 /// One level of the label-map encoder: 3×3 convolution, batch norm, activation, attention where
@@ -142,6 +142,6 @@ pub(super) fn repeat_batch<B: Backend>(input: Tensor<B, 4>, copies: usize) -> Te
     if copies == 1 {
         input
     } else {
-        Tensor::cat(vec![input; copies], 0)
+        concat(vec![input; copies], 0)
     }
 }

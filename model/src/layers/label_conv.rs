@@ -1,7 +1,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, backend::Backend, module::conv2d, ops::ConvOptions};
 
-use super::LabelMaps;
+use super::{LabelMaps, concat};
 use crate::init::{InitRng, filled};
 
 /// 3×3 convolution over a label map, equal to a convolution over its one-hot form with zero
@@ -53,7 +53,7 @@ impl<B: Backend> LabelConv<B> {
         // One more "class" with zero weights stands for the padding around the map.
         let border = Tensor::zeros([channels, 1, 3, 3], &device);
         let rows = classes + 1;
-        let table = Tensor::cat(vec![self.weight.val(), border], 1)
+        let table = concat(vec![self.weight.val(), border], 1)
             .permute([2, 3, 1, 0])
             .reshape([9 * rows, channels]);
         let padded = Tensor::full([batch, height + 2, width + 2], classes as i64, &device)
@@ -125,10 +125,10 @@ mod tests {
             layer.weight.grad(&gradients).unwrap(),
             offset_weight.grad(&gradients).unwrap(),
         ];
-        let weight = Tensor::cat(vec![layer.weight.val(), offset_weight.val()], 1);
+        let weight = concat(vec![layer.weight.val(), offset_weight.val()], 1);
         let weight = weight.detach().require_grad();
         let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
-        let input = Tensor::cat(vec![Tensor::from_data(one_hot, &device), offsets], 1);
+        let input = concat(vec![Tensor::from_data(one_hot, &device), offsets], 1);
         let dense = conv2d(input, weight.clone(), None, options);
         let gradients = (dense.clone() * probe).sum().backward();
         let expected = weight.grad(&gradients).unwrap();

@@ -7,6 +7,7 @@
 
 mod attention;
 mod batch_norm;
+mod concat;
 mod conv;
 mod label_conv;
 mod label_maps;
@@ -20,6 +21,7 @@ mod spectral;
 
 pub use attention::{CrossAttention, SelfAttention};
 pub use batch_norm::BatchNorm;
+pub use concat::concat;
 pub use conv::{Conv, ConvConfig};
 pub use label_conv::LabelConv;
 pub use label_maps::LabelMaps;

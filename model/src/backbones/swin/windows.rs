@@ -2,6 +2,7 @@ use burn::tensor::ops::PadMode;
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 
 use super::grid::{WindowFit, WindowGrid, resize_table};
+use crate::layers::concat;
 
 /// What the blocks of a stage share: how its map is cut into windows, plain and shifted, and the
 /// tensors that follow from it.
@@ -137,7 +138,7 @@ fn rolled<B: Backend>(map: Tensor<B, 4>, shift: [usize; 2]) -> Tensor<B, 4> {
     for (axis, shift) in [1, 2].into_iter().zip(shift) {
         if shift > 0 {
             let tail = map.clone().slice_dim(axis, ..shift);
-            map = Tensor::cat(vec![map.slice_dim(axis, shift..), tail], axis);
+            map = concat(vec![map.slice_dim(axis, shift..), tail], axis);
         }
     }
     map
