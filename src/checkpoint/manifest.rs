@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::io;
 use super::{CheckpointError, MANIFEST, list};
+use crate::files::hex;
 
 /// Version of the checkpoint format this program writes and reads.
 const VERSION: u32 = 1;
@@ -170,10 +171,6 @@ impl FileEntry {
             found,
         })
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

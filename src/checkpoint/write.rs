@@ -12,33 +12,35 @@ use super::{CheckpointError, MANIFEST, open};
 /// Writes the checkpoint of `step` into `root`, the `checkpoints` folder of a run, and returns its
 /// folder.
 ///
-/// `files` are names and contents; each content is asked for when the one before it is on disk, so
-/// that only one has to be in memory at a time. The manifest is added. When the function returns,
-/// all is on disk. A checkpoint of the same step is kept if it is whole and equal, and otherwise
-/// replaced; what interrupted writes left behind is cleared away. Only one process may write to
-/// `root`.
+/// `files` are names and what makes the contents; each content is made when the one before it is on
+/// disk, so that only one has to be in memory at a time. The manifest is added. When the function
+/// returns, all is on disk. A checkpoint of the same step is kept if it is whole and equal, and
+/// otherwise replaced; what interrupted writes left behind is cleared away. Only one process may
+/// write to `root`.
 ///
 /// # Errors
 ///
-/// [`CheckpointError::FileName`]; [`CheckpointError::Io`] when the file system refuses, such as a
-/// full disk; errors of `files`. Nothing is left of the new checkpoint then, and older ones are
-/// untouched.
+/// [`CheckpointError::FileName`] before anything is written; [`CheckpointError::Io`] when the file
+/// system refuses, such as a full disk, and errors of `files`: nothing is left of the new checkpoint
+/// then. Older checkpoints are untouched in all cases.
 pub fn write<E: From<CheckpointError>>(
     root: &Path,
     step: u64,
-    files: impl IntoIterator<Item = Result<(String, Vec<u8>), E>>,
+    files: Vec<(String, impl FnOnce() -> Result<Vec<u8>, E>)>,
 ) -> Result<PathBuf, E> {
+    if let Some((name, _)) = files.iter().find(|(name, _)| !is_plain_name(name)) {
+        return Err(CheckpointError::FileName { name: name.clone() }.into());
+    }
     fs::create_dir_all(root).map_err(io("create", root))?;
     clear_leftovers(root)?;
     let target = root.join(list::folder_name(step));
     let partial = list::hidden_path(root, step, PARTIAL);
-    let remove = || fs::remove_dir_all(&partial);
     let manifest = fill(&partial, step, files).inspect_err(|_| {
         // The error that made the write fail is the one to report.
-        let _ = remove();
+        let _ = fs::remove_dir_all(&partial);
     })?;
     if open(&target).is_ok_and(|existing| *existing.manifest() == manifest) {
-        remove().map_err(io("delete", &partial))?;
+        fs::remove_dir_all(&partial).map_err(io("delete", &partial))?;
         return Ok(target);
     }
     put_in_place(root, step, &partial, &target)?;
@@ -49,15 +51,12 @@ pub fn write<E: From<CheckpointError>>(
 fn fill<E: From<CheckpointError>>(
     partial: &Path,
     step: u64,
-    files: impl IntoIterator<Item = Result<(String, Vec<u8>), E>>,
+    files: Vec<(String, impl FnOnce() -> Result<Vec<u8>, E>)>,
 ) -> Result<Manifest, E> {
     fs::create_dir(partial).map_err(io("create", partial))?;
     let mut manifest = Manifest::empty(step);
-    for file in files {
-        let (name, bytes) = file?;
-        if !is_plain_name(&name) {
-            return Err(CheckpointError::FileName { name }.into());
-        }
+    for (name, make) in files {
+        let bytes = make()?;
         write_durably(&partial.join(&name), &bytes)?;
         manifest.files.insert(name, FileEntry::of(&bytes));
     }
@@ -129,4 +128,45 @@ fn sync_folder(path: &Path) -> Result<(), CheckpointError> {
 #[cfg(not(unix))]
 fn sync_folder(_: &Path) -> Result<(), CheckpointError> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::keep_only;
+
+    fn file(name: &str, whole: bool) -> (String, impl FnOnce() -> anyhow::Result<Vec<u8>>) {
+        let make = move || {
+            anyhow::ensure!(whole, "the device failed");
+            Ok(vec![1])
+        };
+        (name.to_owned(), make)
+    }
+
+    fn steps(root: &Path) -> Vec<u64> {
+        let folders = list::list(root).unwrap().into_iter();
+        folders.map(|folder| folder.step).collect()
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_made_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        write(root, 1, vec![file("a", true)]).unwrap();
+        let error = write(root, 2, vec![file("a", true), file("b", false)]).unwrap_err();
+        assert_eq!(error.to_string(), "the device failed");
+        assert_eq!(fs::read_dir(root).unwrap().count(), 1);
+        assert_eq!(steps(root), [1]);
+    }
+
+    #[test]
+    fn only_one_step_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for step in 1..4 {
+            write(root, step, vec![file("a", true)]).unwrap();
+        }
+        keep_only(root, 2).unwrap();
+        assert_eq!(steps(root), [2]);
+    }
 }

@@ -9,6 +9,8 @@ use dp_sims_datasets::{Batch, Sample};
 use dp_sims_model::layers::LabelMaps;
 use dp_sims_model::losses::class_weights;
 
+use crate::device::read;
+
 /// A batch on the device. Nothing in it needs a gradient.
 pub struct DeviceBatch<B: Backend> {
     /// Photos `[N, 3, H, W]` in [-1, 1].
@@ -22,12 +24,8 @@ pub struct DeviceBatch<B: Backend> {
 impl<B: Backend> DeviceBatch<B> {
     /// Moves a batch of the loader to the device.
     pub fn new(batch: &Batch, classes: usize, device: &B::Device) -> Self {
-        let (rows, columns) = (batch.size.height, batch.size.width);
-        let pixels = TensorData::new(batch.images.clone(), [batch.len, rows, columns, 3]);
-        let images = Tensor::<B, 4>::from_data(pixels.convert::<f32>(), device)
-            .permute([0, 3, 1, 2])
-            .div_scalar(127.5)
-            .sub_scalar(1.0);
+        let shape = [batch.len, batch.size.height, batch.size.width];
+        let images = image_tensor(batch.images.clone(), shape, device);
         let weights = class_weights(&batch.labels, classes);
         Self {
             images,
@@ -35,6 +33,23 @@ impl<B: Backend> DeviceBatch<B> {
             class_weights: Tensor::from_data(TensorData::new(weights, [classes]), device),
         }
     }
+}
+
+/// RGB bytes on the device, in [-1, 1].
+///
+/// # Shapes
+/// - pixels: `[images, height, width, 3]`
+/// - output: `[images, 3, height, width]`
+pub fn image_tensor<B: Backend>(
+    pixels: Vec<u8>,
+    [images, height, width]: [usize; 3],
+    device: &B::Device,
+) -> Tensor<B, 4> {
+    let pixels = TensorData::new(pixels, [images, height, width, 3]);
+    Tensor::<B, 4>::from_data(pixels.convert::<f32>(), device)
+        .permute([0, 3, 1, 2])
+        .div_scalar(127.5)
+        .sub_scalar(1.0)
 }
 
 /// The label maps of a batch on the device.
@@ -101,8 +116,7 @@ impl<B: Backend> StepScalars<B> {
     /// # Errors
     /// When the device fails.
     pub fn read(self) -> Result<BTreeMap<&'static str, f64>> {
-        let data = Tensor::cat(self.values, 0).try_into_data();
-        let values = data.map_err(|error| anyhow::anyhow!("the device failed: {error:?}"))?;
+        let values = read(Tensor::cat(self.values, 0))?;
         let mut sums = BTreeMap::<&'static str, (f64, f64)>::new();
         for (name, value) in self.names.iter().zip(values.iter::<f64>()) {
             let (sum, count) = sums.entry(name).or_default();

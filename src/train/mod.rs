@@ -21,7 +21,7 @@ mod stop;
 mod summary;
 mod watch;
 
-pub use batch::{DeviceBatch, StepScalars, label_maps, label_tensor, sample_maps};
+pub use batch::{DeviceBatch, StepScalars, image_tensor, label_maps, label_tensor, sample_maps};
 pub use networks::{BackboneFile, Frozen, Networks, default_weights_folder, load_backbone};
 pub(crate) use networks::{CONTRASTIVE_STRIDES, pretrained_names};
 pub use optimizer::{ModuleOptimizer, adam, load_optimizer_state, optimizer_state};

@@ -14,6 +14,7 @@ use dp_sims_model::weights::{from_safetensors_bytes, read_weights};
 use sha2::{Digest, Sha256};
 
 use crate::config::{Experiment, Weights};
+use crate::files::hex;
 use crate::weights::sha256;
 
 /// The frozen scenes backbone, part of the program so that the default experiment needs no file.
@@ -172,8 +173,7 @@ impl BackboneFile {
                 Some((name.to_string_lossy().into_owned(), sha256(path)?))
             }
             Self::Program => {
-                let digest = Sha256::digest(SCENES_BACKBONE);
-                let digits = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+                let digits = hex(&Sha256::digest(SCENES_BACKBONE));
                 Some(("convnext_pico_scenes.safetensors".to_string(), digits))
             }
             Self::Random => None,

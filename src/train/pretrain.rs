@@ -21,6 +21,7 @@ use dp_sims_model::losses::{PixelLoss, PixelLossConfig, pixel_accuracy};
 use dp_sims_model::weights::{state_dict, write_safetensors};
 
 use super::batch::DeviceBatch;
+use super::optimizer::half_cosine;
 use crate::data::progress_bar;
 
 const SIDE: usize = 64;
@@ -111,7 +112,7 @@ pub fn pretrain<B: AutodiffBackend>(steps: u64, out: &Path, device: &B::Device) 
         let (loss, accuracy) = network.loss(&batch, &pixel);
         let gradients = GradientsParams::from_grads(loss.backward(), &network);
         let progress = step as f64 / steps as f64;
-        let rate = LEARNING_RATE * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos());
+        let rate = LEARNING_RATE * half_cosine(progress);
         network = adam.step(rate, network, gradients);
         bar.inc(1);
         if (step + 1) % 100 == 0 || step + 1 == steps {

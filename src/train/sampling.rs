@@ -12,6 +12,7 @@ use super::batch::sample_maps;
 use super::random::{Draws, Purpose, SeededDraws, latents};
 use crate::config::Experiment;
 use crate::consumers::preview::{GridRow, grid};
+use crate::device::read;
 
 /// The averaged generator made ready for use: training batches run through it in training mode,
 /// which moves running statistics and spectral-norm vectors to those of the averaged weights
@@ -100,9 +101,7 @@ pub fn to_rgb<B: Backend>(images: Tensor<B, 4>) -> Result<Vec<Vec<u8>>> {
         .permute([0, 2, 3, 1])
         .add_scalar(1.0)
         .mul_scalar(127.5);
-    let data = scaled
-        .try_into_data()
-        .map_err(|error| anyhow::anyhow!("the device failed: {error:?}"))?;
+    let data = read(scaled)?;
     // A cast from float saturates, and takes NaN to 0.
     let bytes: Vec<u8> = data
         .iter::<f32>()

@@ -49,21 +49,21 @@ impl State {
     }
 }
 
-/// A file of a checkpoint, made when it is written.
-type Make<'a> = Box<dyn FnOnce() -> Result<Vec<u8>> + 'a>;
+/// Makes the content of a file of a checkpoint.
+pub type Make<'a> = Box<dyn FnOnce() -> Result<Vec<u8>> + 'a>;
 
-/// Files of a checkpoint: names and contents. `ready` is the averaged generator with refreshed
-/// statistics: what people generate from.
+/// Files of a checkpoint: names and what makes the contents. `ready` is the averaged generator with
+/// refreshed statistics: what people generate from.
 ///
-/// Each content is made when it is asked for: beside the networks, the memory of the largest of
-/// them is needed twice, not that of all.
+/// Where one content is made at a time, the memory of the largest of them is needed twice, not that
+/// of all.
 pub fn files<'a, B: AutodiffBackend>(
     training: &'a Training<B>,
     ready: &'a Generator<B::InnerBackend>,
     state: &'a State,
     experiment: &'a Experiment,
     description: &'a Description,
-) -> impl Iterator<Item = Result<(String, Vec<u8>)>> + 'a {
+) -> Vec<(String, Make<'a>)> {
     let networks = &training.networks;
     let generator = &networks.generator;
     let discriminator = &networks.discriminator;
@@ -117,9 +117,10 @@ pub fn files<'a, B: AutodiffBackend>(
         "dataset.toml",
         Box::new(move || Ok(toml::to_string(description)?.into_bytes())),
     ));
-    files
+    let named = files
         .into_iter()
-        .map(|(name, make)| Ok((name.to_string(), make()?)))
+        .map(|(name, make)| (name.to_string(), make));
+    named.collect()
 }
 
 fn weights<'a>(state: impl FnOnce() -> StateDict + 'a) -> Make<'a> {

@@ -11,6 +11,7 @@ use dp_sims_model::layers::Mode;
 use dp_sims_model::losses::{PixelLossConfig, pixel_accuracy};
 
 use super::batch::DeviceBatch;
+use super::optimizer::half_cosine;
 use super::stop::Stop;
 use crate::data::progress_bar;
 use crate::evaluate::Segmenter;
@@ -72,7 +73,7 @@ pub fn train_segmenter<B: AutodiffBackend>(
         let weights = Tensor::from_inner(batch.class_weights);
         let loss = pixel.generator(logits.clone(), labels, weights);
         let progress = step as f64 / config.steps as f64;
-        let rate = config.learning_rate * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos());
+        let rate = config.learning_rate * half_cosine(progress);
         let gradients = GradientsParams::from_grads(loss.backward(), &segmenter.decoder);
         segmenter.decoder = adam.step(rate, segmenter.decoder, gradients);
         step += 1;

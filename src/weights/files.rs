@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::FetchError;
 use super::error::io_error;
+use crate::files::hex;
 
 /// Bytes hashed at a time.
 const CHUNK: usize = 1 << 18;
@@ -33,12 +34,7 @@ pub fn sha256(path: &Path) -> Result<String, FetchError> {
             Err(error) => return Err(io_error("read", path)(error)),
         }
     }
-    let digits = hasher
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    Ok(digits)
+    Ok(hex(&hasher.finalize()))
 }
 
 /// Removes a file that may not be there.

@@ -1,6 +1,5 @@
 //! `dataset check`: all faults of a dataset at once, and a report to look at.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
@@ -12,6 +11,7 @@ use serde::Serialize;
 use super::SourceArgs;
 use crate::commands::{Failure, failed, mistake};
 use crate::data::{built_in, checks_folder, progress_bar};
+use crate::files::write_whole;
 
 mod text;
 
@@ -94,7 +94,10 @@ pub(super) fn run(args: CheckArgs) -> Result<(), Failure> {
         surveys.push((found, remembered));
     }
     let (surveys, remembered): (Vec<Survey>, Vec<bool>) = surveys.into_iter().unzip();
-    write(&args.out, &page(&description.name, &root, &surveys)).map_err(mistake)?;
+    let page = page(&description.name, &root, &surveys);
+    write_whole(&args.out, page.as_bytes())
+        .context("the report is not written: give another --out")
+        .map_err(mistake)?;
 
     let faults: u64 = surveys.iter().map(|survey| survey.faults.count).sum();
     if args.json {
@@ -124,28 +127,4 @@ pub(super) fn run(args: CheckArgs) -> Result<(), Failure> {
         1 => Err(mistake(anyhow!("the dataset has 1 fault"))),
         _ => Err(mistake(anyhow!("the dataset has {faults} faults"))),
     }
-}
-
-/// Writes beside the file and renames, so that nobody opens half a report.
-fn write(path: &Path, page: &str) -> Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
-    let write = || -> std::io::Result<()> {
-        let mut file = tempfile::Builder::new();
-        // A temporary file is for its owner alone, a report for everybody who may see the folder.
-        #[cfg(unix)]
-        file.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-        let mut file = file.tempfile_in(folder)?;
-        file.write_all(page.as_bytes())?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
-    };
-    write().with_context(|| {
-        format!(
-            "cannot write the report {}: give another --out",
-            path.display()
-        )
-    })
 }
