@@ -110,12 +110,11 @@ mod tests {
         use rand_chacha::rand_core::SeedableRng;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut moments = Moments::new(length);
-        for _ in 0..images {
-            let row: Vec<f32> = (0..length)
-                .map(|entry| rng.random::<f32>() / (1.0 + entry as f32 * 0.1))
-                .collect();
-            moments.add(&row).unwrap();
-        }
+        let entries = (0..images * length).map(|index| (index % length) as f32);
+        let features: Vec<f32> = entries
+            .map(|entry| rng.random::<f32>() / (1.0 + entry * 0.1))
+            .collect();
+        moments.add(&features).unwrap();
         moments.finish().unwrap()
     }
 

@@ -9,8 +9,6 @@ const MAGIC: &[u8; 6] = b"\x93NUMPY";
 const ALIGNMENT: usize = 64;
 /// Longest header that is read.
 const LONGEST_HEADER: usize = 1 << 16;
-/// Bytes that are read at a time.
-const CHUNK: u64 = 1 << 20;
 
 /// An array in row-major order.
 #[derive(Debug, PartialEq)]
@@ -75,17 +73,10 @@ pub(crate) fn read(mut file: impl Read, most: usize) -> Result<Array, String> {
     let width = if wide { 8 } else { 4 };
     // Only as much memory as the file has bytes, whatever its header says.
     let mut bytes = Vec::new();
-    let needed = (count * width) as u64;
-    let mut left = needed;
-    while left > 0 {
-        let step = left.min(CHUNK);
-        let before = bytes.len();
-        let read = (&mut file).take(step).read_to_end(&mut bytes);
-        read.map_err(|error| error.to_string())?;
-        if (bytes.len() - before) as u64 != step {
-            return Err("it is cut short".to_string());
-        }
-        left -= step;
+    let read = file.take((count * width) as u64).read_to_end(&mut bytes);
+    read.map_err(|error| error.to_string())?;
+    if bytes.len() != count * width {
+        return Err("it is cut short".to_string());
     }
     let values = bytes
         .chunks_exact(width)

@@ -10,7 +10,7 @@ use crate::npy::{self, Array};
 use crate::{MetricError, Statistics};
 
 /// Longest features that are read: the covariance of more would not fit into memory.
-const LONGEST: usize = 1 << 14;
+const LONGEST: usize = 1 << 13;
 
 /// Reads statistics as pytorch-fid writes them: an `.npz` archive with float arrays `mu`
 /// `[length]` and `sigma` `[length, length]`.
@@ -71,16 +71,21 @@ fn array(archive: &mut ZipArchive<impl Read + Seek>, name: &str) -> Result<Array
 /// # Errors
 /// When it cannot be written.
 pub fn write_statistics(path: &Path, statistics: &Statistics) -> Result<(), MetricError> {
-    let mut part = path.as_os_str().to_os_string();
-    part.push(".part");
-    let part = Path::new(&part);
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
     let write = || {
-        let mut file = BufWriter::new(File::create(part)?);
+        let mut file = tempfile::Builder::new();
+        // A temporary file is for its owner alone; statistics are shared.
+        #[cfg(unix)]
+        file.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+        let mut file = BufWriter::new(file.tempfile_in(folder)?);
         write(&mut file, statistics)?;
-        file.flush()?;
-        std::fs::rename(part, path)
+        let file = file.into_inner().map_err(|error| error.into_error())?;
+        file.persist(path).map_err(|error| error.error)
     };
-    write().map_err(|source| MetricError::File {
+    write().map(drop).map_err(|source| MetricError::File {
         action: "write",
         path: path.to_path_buf(),
         source,

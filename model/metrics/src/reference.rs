@@ -41,7 +41,7 @@ fn assert_close(found: f64, expected: f64, tolerance: f64, what: &str) {
 #[test]
 fn distances_are_those_of_pytorch_fid_and_torch_fidelity() {
     // The square root of a singular product, which pytorch-fid takes, is good to fewer digits.
-    for (name, length, tolerance) in [("full-rank", 24, 1e-9), ("rank-deficient", 48, 1e-3)] {
+    for (name, length, tolerance) in [("full-rank", 24, 1e-9), ("rank-deficient", 48, 1e-6)] {
         let data = bytes(&format!("{name}.safetensors"));
         let file = SafeTensors::deserialize(&data).unwrap();
         let [left, right] = ["left", "right"].map(|side| values(&file, side, f32::from_le_bytes));

@@ -33,21 +33,8 @@ pub(crate) fn fold(
     origin: &str,
     network: &str,
 ) -> Result<StateDict, WeightsError> {
-    let Folded {
-        folded,
-        missing,
-        misshapen,
-    } = fold_layers(&mut dict, layers, epsilon);
-    if missing.is_empty() && misshapen.is_empty() && dict.is_empty() {
-        return Ok(folded);
-    }
-    Err(WeightsError::Mismatch {
-        origin: origin.to_string(),
-        network: network.to_string(),
-        missing,
-        unused: dict.into_keys().collect(),
-        misshapen,
-    })
+    let folded = fold_layers(&mut dict, layers, epsilon);
+    folded.all(dict.into_keys().collect(), origin, network)
 }
 
 /// Like [`fold`], for a network that also has layers without batch norm: tensors that belong to no
@@ -63,22 +50,9 @@ pub(crate) fn fold_some(
     origin: &str,
     network: &str,
 ) -> Result<StateDict, WeightsError> {
-    let Folded {
-        folded,
-        missing,
-        misshapen,
-    } = fold_layers(&mut dict, layers, epsilon);
-    if missing.is_empty() && misshapen.is_empty() {
-        dict.extend(folded);
-        return Ok(dict);
-    }
-    Err(WeightsError::Mismatch {
-        origin: origin.to_string(),
-        network: network.to_string(),
-        missing,
-        unused: Vec::new(),
-        misshapen,
-    })
+    let folded = fold_layers(&mut dict, layers, epsilon);
+    dict.extend(folded.all(Vec::new(), origin, network)?);
+    Ok(dict)
 }
 
 /// What folding took out of a dictionary.
@@ -86,6 +60,27 @@ struct Folded {
     folded: StateDict,
     missing: Vec<String>,
     misshapen: Vec<Misshapen>,
+}
+
+impl Folded {
+    /// The folded tensors, if nothing is wrong with them and nothing was left over.
+    fn all(
+        self,
+        unused: Vec<String>,
+        origin: &str,
+        network: &str,
+    ) -> Result<StateDict, WeightsError> {
+        if self.missing.is_empty() && self.misshapen.is_empty() && unused.is_empty() {
+            return Ok(self.folded);
+        }
+        Err(WeightsError::Mismatch {
+            origin: origin.to_string(),
+            network: network.to_string(),
+            missing: self.missing,
+            unused,
+            misshapen: self.misshapen,
+        })
+    }
 }
 
 fn fold_layers(dict: &mut StateDict, layers: &[FoldedLayer], epsilon: f64) -> Folded {
