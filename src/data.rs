@@ -69,9 +69,24 @@ impl Data {
                 description.name
             );
         };
+        Self::folder(description, root, config.reduced_jpeg, offsets, cache)
+    }
+
+    /// Opens and checks a described folder. Without a validation split, the training split stands
+    /// in for it.
+    ///
+    /// # Errors
+    /// The first faulty file in dataset order, with pixel and id.
+    pub fn folder(
+        description: Description,
+        root: &Path,
+        reduced_jpeg: bool,
+        offsets: bool,
+        cache: &Path,
+    ) -> Result<Self> {
         let open = |split| {
             let mut folder = DescribedFolder::open(&description, root, split)?;
-            if config.reduced_jpeg {
+            if reduced_jpeg {
                 folder = folder.with_reduced_photos();
             }
             if offsets {

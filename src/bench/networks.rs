@@ -9,9 +9,10 @@ use dp_sims_model::generator::GeneratorConfig;
 use dp_sims_model::layers::Mode;
 
 use super::count::step_macs;
-use super::speed::{ProbeSizes, matmul_speed, wait};
+use super::speed::{ProbeSizes, matmul_speed};
 use crate::config::{self, Experiment, Weights};
 use crate::data::progress_bar;
+use crate::device::wait;
 use crate::train::{DeviceBatch, Networks, Purpose, SeededDraws, Training, label_tensor, latents};
 
 /// Classes of the training step, void included: those of CamVid.

@@ -2,10 +2,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use burn::tensor::{ElementConversion, Tensor, TensorData, module::conv2d, ops::ConvOptions};
+use burn::tensor::{Tensor, TensorData, module::conv2d, ops::ConvOptions};
 use dp_sims_backends::{BackendKind, DeviceInfo};
 use dp_sims_model::init::normals;
 use serde::Serialize;
+
+use crate::device::wait;
 
 /// A probe is repeated until this much time is used, and the fastest repetition counts.
 const BUDGET: Duration = Duration::from_millis(300);
@@ -92,17 +94,6 @@ pub fn convolution_speed<B: AutodiffBackend>(sizes: ProbeSizes, device: &B::Devi
         Ok(())
     })?;
     Ok(3.0 * 2.0 * sizes.convolution_macs() / seconds / 1e9)
-}
-
-/// Returns once the device has computed a tensor: its first element is read back.
-///
-/// # Errors
-/// When the device fails.
-pub(super) fn wait<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Result<()> {
-    let first = tensor.slice([const { 0..1 }; D]).try_into_scalar();
-    let first = first.map_err(|error| anyhow!("the device failed: {error:?}"))?;
-    std::hint::black_box(first.elem::<f32>());
-    Ok(())
 }
 
 /// Seconds of the fastest of several repetitions, the first one left out.

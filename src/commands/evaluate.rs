@@ -1,3 +1,5 @@
+mod choice;
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -5,20 +7,22 @@ use anyhow::{Context, Result, ensure};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use clap::Args;
 use dp_sims_backends::Task;
-use dp_sims_datasets::{Description, Size};
+use dp_sims_datasets::Size;
 use dp_sims_model::generator::Generator;
 use dp_sims_model::weights::load_state_dict;
+
+use choice::{dataset, metrics};
 
 use super::train::open_or_newest;
 use super::{BackendArgs, Failure, failed, mistake};
 use crate::checkpoint::Checkpoint;
 use crate::config::Experiment;
-use crate::data;
 use crate::evaluate::{
     DataRecord, Evaluator, Gallery, ImageFolder, Metric, Outcome, Photos, Plan, Protocol, Results,
-    Source, Subject, described, number, page, statistics_folder, time_generator, write_whole,
+    Source, Subject, described, number, page, statistics_folder, time_generator,
 };
-use crate::train::{default_weights_folder, read_description, read_experiment, tensors};
+use crate::files::write_whole;
+use crate::train::{default_weights_folder, read_experiment, tensors};
 
 /// Arguments of `evaluate`.
 #[derive(Debug, Args)]
@@ -153,8 +157,8 @@ impl Job {
             }
             (_, _, Some(folder)) => {
                 // Names first: they do not depend on the size, which the images tell.
-                let names = open(protocol.size().unwrap_or(Size::square(1)))?;
-                let names = names.names().context(
+                let photos = open(protocol.size().unwrap_or(Size::square(1)))?;
+                let names = photos.names().context(
                     "procedural scenes have no files to compare images with: name a dataset",
                 )?;
                 let images = ImageFolder::open(folder, names)?;
@@ -168,7 +172,7 @@ impl Job {
                         images.size()
                     );
                 }
-                let photos = open(images.size())?;
+                let photos = photos.at(images.size());
                 let mut out = folder.as_os_str().to_os_string();
                 out.push("-evaluation");
                 (
@@ -348,56 +352,6 @@ impl Task for Job {
         let (results, gallery) = self.work::<B::InnerBackend>(device)?;
         self.write(&results, &gallery).map_err(failed)
     }
-}
-
-/// The dataset: that of the flags, or that of the checkpoint.
-fn dataset(
-    args: &EvaluateArgs,
-    checkpoint: Option<&Checkpoint>,
-    experiment: Option<&Experiment>,
-) -> Result<(Description, Option<PathBuf>)> {
-    let (Some(checkpoint), Some(experiment)) = (checkpoint, experiment) else {
-        let (description, root) = data::source(args.dataset.as_deref(), args.data.as_deref())?;
-        return Ok((description, Some(root)));
-    };
-    let trained = read_description(checkpoint)?;
-    let root = args.data.clone().or_else(|| experiment.data.root.clone());
-    let Some(name) = &args.dataset else {
-        return Ok((trained, root));
-    };
-    let description = data::description(name)?;
-    ensure!(
-        description.class_table() == trained.class_table(),
-        "--dataset: `{}` has other classes than `{}`, which the model was trained on",
-        description.name,
-        trained.name
-    );
-    Ok((description, root))
-}
-
-/// What is measured: what was asked for, or all that can be.
-fn metrics(args: &EvaluateArgs, protocol: &Protocol) -> Result<Vec<Metric>> {
-    let is_checkpoint = args.checkpoint.is_some();
-    if args.metrics.is_empty() {
-        let mut metrics = vec![Metric::Fid, Metric::Kid, Metric::Lpips];
-        if protocol.miou.is_some() {
-            metrics.extend([Metric::Miou, Metric::Accuracy]);
-        }
-        if protocol.miou_mf.is_some() {
-            metrics.push(Metric::MiouMf);
-        }
-        if is_checkpoint {
-            metrics.push(Metric::Timing);
-        }
-        return Ok(metrics);
-    }
-    for metric in &args.metrics {
-        ensure!(
-            is_checkpoint || !metric.needs_generator(),
-            "--metrics {metric} needs a generator: give --checkpoint"
-        );
-    }
-    Ok(args.metrics.clone())
 }
 
 /// The averaged generator of a checkpoint.

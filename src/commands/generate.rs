@@ -18,6 +18,7 @@ use crate::checkpoint::Checkpoint;
 use crate::config::Experiment;
 use crate::consumers::preview::{GridRow, grid};
 use crate::data::progress_bar;
+use crate::files::write_whole;
 use crate::train::{
     Purpose, SeededDraws, latents, read_description, read_experiment, sample_maps, tensors, to_rgb,
 };
@@ -284,11 +285,5 @@ fn read_map(
 fn save(image: &RgbImage, path: &Path) -> Result<()> {
     let mut bytes = std::io::Cursor::new(Vec::new());
     image.write_to(&mut bytes, ImageFormat::Png)?;
-    let folder = path.parent().context("an image without a folder")?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)
-        .with_context(|| format!("cannot write to {}", folder.display()))?;
-    std::io::Write::write_all(&mut file, bytes.get_ref())
-        .and_then(|()| file.persist(path).map_err(|error| error.error))
-        .with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(())
+    write_whole(path, bytes.get_ref())
 }

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use clap::Args;
 use dp_sims_backends::Task;
-use dp_sims_datasets::{ClassSet, Description, LabelledImages, Size, Split, presence};
+use dp_sims_datasets::{ClassSet, Description, LabelledImages, Size, Split};
 use dp_sims_metrics::ClassesInMean;
 use dp_sims_model::backbones::BackboneKind;
 use serde::Serialize;
@@ -15,8 +15,9 @@ use crate::config::DataConfig;
 use crate::data::{self, Data, checks_folder, progress_bar};
 use crate::evaluate::{
     ClassValue, Judge, Photos, SegmentationSettings, Segmenter, SegmenterConfig, number,
-    parse_backbone, write_whole,
+    parse_backbone,
 };
+use crate::files::write_whole;
 use crate::train::{Stop, default_weights_folder, train_segmenter};
 
 /// Photos that are judged at once.
@@ -32,8 +33,8 @@ pub struct TrainSegmenterArgs {
     /// folder].
     #[arg(long, value_name = "NAME | FILE.toml")]
     dataset: Option<String>,
-    /// Frozen backbone. Take another one than the discriminator trains against: a network judges
-    /// its own adversary badly.
+    /// Frozen backbone. Take another one than the discriminator trains against, whose features the
+    /// images were made to fit.
     #[arg(long, default_value = "efficientnet-lite2", value_parser = parse_backbone, value_name = "NAME")]
     backbone: BackboneKind,
     /// Height and width of the images in pixels.
@@ -106,32 +107,16 @@ impl Job {
         let mut config = SegmenterConfig::new(args.backbone, args.size, &weights)?;
         (config.steps, config.batch) = (args.steps, args.batch);
         (config.learning_rate, config.seed) = (args.learning_rate, args.seed);
-        let (dataset, root) = if args.dataset.as_deref() == Some("scenes") {
-            ("scenes".to_string(), None)
+        let opened = if args.dataset.as_deref() == Some("scenes") {
+            // Drawn by rarity, so that the classes of every scene are known.
+            let scenes = DataConfig {
+                balanced: true,
+                ..Default::default()
+            };
+            Data::open(&scenes, false, &checks_folder())?
         } else {
             let (description, root) = data::source(args.dataset.as_deref(), args.data.as_deref())?;
-            let named = args.dataset.clone().unwrap_or_else(|| {
-                let own = root.join("dataset.toml");
-                if own.is_file() {
-                    own.to_string_lossy().into_owned()
-                } else {
-                    description.name.clone()
-                }
-            });
-            (named, Some(root))
-        };
-        let data = DataConfig {
-            dataset,
-            root,
-            height: args.size.height,
-            width: args.size.width,
-            ..Default::default()
-        };
-        let opened = Data::open(&data, false, &checks_folder())?;
-        let presence = if opened.presence.is_empty() {
-            presence(opened.train.as_ref())?
-        } else {
-            opened.presence
+            Data::folder(description, &root, false, false, &checks_folder())?
         };
         let split = Split::Validation;
         let validation = Photos::of(opened.validation, split, args.size, args.limit)?;
@@ -139,7 +124,7 @@ impl Job {
             config,
             description: opened.description,
             images: opened.train,
-            presence,
+            presence: opened.presence,
             validation,
             weights,
             args,
@@ -160,7 +145,7 @@ impl Job {
             let samples = (first..photos.len().min(first + BATCH))
                 .map(|index| photos.sample(index))
                 .collect::<Result<Vec<_>>>()?;
-            let images: Vec<Vec<u8>> = samples.iter().map(|s| s.image.clone()).collect();
+            let images: Vec<&[u8]> = samples.iter().map(|s| s.image.as_slice()).collect();
             let labels: Vec<&[u8]> = samples.iter().map(|s| s.labels.as_slice()).collect();
             for found in judge.judge(&images, &labels, photos.size(), device)? {
                 confusion.merge(&found)?;

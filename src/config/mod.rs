@@ -4,13 +4,15 @@
 //! experiment file, `--set key=value` and other flags. The result is checked before any data is
 //! read and written back in full beside every checkpoint.
 
+mod evaluation;
 mod experiment;
 mod layers;
 mod weights;
 
+pub use evaluation::EvaluationConfig;
 pub use experiment::{
-    BackboneConfig, ContrastiveTerm, DataConfig, EmaConfig, EvaluationConfig, Experiment,
-    LossConfig, OptimizerConfig, RunConfig,
+    BackboneConfig, ContrastiveTerm, DataConfig, EmaConfig, Experiment, LossConfig,
+    OptimizerConfig, RunConfig,
 };
 pub use layers::{experiment_names, load, with_settings};
 pub use weights::Weights;

@@ -238,6 +238,11 @@ mod tests {
                 step: 5,
                 image: image::RgbImage::new(1, 1),
             },
+            TrainEvent::Evaluation {
+                step: 5,
+                values: [("fid".to_owned(), 31.25), ("miou".to_owned(), 40.0)].into(),
+                is_best: true,
+            },
             TrainEvent::Checkpoint {
                 step: 5,
                 path: PathBuf::from("runs/a/checkpoints/x"),
@@ -260,6 +265,7 @@ mod tests {
                 "quickstart on flex: steps 4 to 9, files in runs/a",
                 WARMING_UP,
                 "preview     previews/000005.png",
+                "evaluation  fid 31.25  miou 40.00  (best so far)",
                 "checkpoint  runs/a/checkpoints/x",
                 "warning     step 6: loss is not finite",
                 "hello",

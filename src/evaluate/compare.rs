@@ -6,7 +6,7 @@ use std::fmt::Write;
 use anyhow::{Result, bail, ensure};
 use serde::Serialize;
 
-use super::report::{described, number};
+use super::report::{described, heading, number};
 use super::results::Results;
 
 /// Results that can be compared.
@@ -89,24 +89,13 @@ impl Comparison {
                 .collect::<Vec<_>>(),
         ];
         for (key, values) in &self.values {
-            let (title, unit, better) = described(key);
-            let arrow = better.map_or("", |more| if more { " ↑" } else { " ↓" });
-            let unit = if unit.is_empty() {
-                String::new()
-            } else {
-                format!(" [{unit}]")
-            };
             let best = self.best.get(key);
             let cells = values.iter().enumerate().map(|(index, value)| match value {
                 Some(value) if best == Some(&index) => format!("{} *", number(*value)),
                 Some(value) => format!("{}  ", number(*value)),
                 None => "–  ".to_string(),
             });
-            rows.push(
-                std::iter::once(format!("{title}{unit}{arrow}"))
-                    .chain(cells)
-                    .collect(),
-            );
+            rows.push(std::iter::once(heading(key)).chain(cells).collect());
         }
         let columns = self.names.len() + 1;
         let widths: Vec<usize> = (0..columns)

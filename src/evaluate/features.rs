@@ -14,8 +14,9 @@ use dp_sims_model::backbones::{Backbone, BackboneKind, info};
 use dp_sims_model::evaluators::FidInception;
 
 use super::metric::{Metric, dashed};
-use super::networks::{NetworkFolder, Weighted};
+use super::networks::{NetworkFolder, Weighted, hashed};
 use super::results::{NetworkRecord, Value};
+use crate::device::read;
 
 /// Most features of a side that are kept for the kernel distance, in numbers: 1 GiB. The Fréchet
 /// distance keeps none.
@@ -149,7 +150,7 @@ impl<B: Backend> FeatureMeter<B> {
         cache: Option<(&Path, &str)>,
         device: &B::Device,
     ) -> Result<Self> {
-        let (network, length, record) = match plan.backbone {
+        let (network, length, mut record) = match plan.backbone {
             None => {
                 let Weighted { network, record } = folder.inception(device)?;
                 let length = dp_sims_model::evaluators::INCEPTION_FEATURES;
@@ -172,7 +173,11 @@ impl<B: Backend> FeatureMeter<B> {
         });
         let remembered = cache.as_ref().filter(|path| path.is_file() && !plan.kernel);
         let given = match (given_here, remembered) {
-            (Some(path), _) => Some(read_statistics(path)?),
+            (Some(path), _) => {
+                // They decide the distance as weights do, and are told apart like these.
+                record.files.extend([hashed(path)?]);
+                Some(read_statistics(path)?)
+            }
             // A damaged file of the cache costs time and no result.
             (None, Some(path)) => read_statistics(path).ok(),
             (None, None) => None,
@@ -207,6 +212,14 @@ impl<B: Backend> FeatureMeter<B> {
         (self.plan.network(), self.record.clone())
     }
 
+    /// Forgets images, and photos that are not all known, such as after an error.
+    pub fn begin(&mut self) {
+        self.images = Side::new(self.length);
+        if self.known.is_none() {
+            self.photos = Side::new(self.length);
+        }
+    }
+
     /// Takes in photos and images.
     ///
     /// # Shapes
@@ -217,12 +230,12 @@ impl<B: Backend> FeatureMeter<B> {
     pub fn add(&mut self, photos: Tensor<B, 4>, images: Tensor<B, 4>) -> Result<()> {
         let keep = self.plan.kernel;
         if self.known.is_none() {
-            let features = read(self.network.forward(photos)?)?;
+            let features = values(self.network.forward(photos)?)?;
             self.photos
                 .add(&features, keep)
                 .context("features of photos")?;
         }
-        let features = read(self.network.forward(images)?)?;
+        let features = values(self.network.forward(images)?)?;
         self.images
             .add(&features, keep)
             .context("features of generated images")?;
@@ -240,26 +253,25 @@ impl<B: Backend> FeatureMeter<B> {
     ) -> Result<BTreeMap<String, Value>> {
         let [frechet_name, kernel_name] = self.plan.names();
         let mut values = BTreeMap::new();
-        let images = std::mem::replace(&mut self.images, Side::new(self.length));
-        let fresh = self.known.is_none();
-        let photos = match self.known.take() {
-            Some(statistics) => statistics,
-            None => self.photos.moments.finish()?,
-        };
+        if self.known.is_none() {
+            let photos = self.photos.moments.finish()?;
+            if let Some(path) = &self.cache {
+                let parent = path.parent().context("a cache without a folder")?;
+                std::fs::create_dir_all(parent)
+                    .with_context(|| format!("cannot create {}", parent.display()))?;
+                write_statistics(path, &photos)?;
+            }
+            self.known = Some(photos);
+        }
+        let photos = self.known.as_ref().context("no photos")?;
         if let Some(path) = save.filter(|_| self.plan.backbone.is_none()) {
-            write_statistics(path, &photos)?;
+            write_statistics(path, photos)?;
         }
-        if let Some(path) = self.cache.as_ref().filter(|_| fresh) {
-            let parent = path.parent().context("a cache without a folder")?;
-            std::fs::create_dir_all(parent)
-                .with_context(|| format!("cannot create {}", parent.display()))?;
-            write_statistics(path, &photos)?;
-        }
+        let images = &self.images;
         if self.plan.frechet {
-            let value = frechet_distance(&photos, &images.moments.finish()?)?;
+            let value = frechet_distance(photos, &images.moments.finish()?)?;
             values.insert(frechet_name, Value::plain(value, images.moments.count()));
         }
-        self.known = Some(photos);
         if self.plan.kernel {
             let found = kernel_distance(&self.photos.kept, &images.kept, self.length, kernel)?;
             values.insert(
@@ -275,10 +287,8 @@ impl<B: Backend> FeatureMeter<B> {
     }
 }
 
-fn read<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Result<Vec<f32>> {
-    let data = tensor.try_into_data();
-    let data = data.map_err(|error| anyhow::anyhow!("the device failed: {error:?}"))?;
-    Ok(data.iter::<f32>().collect())
+fn values<B: Backend>(features: Tensor<B, 2>) -> Result<Vec<f32>> {
+    Ok(read(features)?.iter::<f32>().collect())
 }
 
 #[cfg(test)]
@@ -310,5 +320,39 @@ mod tests {
             ["fd-efficientnet-lite2", "kd-efficientnet-lite2"]
         );
         assert_eq!(plans[0].names(), ["fid", "kid"]);
+    }
+
+    /// A pass that breaks off must leave no trace in the next one.
+    #[cfg(feature = "flex")]
+    #[test]
+    fn a_new_pass_forgets_a_broken_one() {
+        use burn::tensor::TensorData;
+        use burn::tensor::backend::AutodiffBackend;
+        use dp_sims_model::init::normals;
+        type Flex = <dp_sims_backends::FlexAutodiff as AutodiffBackend>::InnerBackend;
+
+        let device = Default::default();
+        let images = |seed: u64| {
+            let values = normals(seed, 0, "images", 4 * 3 * 32 * 32);
+            Tensor::<Flex, 4>::from_data(TensorData::new(values, [4, 3, 32, 32]), &device)
+        };
+        let distance = |broken: bool| {
+            let folder = NetworkFolder::new("no folder is needed".into());
+            let plan = FeaturePlan {
+                backbone: Some(BackboneKind::ConvnextPicoScenes),
+                frechet: true,
+                kernel: true,
+            };
+            let mut meter = FeatureMeter::<Flex>::new(plan, &folder, None, None, &device).unwrap();
+            if broken {
+                meter.add(images(7), images(8)).unwrap();
+            }
+            meter.begin();
+            meter.add(images(1), images(2)).unwrap();
+            meter.finish(&KernelConfig::default(), None).unwrap()
+        };
+        let whole = distance(false);
+        assert_eq!(whole.len(), 2);
+        assert_eq!(distance(true), whole);
     }
 }

@@ -34,7 +34,9 @@ impl ImageFolder {
             let path = entry.with_context(unreadable)?.path();
             let ending = path.extension().and_then(|ending| ending.to_str());
             let ending = ending.map(str::to_ascii_lowercase);
-            if !matches!(ending.as_deref(), Some("png" | "jpg" | "jpeg")) {
+            let is_image = matches!(ending.as_deref(), Some("png" | "jpg" | "jpeg"));
+            // A pipe or a device would be waited for.
+            if !is_image || !path.is_file() {
                 continue;
             }
             let stem = path
@@ -51,21 +53,16 @@ impl ImageFolder {
             }
         }
         ensure!(!found.is_empty(), "{shown} has no PNG or JPEG file");
-        // A dataset in folders by scene or city names its images with the folder.
-        let key = |name: &str| {
-            let last = Path::new(name)
-                .file_name()
-                .map(|last| last.to_string_lossy().into_owned());
-            [Some(name.replace('/', "_")), last, Some(name.to_string())]
+        // A dataset in folders by scene or city names its images with the folder; images may have
+        // all of that name, or the last part of it.
+        let keys = |name: &str| {
+            let last = name.rsplit('/').next().unwrap_or(name);
+            [name.replace('/', "_"), last.to_string()]
         };
         let mut paths = Vec::with_capacity(names.len());
         let mut missing = Vec::new();
         for name in names {
-            match key(name)
-                .into_iter()
-                .flatten()
-                .find_map(|key| found.remove(&key))
-            {
+            match keys(name).iter().find_map(|key| found.remove(key)) {
                 Some(path) => paths.push(path),
                 None => missing.push(name.clone()),
             }

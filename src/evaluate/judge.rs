@@ -18,6 +18,7 @@ use super::protocol::SegmentationSettings;
 use super::results::{ClassValue, NetworkRecord, Value};
 use super::segmenter::{Segmenter, segmenter_weights};
 use super::source::float;
+use crate::device::read;
 use crate::weights::sha256;
 
 /// Name of the network of `train-segmenter` in protocols.
@@ -155,7 +156,7 @@ impl<B: Backend> Judge<B> {
     /// When the device fails.
     pub fn judge(
         &mut self,
-        images: &[Vec<u8>],
+        images: &[impl AsRef<[u8]>],
         labels: &[&[u8]],
         size: Size,
         device: &B::Device,
@@ -215,7 +216,7 @@ impl<B: Backend> Network<B> {
     /// Class of every pixel of images of one size, in the network's numbering.
     fn guess(
         &mut self,
-        images: &[Vec<u8>],
+        images: &[impl AsRef<[u8]>],
         size: Size,
         device: &B::Device,
     ) -> Result<Vec<Vec<u16>>> {
@@ -224,9 +225,9 @@ impl<B: Backend> Network<B> {
                 let own = network.config.size();
                 let resized = images
                     .iter()
-                    .map(|image| Ok(resize_photo(image.clone(), size, own)?))
+                    .map(|image| Ok(resize_photo(image.as_ref().to_vec(), size, own)?))
                     .collect::<Result<Vec<_>>>()?;
-                let tensor = float(&resized, [own.height, own.width], device);
+                let tensor = float(&resized, own, device);
                 let found = indices(network.predict(tensor))?;
                 found
                     .chunks_exact(own.pixels())
@@ -243,7 +244,7 @@ impl<B: Backend> Network<B> {
                     let scaled = kind
                         .scales(size.height, size.width)
                         .into_iter()
-                        .map(|to| scaled(image, size, to, kind.info().filter, device))
+                        .map(|to| scaled(image.as_ref(), size, to, kind.info().filter, device))
                         .collect::<Result<Vec<_>>>()?;
                     indices(network.predict(scaled, [size.height, size.width]))
                 })
@@ -253,7 +254,7 @@ impl<B: Backend> Network<B> {
                 .map(|image| {
                     let own = [size.height, size.width];
                     let filter = ScaleFilter::PillowBilinear;
-                    let scaled = scaled(image, size, kind.test_size(own), filter, device)?;
+                    let scaled = scaled(image.as_ref(), size, kind.test_size(own), filter, device)?;
                     indices(network.predict(scaled, own))
                 })
                 .collect(),
@@ -275,9 +276,7 @@ fn scaled<B: Backend>(
         ScaleFilter::PillowBilinear => PhotoFilter::Bilinear,
     };
     let pixels = resize_photo_with(filter, image.to_vec(), from, to)?;
-    Ok(float(&[pixels], [height, width], device)
-        .add_scalar(1.0)
-        .mul_scalar(0.5))
+    Ok(float(&[pixels], to, device).add_scalar(1.0).mul_scalar(0.5))
 }
 
 /// Refuses label maps of another dataset than the network's.
@@ -312,9 +311,7 @@ fn names(truth: &[Option<usize>], classes: usize, dataset: &ClassTable) -> Vec<S
 
 /// Class indices of a tensor, row by row.
 fn indices<B: Backend>(tensor: Tensor<B, 3, Int>) -> Result<Vec<u16>> {
-    let data = tensor.try_into_data();
-    let data = data.map_err(|error| anyhow::anyhow!("the device failed: {error:?}"))?;
-    Ok(data
+    Ok(read(tensor)?
         .iter::<i64>()
         .map(|index| index.clamp(0, 65_535) as u16)
         .collect())

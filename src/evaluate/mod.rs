@@ -20,11 +20,6 @@ mod segmenter;
 mod source;
 mod timing;
 
-use std::io::Write;
-use std::path::Path;
-
-use anyhow::{Context, Result};
-
 pub use compare::Comparison;
 pub use gallery::{Exhibit, Gallery};
 pub use images::ImageFolder;
@@ -38,21 +33,3 @@ pub use run::{Evaluator, Outcome, Plan};
 pub use segmenter::{Segmenter, SegmenterConfig, read_segmenter};
 pub use source::Source;
 pub use timing::time_generator;
-
-/// Writes a file that appears whole or not at all.
-///
-/// # Errors
-/// When it cannot be written.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    let unwritable = || format!("cannot write {}", path.display());
-    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(unwritable)?;
-    file.write_all(bytes).with_context(unwritable)?;
-    file.persist(path)
-        .map_err(|error| error.error)
-        .with_context(unwritable)?;
-    Ok(())
-}

@@ -10,6 +10,7 @@ use dp_sims_datasets::{
 use sha2::{Digest, Sha256};
 
 use crate::data::{checks_folder, progress_bar, scenes};
+use crate::files::hex;
 
 /// A split at one size, in its order.
 pub struct Photos {
@@ -111,6 +112,11 @@ impl Photos {
         })
     }
 
+    /// The same photos at another size.
+    pub fn at(self, size: Size) -> Self {
+        Self { size, ..self }
+    }
+
     /// Images that are used.
     pub fn len(&self) -> usize {
         self.used
@@ -188,17 +194,10 @@ pub struct SampleHash {
 }
 
 impl SampleHash {
-    /// Takes in name, label map and photo.
-    pub fn add(&mut self, sample: &Sample) {
-        for part in [sample.name.as_bytes(), &sample.labels, &sample.image] {
-            self.hasher.update((part.len() as u64).to_le_bytes());
-            self.hasher.update(part);
-        }
-    }
-
-    /// Takes in the pixels of an image.
-    pub fn add_pixels(&mut self, name: &str, pixels: &[u8]) {
-        for part in [name.as_bytes(), pixels] {
+    /// Takes in parts, such as name, label map and photo of a sample. The length in front of every
+    /// part keeps neighbours from running into each other.
+    pub fn add(&mut self, parts: &[&[u8]]) {
+        for part in parts {
             self.hasher.update((part.len() as u64).to_le_bytes());
             self.hasher.update(part);
         }
@@ -206,7 +205,6 @@ impl SampleHash {
 
     /// In hexadecimal digits.
     pub fn finish(self) -> String {
-        let digest = self.hasher.finalize();
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.hasher.finalize())
     }
 }

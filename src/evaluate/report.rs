@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context, Result};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use image::{ImageFormat, RgbImage};
+use anyhow::Result;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::gallery::{Exhibit, Gallery};
+use super::gallery::Gallery;
 use super::results::{ClassValue, Results, Timing, Value};
+
+mod pictures;
+
+use pictures::pictures;
 
 /// Digits of a hash that are printed.
 const DIGITS: usize = 12;
@@ -112,20 +113,15 @@ pub fn page(
     Ok(page.into_string())
 }
 
+/// A row per value, a column per method.
 fn values(results: &Results) -> Markup {
+    let counted = |name: &&str| *name != "seconds";
+    let published = &results.protocol.published;
     let mut names: BTreeSet<&str> = results.values.keys().map(String::as_str).collect();
-    for published in &results.protocol.published {
-        names.extend(
-            published
-                .values
-                .keys()
-                .map(String::as_str)
-                .filter(|&name| name != "seconds"),
-        );
+    for row in published {
+        names.extend(row.values.keys().map(String::as_str).filter(counted));
     }
-    let rows: Vec<_> = results
-        .protocol
-        .published
+    let methods: Vec<_> = published
         .iter()
         .filter(|row| row.values.keys().any(|name| name != "seconds"))
         .collect();
@@ -136,32 +132,24 @@ fn values(results: &Results) -> Markup {
                 table {
                     thead {
                         tr {
-                            th { "method" }
-                            @for name in &names {
-                                @let (title, unit, better) = described(name);
+                            th { }
+                            th.number.own { "this evaluation" }
+                            @for method in &methods {
                                 th.number {
-                                    (title)
-                                    @if !unit.is_empty() { " [" (unit) "]" }
-                                    @match better {
-                                        Some(true) => { " ↑" }
-                                        Some(false) => { " ↓" }
-                                        None => {}
-                                    }
+                                    (method.method) br;
+                                    span.source { "Table " (method.table) }
                                 }
                             }
                         }
                     }
                     tbody {
-                        tr.own {
-                            td { "this evaluation" }
-                            @for name in &names { (cell(results.values.get(*name))) }
-                        }
-                        @for row in &rows {
+                        @for name in &names {
                             tr {
-                                td { (row.method) " " span.source { "Table " (row.table) } }
-                                @for name in &names {
+                                th { (heading(name)) }
+                                (cell(results.values.get(*name)))
+                                @for method in &methods {
                                     td.number {
-                                        @match row.values.get(*name) {
+                                        @match method.values.get(*name) {
                                             Some(value) => { (value) }
                                             None => { "–" }
                                         }
@@ -172,7 +160,7 @@ fn values(results: &Results) -> Markup {
                     }
                 }
             }
-            @if rows.is_empty() {
+            @if methods.is_empty() {
                 p { "This protocol has no published figures." }
             } @else {
                 p { "Published figures are those that the paper prints in its tables." }
@@ -181,9 +169,21 @@ fn values(results: &Results) -> Markup {
     }
 }
 
+/// Title, unit and an arrow to where values are better.
+pub fn heading(name: &str) -> String {
+    let (title, unit, better) = described(name);
+    let unit = if unit.is_empty() {
+        String::new()
+    } else {
+        format!(" [{unit}]")
+    };
+    let arrow = better.map_or("", |more| if more { " ↑" } else { " ↓" });
+    format!("{title}{unit}{arrow}")
+}
+
 fn cell(value: Option<&Value>) -> Markup {
     html! {
-        td.number {
+        td.number.own {
             @match value {
                 Some(value) => {
                     (number(value.value))
@@ -271,65 +271,6 @@ fn class_section(metric: &str, classes: &[ClassValue]) -> Markup {
     }
 }
 
-fn pictures(gallery: &Gallery, width: u32, height: u32) -> Result<Markup> {
-    let ranking = gallery.ranking.as_ref().map(|(name, _)| name.as_str());
-    let mut sections = Vec::new();
-    for (title, exhibits) in [
-        ("Best", &gallery.best),
-        ("Worst", &gallery.worst),
-        ("Spread over the split", &gallery.spread),
-    ] {
-        if exhibits.is_empty() {
-            continue;
-        }
-        let rows = exhibits
-            .iter()
-            .map(|exhibit| row(exhibit, width, height))
-            .collect::<Result<Vec<_>>>()?;
-        sections.push(html! {
-            h3 { (title) }
-            div.gallery { @for row in &rows { (row) } }
-        });
-    }
-    Ok(html! {
-        section {
-            h2 { "Images" }
-            p {
-                "Label map, photo, image."
-                @if let Some(ranking) = ranking { " Ranked by " (ranking) "." }
-            }
-            @for section in &sections { (section) }
-        }
-    })
-}
-
-fn row(exhibit: &Exhibit, width: u32, height: u32) -> Result<Markup> {
-    let pictures = [&exhibit.labels, &exhibit.photo, &exhibit.image]
-        .into_iter()
-        .map(|pixels| png(pixels, width, height))
-        .collect::<Result<Vec<_>>>()?;
-    Ok(html! {
-        figure {
-            div.pictures {
-                @for picture in &pictures { img src=(picture) alt="" width=(width) height=(height); }
-            }
-            figcaption {
-                (exhibit.name)
-                @if let Some(score) = exhibit.score { ": " (number(score)) }
-            }
-        }
-    })
-}
-
-fn png(pixels: &[u8], width: u32, height: u32) -> Result<String> {
-    let image = RgbImage::from_raw(width, height, pixels.to_vec())
-        .context("a picture of the report has another size")?;
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    image.write_to(&mut bytes, ImageFormat::Png)?;
-    let encoded = BASE64_STANDARD.encode(bytes.into_inner());
-    Ok(format!("data:image/png;base64,{encoded}"))
-}
-
 fn provenance(results: &Results) -> Markup {
     let short = |hash: &str| hash.chars().take(DIGITS).collect::<String>();
     let protocol = toml::to_string_pretty(&results.protocol).unwrap_or_default();
@@ -372,90 +313,4 @@ fn provenance(results: &Results) -> Markup {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-    use crate::evaluate::{DataRecord, Protocol, Subject};
-
-    fn results() -> Results {
-        Results {
-            format: Results::format(),
-            software: Results::software(),
-            protocol: Protocol::load("ade20k-256-v1").unwrap(),
-            complete: false,
-            subject: Subject {
-                kind: "checkpoint".to_string(),
-                path: "runs/<b>".to_string(),
-                experiment: Some("ade20k".to_string()),
-                step: Some(7),
-                sha256: "0123456789abcdef".to_string(),
-            },
-            data: DataRecord {
-                dataset: "ade20k".to_string(),
-                split: "validation".to_string(),
-                images: 10,
-                of: 2000,
-                size: [256, 256],
-                sha256: "fedcba9876543210".to_string(),
-            },
-            networks: BTreeMap::new(),
-            backend: "flex device 0".to_string(),
-            values: BTreeMap::from([("fid".to_string(), Value::plain(31.25, 10))]),
-            classes: BTreeMap::new(),
-            timing: None,
-            seconds: BTreeMap::new(),
-        }
-    }
-
-    #[test]
-    fn the_page_has_own_and_published_figures_and_says_what_is_missing() {
-        let page = page(&results(), None, [256, 256]).unwrap();
-        for part in [
-            "31.25",
-            "22.7",
-            "67.8",
-            "Table 1",
-            "Not the whole protocol",
-            "seed = 0",
-        ] {
-            assert!(page.contains(part), "{part}");
-        }
-        assert!(page.contains("runs/&lt;b&gt;") && !page.contains("runs/<b>"));
-        assert!(
-            !page.contains("http://") && !page.contains("https://"),
-            "one file, no network"
-        );
-    }
-
-    #[test]
-    fn pictures_are_part_of_the_page() {
-        let mut gallery = Gallery::new(1, None);
-        gallery.offer(0, None, || Exhibit {
-            index: 0,
-            name: "a/b".to_string(),
-            score: None,
-            labels: vec![0; 12],
-            photo: vec![9; 12],
-            image: vec![200; 12],
-        });
-        let page = page(&results(), Some(&gallery), [2, 2]).unwrap();
-        assert_eq!(page.matches("data:image/png;base64,").count(), 3);
-        let mut broken = gallery.clone();
-        broken.spread[0].image.pop();
-        assert!(super::page(&results(), Some(&broken), [2, 2]).is_err());
-    }
-
-    #[test]
-    fn numbers_have_as_many_digits_as_are_worth_reading() {
-        for (value, text) in [
-            (12_345.6, "12346"),
-            (31.256, "31.26"),
-            (0.5, "0.5000"),
-            (0.0, "0.0000"),
-            (1.5e-4, "1.50e-4"),
-        ] {
-            assert_eq!(number(value), text);
-        }
-    }
-}
+mod tests;

@@ -17,6 +17,7 @@ use super::metric::Metric;
 use super::networks::NetworkFolder;
 use super::photos::{Photos, SampleHash};
 use super::protocol::{Protocol, SegmentationSettings};
+use super::report::described;
 use super::results::{ClassValue, NetworkRecord, Value};
 use super::source::{Source, float};
 use crate::data::progress_bar;
@@ -142,6 +143,8 @@ impl<B: Backend> Evaluator<B> {
     /// # Errors
     /// When a file cannot be read, the device fails or a metric has no value.
     pub fn run(&mut self, photos: &Photos, source: &mut Source<'_, B>) -> Result<Outcome> {
+        self.features.iter_mut().for_each(FeatureMeter::begin);
+        self.lpips.iter_mut().for_each(LpipsMeter::begin);
         let mut clock = Clock::default();
         let mut confusions: Vec<Confusion> = self
             .judges
@@ -161,16 +164,15 @@ impl<B: Backend> Evaluator<B> {
             })?;
             let images = clock.time("images", || source.images(&samples, first, &self.device))?;
             for sample in &samples {
-                data_hash.add(sample);
+                data_hash.add(&[sample.name.as_bytes(), &sample.labels, &sample.image]);
             }
             source.identify(&mut image_hash, &samples, &images);
             let size = photos.size();
-            let shape = [size.height, size.width];
-            let photo_bytes: Vec<Vec<u8>> = samples.iter().map(|s| s.image.clone()).collect();
-            let photo_tensor = float::<B>(&photo_bytes, shape, &self.device);
+            let photo_bytes: Vec<&[u8]> = samples.iter().map(|s| s.image.as_slice()).collect();
+            let photo_tensor = float::<B, _>(&photo_bytes, size, &self.device);
             let mut scores: Vec<Option<f64>> = vec![None; samples.len()];
             let judged = if self.plan.protocol.fid.quantise {
-                float(&images.bytes, shape, &self.device)
+                float(&images.bytes, size, &self.device)
             } else {
                 images.float.clone()
             };
@@ -238,22 +240,22 @@ impl<B: Backend> Evaluator<B> {
             outcome.values.extend(values);
             outcome.networks.extend([meter.record()]);
         }
-        let progress = self.bar("diversity", photos.len());
-        if let Some(lpips) = &mut self.lpips {
-            if let Some(value) = lpips.finish() {
-                outcome.values.insert(lpips.value_name("distance"), value);
-            }
-            if let Source::Generator { generator, seed } = source {
-                let found = clock.time("diversity", || {
-                    lpips.diversity(photos, generator, *seed, &progress, &self.device)
-                })?;
-                outcome.values.insert(lpips.value_name("diversity"), found);
-            }
-            outcome
-                .networks
-                .insert("lpips".to_string(), lpips.record().clone());
+        let Some(lpips) = &self.lpips else {
+            return Ok(());
+        };
+        let networks = &mut outcome.networks;
+        networks.insert("lpips".to_string(), lpips.record().clone());
+        if let Some(value) = lpips.finish() {
+            outcome.values.insert(lpips.value_name("distance"), value);
         }
-        progress.finish_and_clear();
+        if let Source::Generator { generator, seed } = source {
+            let bar = self.bar("diversity", photos.len());
+            let found = clock.time("diversity", || {
+                lpips.diversity(photos, generator, *seed, &bar, &self.device)
+            })?;
+            bar.finish_and_clear();
+            outcome.values.insert(lpips.value_name("diversity"), found);
+        }
         Ok(())
     }
 
@@ -279,8 +281,9 @@ impl<B: Backend> Evaluator<B> {
 
     /// What single images are ranked by.
     fn ranking(&self) -> Option<(String, bool)> {
-        if self.lpips.is_some() {
-            Some(("LPIPS distance to the photo".to_string(), false))
+        if let Some(lpips) = &self.lpips {
+            let (title, _, _) = described(&lpips.value_name("distance"));
+            Some((title, false))
         } else if let Some((name, _, _)) = self.judges.first() {
             Some((format!("pixel accuracy of the network of {name}"), true))
         } else {

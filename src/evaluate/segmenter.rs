@@ -15,6 +15,7 @@ use dp_sims_model::weights::{load_state_dict, read_weights, state_dict, write_sa
 use serde::{Deserialize, Serialize};
 
 use crate::config::Weights;
+use crate::files::write_whole;
 use crate::train::{BackboneFile, load_backbone};
 
 /// Version of the folder's layout.
@@ -165,7 +166,7 @@ impl<B: Backend> Segmenter<B> {
             // Last, so that a folder with it is whole.
             (config, toml::to_string_pretty(&self.config)?),
         ] {
-            crate::evaluate::write_whole(&path, text.as_bytes())?;
+            write_whole(&path, text.as_bytes())?;
         }
         Ok(())
     }

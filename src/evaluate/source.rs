@@ -1,15 +1,15 @@
 //! Where judged images come from.
 
 use anyhow::Result;
+use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use burn::tensor::{Tensor, TensorData};
-use dp_sims_datasets::Sample;
+use dp_sims_datasets::{Sample, Size};
 use dp_sims_model::generator::Generator;
 use dp_sims_model::layers::{LabelMaps, Mode};
 
 use super::images::ImageFolder;
 use super::photos::SampleHash;
-use crate::train::{Purpose, SeededDraws, latents, sample_maps, to_rgb};
+use crate::train::{Purpose, SeededDraws, image_tensor, latents, sample_maps, to_rgb};
 
 /// Images that are judged.
 pub enum Source<'a, B: Backend> {
@@ -61,9 +61,8 @@ impl<B: Backend> Source<'_, B> {
                 let bytes = (first..first + samples.len())
                     .map(|index| folder.pixels(index))
                     .collect::<Result<Vec<_>>>()?;
-                let size = folder.size();
                 Ok(Images {
-                    float: float(&bytes, [size.height, size.width], device),
+                    float: float(&bytes, folder.size(), device),
                     bytes,
                 })
             }
@@ -74,7 +73,7 @@ impl<B: Backend> Source<'_, B> {
     pub fn identify(&self, hash: &mut SampleHash, samples: &[Sample], images: &Images<B>) {
         if let Self::Folder(_) = self {
             for (sample, pixels) in samples.iter().zip(&images.bytes) {
-                hash.add_pixels(&sample.name, pixels);
+                hash.add(&[sample.name.as_bytes(), pixels]);
             }
         }
     }
@@ -93,19 +92,16 @@ pub(super) fn maps<B: Backend>(samples: &[Sample], device: &B::Device) -> LabelM
     }
 }
 
-/// RGB bytes on the device, in [-1, 1].
-///
-/// # Shapes
-/// - images: `[height, width, 3]` each
-/// - output: `[N, 3, height, width]`
-pub(super) fn float<B: Backend>(
-    images: &[Vec<u8>],
-    [height, width]: [usize; 2],
+/// Images of one size on the device, `[N, 3, H, W]` in [-1, 1].
+pub(super) fn float<B: Backend, I: AsRef<[u8]>>(
+    images: &[I],
+    size: Size,
     device: &B::Device,
 ) -> Tensor<B, 4> {
-    let data = TensorData::new(images.concat(), [images.len(), height, width, 3]);
-    Tensor::<B, 4>::from_data(data.convert::<f32>(), device)
-        .permute([0, 3, 1, 2])
-        .div_scalar(127.5)
-        .sub_scalar(1.0)
+    let pixels = images
+        .iter()
+        .flat_map(|image| image.as_ref())
+        .copied()
+        .collect();
+    image_tensor(pixels, [images.len(), size.height, size.width], device)
 }

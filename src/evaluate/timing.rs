@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use burn::tensor::backend::Backend;
-use burn::tensor::{ElementConversion, Tensor};
 use dp_sims_model::cost::{self, Convention};
 use dp_sims_model::generator::{Generator, GeneratorConfig};
 use dp_sims_model::layers::Mode;
@@ -14,6 +13,7 @@ use super::photos::Photos;
 use super::protocol::TimingSettings;
 use super::results::Timing;
 use super::source::maps;
+use crate::device::wait;
 use crate::memory::peak;
 use crate::train::{Purpose, SeededDraws, latents};
 
@@ -91,19 +91,11 @@ fn one<B: Backend>(
         shape,
         device,
     );
-    arrived(latent.clone())?;
+    wait(latent.clone())?;
     let started = Instant::now();
     let images = generator.forward(maps, latent, Mode::Eval);
-    arrived(images)?;
+    wait(images)?;
     Ok(started.elapsed().as_secs_f64())
-}
-
-/// Waits until the device has computed a tensor.
-pub(super) fn arrived<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Result<()> {
-    let first = tensor.slice([const { 0..1 }; D]).try_into_scalar();
-    let first = first.map_err(|error| anyhow!("the device failed: {error:?}"))?;
-    std::hint::black_box(first.elem::<f32>());
-    Ok(())
 }
 
 /// The value below which a share of all values is, between two values by their distance.

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Experiment;
 use crate::data::Data;
-use crate::evaluate::{Evaluator, FOLDER, Photos, Plan, Protocol, Source, described, write_whole};
+use crate::evaluate::{Evaluator, FOLDER, Photos, Plan, Protocol, Source, described};
 use crate::events::Scalars;
+use crate::files::write_whole;
 
 /// Images that are judged at once.
 const BATCH: usize = 8;

@@ -3,6 +3,7 @@ use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 
 use super::encoder::padded;
 use super::{Mask2Former, STRIDE, UNIT};
+use crate::evaluators::segmenter::standardise;
 use crate::layers::{interpolation_matrix, resize_bilinear};
 
 /// Masks that are alive in full size at a time.
@@ -118,10 +119,5 @@ fn matrix<B: Backend>(from: usize, to: usize, device: &B::Device) -> Tensor<B, 2
 /// An image in [0, 1] with the mean and deviation of ImageNet taken away (`PIXEL_MEAN` and
 /// `PIXEL_STD` of the configurations, which are these times 255).
 pub(super) fn normalised<B: Backend>(images: Tensor<B, 4>) -> Tensor<B, 4> {
-    const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
-    const STD: [f32; 3] = [0.229, 0.224, 0.225];
-    let device = images.device();
-    let channels = |values| Tensor::<B, 1>::from_floats(values, &device).reshape([1, 3, 1, 1]);
-    let shift: [f32; 3] = std::array::from_fn(|channel| -MEAN[channel] / STD[channel]);
-    images * channels(STD.map(f32::recip)) + channels(shift)
+    standardise(images, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 }

@@ -1,0 +1,86 @@
+use std::path::PathBuf;
+
+use anyhow::{Result, anyhow, ensure};
+use serde::{Deserialize, Serialize};
+
+use crate::evaluate::Metric;
+
+/// Evaluation of the averaged generator during training, on the validation split.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvaluationConfig {
+    /// Steps between two evaluations; 0 for none.
+    pub every: u64,
+    /// What is measured, as `dp-sims evaluate --metrics` names it; `timing` is not for this place.
+    pub metrics: Vec<String>,
+    /// The first so many images of the validation split are used.
+    pub images: usize,
+    /// The value whose best checkpoint is kept in the folder `best` of the run: a metric, or
+    /// `lpips-diversity` or `lpips-distance`.
+    pub best: String,
+    /// Folder of a segmenter, for `miou` and `accuracy` on one's own dataset.
+    pub segmenter: Option<PathBuf>,
+}
+
+impl Default for EvaluationConfig {
+    fn default() -> Self {
+        Self {
+            every: 0,
+            metrics: vec!["fid".to_string()],
+            images: 500,
+            best: "fid".to_string(),
+            segmenter: None,
+        }
+    }
+}
+
+impl EvaluationConfig {
+    /// What is measured.
+    ///
+    /// # Errors
+    /// Names a metric that there is not.
+    pub fn metrics(&self) -> Result<Vec<Metric>> {
+        let key = "configuration key `evaluation.metrics`";
+        self.metrics
+            .iter()
+            .map(|name| {
+                let metric: Metric = name.parse().map_err(|error| anyhow!("{key}: {error}"))?;
+                ensure!(
+                    !metric.needs_generator(),
+                    "{key}: `{name}` is measured by `dp-sims evaluate`"
+                );
+                Ok(metric)
+            })
+            .collect()
+    }
+
+    /// Checks what can be checked without data or weights.
+    ///
+    /// # Errors
+    /// Names the first key that is wrong.
+    pub(super) fn validate(&self) -> Result<()> {
+        if self.every == 0 {
+            return Ok(());
+        }
+        let metrics = self.metrics()?;
+        ensure!(
+            self.images > 0,
+            "configuration key `evaluation.images`: must be at least 1"
+        );
+        let measured = metrics.iter().any(|metric| match metric {
+            Metric::Lpips => matches!(
+                self.best.split_once('-'),
+                Some(("lpips" | "perceptual", "diversity" | "distance"))
+            ),
+            other => other.to_string() == self.best,
+        });
+        ensure!(
+            measured,
+            "configuration key `evaluation.best`: `{}` is none of what `evaluation.metrics` \
+             measures: {}",
+            self.best,
+            self.metrics.join(", ")
+        );
+        Ok(())
+    }
+}
