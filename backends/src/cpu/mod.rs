@@ -19,6 +19,7 @@ mod conv;
 mod float;
 mod int;
 mod module;
+mod pool;
 mod quantized;
 #[cfg(test)]
 mod tests;
@@ -27,7 +28,8 @@ use burn_backend::ops::TransactionOps;
 use burn_backend::{Backend, BackendTypes, DType, DTypeUsageSet};
 use burn_flex::{Flex, FlexDevice, FlexQTensor, FlexTensor};
 
-/// The processor: [`Flex`] with its own two-dimensional convolutions and gradients of them.
+/// The processor: [`Flex`] with its own two-dimensional convolutions, gradients of them, and
+/// maxima over windows.
 ///
 /// Tensors, device, names, random numbers and every other operation are those of [`Flex`]; an
 /// operation that [`Flex`] leaves to burn's default is left to the same default here. `conv2d` and

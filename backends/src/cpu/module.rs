@@ -7,6 +7,7 @@ use burn_flex::{Flex, FlexTensor};
 
 use super::Cpu;
 use super::conv::{self, Conv};
+use super::pool;
 
 impl ModuleOps<Self> for Cpu {
     delegate!(ModuleOps {
@@ -42,10 +43,6 @@ impl ModuleOps<Self> for Cpu {
         ) -> FlexTensor;
         adaptive_avg_pool2d(x: FlexTensor, output_size: [usize; 2]) -> FlexTensor;
         adaptive_avg_pool2d_backward(x: FlexTensor, grad: FlexTensor) -> FlexTensor;
-        max_pool2d(
-            x: FlexTensor, kernel_size: [usize; 2], stride: [usize; 2], padding: [usize; 2],
-            dilation: [usize; 2], ceil_mode: bool
-        ) -> FlexTensor;
         interpolate(
             x: FlexTensor, output_size: [usize; 2], options: InterpolateOptions
         ) -> FlexTensor;
@@ -87,6 +84,21 @@ impl ModuleOps<Self> for Cpu {
             grads.mask_grad,
             grads.bias_grad,
         )
+    }
+
+    fn max_pool2d(
+        x: FlexTensor,
+        kernel_size: [usize; 2],
+        stride: [usize; 2],
+        padding: [usize; 2],
+        dilation: [usize; 2],
+        ceil_mode: bool,
+    ) -> FlexTensor {
+        let axes = pool::axes(&x, kernel_size, stride, padding, dilation);
+        match axes {
+            Some(axes) if x.dtype() == DType::F32 && !ceil_mode => pool::maximum(x, axes),
+            _ => Flex::max_pool2d(x, kernel_size, stride, padding, dilation, ceil_mode),
+        }
     }
 
     fn max_pool2d_with_indices(

@@ -11,18 +11,18 @@ const TILE: usize = 512;
 
 /// One spatial axis of a convolution; lengths and steps in pixels.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Axis {
-    pub(super) input: usize,
-    pub(super) output: usize,
-    pub(super) kernel: usize,
-    pub(super) stride: usize,
-    pub(super) padding: usize,
-    pub(super) dilation: usize,
+pub(in super::super) struct Axis {
+    pub(in super::super) input: usize,
+    pub(in super::super) output: usize,
+    pub(in super::super) kernel: usize,
+    pub(in super::super) stride: usize,
+    pub(in super::super) padding: usize,
+    pub(in super::super) dilation: usize,
 }
 
 impl Axis {
     /// Output positions at which kernel tap `tap` reads inside the input.
-    pub(super) fn inside(&self, tap: usize) -> Range<usize> {
+    pub(in super::super) fn inside(&self, tap: usize) -> Range<usize> {
         let offset = tap * self.dilation;
         let start = self.padding.saturating_sub(offset).div_ceil(self.stride);
         let reach = (self.input + self.padding).saturating_sub(offset);
@@ -31,7 +31,7 @@ impl Axis {
     }
 
     /// Input position that tap `tap` reads for an output position of [`Axis::inside`].
-    pub(super) fn read_at(&self, output: usize, tap: usize) -> usize {
+    pub(in super::super) fn read_at(&self, output: usize, tap: usize) -> usize {
         output * self.stride + tap * self.dilation - self.padding
     }
 

@@ -11,7 +11,7 @@ mod weight;
 
 pub(super) use bias::bias_gradient;
 pub(super) use forward::unfolded;
-pub(super) use geometry::Conv;
+pub(super) use geometry::{Axis, Conv};
 pub(super) use input::{folded, mirror_weight};
 pub(super) use weight::weight_gradient;
 
@@ -19,7 +19,7 @@ use burn_backend::{Bytes, DType, Shape};
 use burn_flex::{FlexTensor, Layout};
 
 /// A contiguous tensor over `values`.
-fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
+pub(super) fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
     let layout = Layout::contiguous(Shape::from(shape));
     FlexTensor::new(Bytes::from_elems(values), layout, DType::F32)
 }
