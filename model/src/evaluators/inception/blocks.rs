@@ -1,7 +1,8 @@
 use burn::module::Module;
 use burn::tensor::activation::relu;
-use burn::tensor::module::{avg_pool2d, max_pool2d};
-use burn::tensor::{Tensor, backend::Backend};
+use burn::tensor::module::{conv2d, max_pool2d};
+use burn::tensor::ops::PaddedConvOptions;
+use burn::tensor::{Tensor, TensorData, backend::Backend};
 
 use super::super::{Conv, ConvConfig};
 use crate::init::InitRng;
@@ -207,8 +208,24 @@ pub(super) fn halve<B: Backend>(input: Tensor<B, 4>) -> Tensor<B, 4> {
 
 /// Mean over the pixels of 3 × 3 windows that lie inside the map. TensorFlow counts no padding,
 /// torchvision does.
+///
+/// As a convolution by channel with ones, and a product: on the processor, burn's own mean took a
+/// twentieth of the time of the whole network.
 fn average<B: Backend>(input: Tensor<B, 4>) -> Tensor<B, 4> {
-    avg_pool2d(input, [3, 3], [1, 1], [1, 1], false, false)
+    let [batch, channels, height, width] = input.dims();
+    let device = input.device();
+    let ones = Tensor::ones([channels, 1, 3, 3], &device);
+    let options = PaddedConvOptions::asymmetric([1; 2], [1; 2], [1; 2], [1; 2], channels);
+    let sums = conv2d(input, ones, None, options);
+    // Pixels of a window around `place` of a line.
+    let inside = |place: usize, length: usize| (place + 2).min(length) - place.saturating_sub(1);
+    let shares: Vec<f32> = (0..height * width)
+        .map(|pixel| inside(pixel / width, height) * inside(pixel % width, width))
+        .map(|count| 1.0 / count as f32)
+        .collect();
+    let shares = Tensor::from_data(TensorData::new(shares, [1, height * width]), &device);
+    let means = sums.reshape([batch * channels, height * width]) * shares;
+    means.reshape([batch, channels, height, width])
 }
 
 /// Branches side by side, and their ReLU.
