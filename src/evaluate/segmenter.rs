@@ -4,12 +4,13 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use burn::module::AutodiffModule;
+use burn::module::{AutodiffModule, Module, ModuleMapper, Param};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Int, Tensor};
 use dp_sims_datasets::{Description, Size};
 use dp_sims_model::backbones::{Backbone, BackboneKind, info};
 use dp_sims_model::discriminator::{Discriminator, DiscriminatorConfig};
+use dp_sims_model::init::XAVIER_GAIN;
 use dp_sims_model::layers::Mode;
 use dp_sims_model::weights::{load_state_dict, read_weights, state_dict, write_safetensors};
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,8 @@ impl SegmenterConfig {
         let decoder = DiscriminatorConfig {
             decoder_channels: vec![256, 128, 128, 64, 32],
             full_resolution_channels: 32,
+            // It keeps a discriminator from outrunning the generator; here it only slows learning.
+            spectral_norm: false,
             ..Default::default()
         };
         let multiple = decoder.side_multiple(&info(backbone).strides);
@@ -92,6 +95,25 @@ impl SegmenterConfig {
     /// Size of the images it was trained on.
     pub fn size(&self) -> Size {
         Size::new(self.height, self.width)
+    }
+}
+
+/// Brings the first weights of convolutions, drawn for use under spectral norm, which takes their
+/// scale away, to the scale of He et al. 2015: √(2 / fan_in), which carries a signal unchanged
+/// through convolutions with ReLUs.
+struct ForPlainConvolutions;
+
+impl<B: Backend> ModuleMapper<B> for ForPlainConvolutions {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        let [channels_out, channels_in] = match param.lazy_shape()[..] {
+            [channels_out, channels_in, _, _] => [channels_out, channels_in],
+            _ => return param,
+        };
+        let scale = ((channels_in + channels_out) as f64 / channels_in as f64).sqrt();
+        param.map(|weight| {
+            let weight = weight.detach().set_require_grad(false);
+            weight.mul_scalar(scale / XAVIER_GAIN).require_grad()
+        })
     }
 }
 
@@ -136,7 +158,7 @@ impl<B: Backend> Segmenter<B> {
         Ok(Self {
             config,
             backbone,
-            decoder,
+            decoder: decoder.map(&mut ForPlainConvolutions),
             classes,
         })
     }

@@ -96,7 +96,10 @@ pub(super) fn run(args: CheckArgs) -> Result<(), Failure> {
     let (surveys, remembered): (Vec<Survey>, Vec<bool>) = surveys.into_iter().unzip();
     let page = page(&description.name, &root, &surveys);
     write_whole(&args.out, page.as_bytes())
-        .context("the report is not written: give another --out")
+        .with_context(|| {
+            let out = args.out.display();
+            format!("cannot write the report {out}: give another --out")
+        })
         .map_err(mistake)?;
 
     let faults: u64 = surveys.iter().map(|survey| survey.faults.count).sum();

@@ -206,6 +206,29 @@ fn opens_with_the_first_step_and_closes_at_the_end() {
 }
 
 #[test]
+fn an_evaluation_is_shown_and_plotted() {
+    let mut setup = setup();
+    setup.emit(step(1, 1.5));
+    calls();
+    for value in [12.5, f64::NAN] {
+        setup.emit(TrainEvent::Evaluation {
+            step: 1,
+            values: [("miou".to_owned(), value)].into(),
+            is_best: value.is_finite(),
+        });
+    }
+    assert_eq!(
+        calls(),
+        [
+            "text evaluation of step 1: miou 12.50 (best)",
+            "register mIoU",
+            "number 12.50",
+            "text evaluation of step 1: miou NaN"
+        ]
+    );
+}
+
+#[test]
 fn what_is_not_finite_is_text_only() {
     let mut setup = setup();
     setup.emit(step(1, f64::NAN));

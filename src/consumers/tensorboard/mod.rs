@@ -193,11 +193,18 @@ mod tests {
                 image: image.clone(),
             })
             .unwrap();
+        board
+            .on_event(&TrainEvent::Evaluation {
+                step: 8,
+                values: [("miou".to_owned(), 12.5)].into(),
+                is_best: true,
+            })
+            .unwrap();
 
         let events = read(folder.path());
         assert_eq!(
             events.iter().map(|event| event.0).collect::<Vec<_>>(),
-            [0, 7, 7, 7]
+            [0, 7, 7, 7, 8]
         );
         let scalars: BTreeMap<&str, f32> = events[2]
             .1
@@ -234,6 +241,9 @@ mod tests {
                 .into_rgb8(),
             image
         );
+        let evaluation = &events[4].1[0];
+        assert_eq!(evaluation[&1].bytes(), b"evaluation/miou");
+        assert_eq!(evaluation[&2].float(), 12.5);
     }
 
     #[test]
