@@ -10,10 +10,16 @@ use burn_flex::{Flex, FlexDevice, FlexTensor};
 use dp_sims_backends::cpu::Cpu;
 
 /// Turns per measurement; the fastest one counts.
-const TURNS: usize = 7;
+const TURNS: usize = 5;
 
 /// Input `[N, C_in, H, W]`, output channels, kernel size, stride, groups.
-const SHAPES: [([usize; 4], usize, usize, usize, usize); 10] = [
+const SHAPES: [([usize; 4], usize, usize, usize, usize); 15] = [
+    // The generator at 256x256: local conditions, blocks.
+    ([1, 64, 256, 256], 128, 3, 1, 1),
+    ([1, 128, 256, 256], 64, 3, 1, 1),
+    ([1, 64, 128, 128], 512, 3, 1, 1),
+    ([1, 512, 64, 64], 256, 3, 1, 1),
+    ([1, 1024, 16, 16], 1024, 3, 1, 1),
     ([4, 128, 64, 96], 32, 3, 1, 1),
     ([8, 64, 32, 48], 128, 3, 1, 1),
     ([4, 256, 8, 12], 256, 3, 1, 1),
@@ -55,10 +61,10 @@ fn random(shape: impl Into<Shape>) -> FlexTensor {
 }
 
 fn main() {
-    println!("times in ms, Cpu / Flex");
+    println!("ms of Cpu / of Flex, and GFLOP/s of Cpu by the definition's operations");
     println!(
-        "{:>36}  forward            input              weight             bias               all",
-        ""
+        "{:>36}  {:<26}{:<26}{:<26}bias",
+        "", "forward", "input", "weight"
     );
     for (size, channels, kernel, stride, groups) in SHAPES {
         let padding = kernel / 2;
@@ -71,7 +77,7 @@ fn main() {
         let tensors = [x, weight, bias, grad];
         let label = format!("{size:?} -> {channels} {kernel}x{kernel}/{stride} g{groups}");
         print!("{label:>36}");
-        let mut totals = [0.0; 2];
+        let macs = out.layout().num_elements() * (size[1] / groups) * kernel * kernel;
         for step in 0..4 {
             let mut best = [f64::INFINITY; 2];
             for _ in 0..TURNS {
@@ -81,19 +87,16 @@ fn main() {
                         0 => Passes::run::<Cpu>(step, &tensors, &options),
                         _ => Passes::run::<Flex>(step, &tensors, &options),
                     };
-                    *best = best.min(start.elapsed().as_secs_f64() * 1e3);
+                    *best = best.min(start.elapsed().as_secs_f64());
                     drop(result);
                 }
             }
-            print!("  {:7.2} / {:7.2}", best[0], best[1]);
-            totals[0] += best[0];
-            totals[1] += best[1];
+            let [cpu, flex] = best.map(|seconds| seconds * 1e3);
+            print!("  {cpu:7.2} / {flex:7.2}");
+            if step < 3 {
+                print!(" ({:4.0})", 2e-6 * macs as f64 / cpu);
+            }
         }
-        println!(
-            "  {:.2} / {:.2} = {:.2}",
-            totals[0],
-            totals[1],
-            totals[0] / totals[1]
-        );
+        println!();
     }
 }

@@ -1,8 +1,8 @@
 //! Multiply-adds and trained parameters of networks, counted from their configurations.
 //!
 //! Counted are convolutions, linear layers and the products inside attention: all but a few
-//! percent of the arithmetic. Not counted are normalisation, activations, resizing, the power
-//! iteration of spectral norm, losses, and label convolutions, which gather instead of multiplying
+//! percent of the arithmetic. Convolutions count by their definition, however they are computed. Not
+//! counted are normalisation, activations, most resizing, the power iteration of spectral norm, losses, and label convolutions, which gather instead of multiplying
 //! (see [`Convention`]). A multiply-add is two floating-point operations.
 
 mod backbone;
@@ -29,8 +29,8 @@ pub enum Convention {
     /// What this program executes.
     Executed,
     /// What published figures count: convolutions over one-hot label maps and over latents
-    /// repeated over all pixels, and 1×1 convolutions of shortcuts on the finer of their two
-    /// sides (facts G14, G20, D5).
+    /// repeated over all pixels, 1×1 convolutions of shortcuts on the finer of their two sides,
+    /// and SPADEs that read a resized map (facts G14, G20, D5).
     Published,
 }
 

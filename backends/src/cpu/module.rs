@@ -148,6 +148,7 @@ impl ModuleOps<Self> for Cpu {
             return Flex::conv2d(x, weight, bias, options);
         }
         match conv.exchanged() {
+            _ if conv::suits(&conv) => conv::filtered(&conv, x, weight, bias),
             Some(exchanged) if conv.narrows() => {
                 conv::folded(&exchanged, conv::mirror_weight(&conv, weight), x, bias)
             }
@@ -169,6 +170,10 @@ impl ModuleOps<Self> for Cpu {
             Some(exchanged) if !conv.unfolds() => {
                 let mirror = conv::mirror_weight(&conv, weight);
                 Flex::conv2d(output_grad, mirror, None, exchanged.options())
+            }
+            Some(exchanged) if conv::suits(&exchanged) => {
+                let mirror = conv::mirror_weight(&conv, weight);
+                conv::filtered(&exchanged, output_grad, mirror, None)
             }
             Some(exchanged) if conv.narrows() => {
                 let mirror = conv::mirror_weight(&conv, weight);

@@ -68,9 +68,18 @@ pub fn generator(
     let channels = &config.encoder_channels;
     let blocks = (0..config.blocks())
         .map(|index| {
-            let condition = channels[config.blocks()] + channels[config.blocks() - index];
-            let shape = [widths[index], widths[index + 1], condition];
-            spade_block(shape, rows << index, columns << index)
+            let condition = Condition {
+                global: channels[config.blocks()],
+                global_size: [rows, columns],
+                local: channels[config.blocks() - index],
+            };
+            let size = [rows << index, columns << index];
+            spade_block(
+                [widths[index], widths[index + 1]],
+                condition,
+                size,
+                convention,
+            )
         })
         .collect();
     GeneratorCost {
@@ -110,8 +119,13 @@ fn oasis(
         for _ in 0..spades {
             read(config.spade_hidden, rows * columns);
         }
-        let shape = [pair[0], pair[1], config.spade_hidden];
-        blocks.push(spade_block(shape, rows, columns));
+        let condition = Condition {
+            global: 0,
+            global_size: [0, 0],
+            local: config.spade_hidden,
+        };
+        let size = [rows, columns];
+        blocks.push(spade_block([pair[0], pair[1]], condition, size, convention));
     }
     GeneratorCost {
         labels,
@@ -178,9 +192,47 @@ fn encoder(
     (labels, noise)
 }
 
-fn spade_block([from, to, condition]: [usize; 3], rows: usize, columns: usize) -> Cost {
+/// Channels of what a SPADE reads.
+#[derive(Clone, Copy)]
+struct Condition {
+    global: usize,
+    /// Before it is resized.
+    global_size: [usize; 2],
+    local: usize,
+}
+
+impl Condition {
+    /// The convolution to γ and β of `channels` channels.
+    fn modulation(self, channels: usize, size: [usize; 2], convention: Convention) -> Cost {
+        let [height, width] = size;
+        let config = ConvConfig::new(self.global + self.local, 2 * channels, 3);
+        let dense = convolution(config, height, width);
+        match convention {
+            Convention::Published => dense,
+            Convention::Executed => {
+                let outputs = config.channels_out;
+                let local = ConvConfig::new(self.local, outputs, 3).macs(height, width);
+                let [rows, columns] = self.global_size;
+                let under_taps = ConvConfig::new(self.global, outputs, 3).macs(rows, columns);
+                let resize = 9 * height * rows * columns + 3 * height * width * columns;
+                Cost {
+                    macs: local + under_taps + (outputs * resize) as u64,
+                    ..dense
+                }
+            }
+        }
+    }
+}
+
+fn spade_block(
+    [from, to]: [usize; 2],
+    condition: Condition,
+    size: [usize; 2],
+    convention: Convention,
+) -> Cost {
+    let [rows, columns] = size;
     let middle = from.min(to);
-    let spade = |channels| convolution(ConvConfig::new(condition, 2 * channels, 3), rows, columns);
+    let spade = |channels| condition.modulation(channels, size, convention);
     let mut cost = spade(from)
         + convolution(ConvConfig::new(from, middle, 3), rows, columns)
         + spade(middle)

@@ -255,9 +255,12 @@ fn a_small_generator_costs_what_a_hand_count_gives() {
     let cross = 4 * 25 + 2 * 3 * 7 * 5 + 2 * 4 * 3 * 5;
     let itself = 4 * 4 * 25 + 2 * 4 * 4 * 5;
     assert_eq!(cost.noise.macs, mapping + cross + itself + 4 * 25);
-    // Block 0: 4 to 2 channels under 5 + 5; block 1: 2 to 2 under 5 + 4.
-    let first = 4 * 9 * (10 * 8 + 4 * 2 + 10 * 4 + 2 * 2) + 4 * (9 * 10 * 8 + 4 * 2);
-    let second = 16 * 9 * (9 * 4 + 2 * 2 + 9 * 4 + 2 * 2);
+    // Block 0: 4 to 2 channels, 20 modulating ones, from 5 local and 5 global of 2x2; block 1: 2 to
+    // 2 channels, 8 modulating ones, from 4 local and the same global ones.
+    let taps = 4 * 9 * 5;
+    let first =
+        20 * (4 * 9 * 5 + taps + 9 * 2 * 4 + 3 * 4 * 2) + 4 * 9 * (4 * 2 + 2 * 2) + 4 * (4 * 2);
+    let second = 8 * (16 * 9 * 4 + taps + 9 * 4 * 4 + 3 * 16 * 2) + 16 * 9 * (2 * 2 + 2 * 2);
     assert_eq!(
         cost.blocks
             .iter()

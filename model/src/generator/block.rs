@@ -2,7 +2,7 @@ use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend};
 
 use crate::init::InitRng;
-use crate::layers::{Conv, ConvConfig, Mode, Spade, leaky_relu};
+use crate::layers::{Condition, Conv, ConvConfig, Mode, Spade, leaky_relu};
 
 /// SPADE residual block (facts G7): SPADE → leaky ReLU → 3×3 convolution, twice, beside an
 /// identity or a SPADE → 1×1 convolution shortcut. The SPADEs share one condition (facts G17).
@@ -54,12 +54,12 @@ impl<B: Backend> SpadeBlock<B> {
     ///
     /// # Shapes
     /// - input: `[N, channels_in, H, W]`
-    /// - condition: `[N, condition, H, W]`
+    /// - condition: `condition` channels in all, at `[H, W]`
     /// - output: `[N, channels_out, H, W]`
     pub fn forward(
         &mut self,
         input: Tensor<B, 4>,
-        condition: Tensor<B, 4>,
+        condition: &Condition<B>,
         mode: Mode,
     ) -> Tensor<B, 4> {
         self.forward_with(input, |_| condition.clone(), mode)
@@ -69,19 +69,26 @@ impl<B: Backend> SpadeBlock<B> {
     pub(super) fn forward_with(
         &mut self,
         input: Tensor<B, 4>,
-        condition: impl Fn(Place) -> Tensor<B, 4>,
+        condition: impl Fn(Place) -> Condition<B>,
         mode: Mode,
     ) -> Tensor<B, 4> {
-        let shortcut = match (&mut self.spade_s, &mut self.conv_s) {
+        let [batch, channels, height, width] = input.dims();
+        let flat = input.clone().reshape([batch, channels, height * width]);
+        let (normal, shortcut) = match (&mut self.spade_s, &mut self.conv_s) {
             (Some(spade), Some(conv)) => {
-                let modulated = spade.forward(input.clone(), condition(Place::Shortcut), mode);
-                conv.forward(modulated, mode)
+                // Both SPADEs of the input normalise by the same statistics of the batch.
+                let [normal, of_shortcut] =
+                    self.spade_0.norm.forward_pair(&mut spade.norm, flat, mode);
+                let modulated = spade.modulate(of_shortcut, &condition(Place::Shortcut));
+                (normal, conv.forward(modulated, mode))
             }
-            _ => input.clone(),
+            _ => (self.spade_0.norm.forward_flat(flat, mode), input),
         };
-        let hidden = self.spade_0.forward(input, condition(Place::First), mode);
+        let hidden = self.spade_0.modulate(normal, &condition(Place::First));
         let hidden = self.conv_0.forward(leaky_relu(hidden), mode);
-        let hidden = self.spade_1.forward(hidden, condition(Place::Second), mode);
+        let hidden = self
+            .spade_1
+            .forward(hidden, &condition(Place::Second), mode);
         self.conv_1.forward(leaky_relu(hidden), mode) + shortcut
     }
 }

@@ -5,7 +5,7 @@ use super::encoder::repeat_batch;
 use super::{Encoder, GeneratorConfig, Mapping, NoiseMode, SpadeBlock};
 use crate::init::InitRng;
 use crate::layers::{
-    Conv, ConvConfig, LabelConv, LabelMaps, LatentConv, Mode, concat, leaky_relu, resize_bilinear,
+    Condition, Conv, ConvConfig, LabelConv, LabelMaps, LatentConv, Mode, leaky_relu,
     upsample_nearest,
 };
 
@@ -95,10 +95,9 @@ impl<B: Backend> DpSimsGenerator<B> {
         let coarsest = conditions[conditions.len() - 1].clone();
         let last = self.blocks.len() - 1;
         for (index, block) in self.blocks.iter_mut().enumerate() {
-            let [_, _, rows, columns] = features.dims();
             let local = conditions.pop().unwrap_or_else(|| coarsest.clone());
-            let global = resize_bilinear(coarsest.clone(), rows, columns);
-            features = block.forward(features, concat(vec![global, local], 1), mode);
+            let global = Some(coarsest.clone());
+            features = block.forward(features, &Condition { global, local }, mode);
             if index < last {
                 features = upsample_nearest(features);
             }

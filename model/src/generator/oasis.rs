@@ -128,7 +128,7 @@ impl<B: Backend> OasisBlock<B> {
                 (Place::Second, _) => &self.shared_1,
                 _ => &self.shared_0,
             };
-            relu(shared.forward(label_maps.clone(), latent))
+            relu(shared.forward(label_maps.clone(), latent)).into()
         };
         self.block.forward_with(input, condition, mode)
     }

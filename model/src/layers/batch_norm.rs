@@ -70,46 +70,114 @@ impl<B: Backend> BatchNorm<B> {
     /// - input: `[N, C, HW]`
     /// - output: `[N, C, HW]`
     pub(crate) fn forward_flat(&mut self, input: Tensor<B, 3>, mode: Mode) -> Tensor<B, 3> {
-        let [batch, channels, pixels] = input.dims();
-        let shape = [1, channels, 1];
-        let rows = |values: Tensor<B, 3>| values.repeat_dim(0, batch);
-        let (centred, variance) = match mode {
+        match mode {
             Mode::Train => {
-                let mean = mean_per_channel(input.clone());
-                let centred = input - rows(mean.clone());
-                let variance = mean_per_channel(centred.clone().square());
-                let count = (batch * pixels) as f64;
-                let unbiased = variance.clone().detach() * (count / (count - 1.0).max(1.0));
-                self.track(
-                    mean.detach().reshape([channels]),
-                    unbiased.reshape([channels]),
-                );
-                (centred, variance)
+                let statistics = Statistics::of(input);
+                self.track(&statistics);
+                self.normalise(statistics.centred, statistics.variance)
             }
-            Mode::Eval => (
-                input - rows(self.running_mean.val().reshape(shape)),
-                self.running_var.val().reshape(shape),
-            ),
-        };
+            Mode::Eval => {
+                let shape = [1, self.channels(), 1];
+                let mean = self.running_mean.val().reshape(shape);
+                let centred = input.clone() - rows(mean, &input);
+                self.normalise(centred, self.running_var.val().reshape(shape))
+            }
+        }
+    }
+
+    /// What this batch norm and another one, both without scale and shift, make of one input.
+    ///
+    /// In training mode both normalise by the same statistics, which are computed once, and so is
+    /// the result.
+    ///
+    /// # Shapes
+    /// - input: `[N, C, HW]`
+    /// - output: twice `[N, C, HW]`, this one's first
+    pub(crate) fn forward_pair(
+        &mut self,
+        other: &mut Self,
+        input: Tensor<B, 3>,
+        mode: Mode,
+    ) -> [Tensor<B, 3>; 2] {
+        match mode {
+            Mode::Train => {
+                let statistics = Statistics::of(input);
+                self.track(&statistics);
+                other.track(&statistics);
+                let normal = self.normalise(statistics.centred, statistics.variance);
+                [normal.clone(), normal]
+            }
+            Mode::Eval => [
+                self.forward_flat(input.clone(), mode),
+                other.forward_flat(input, mode),
+            ],
+        }
+    }
+
+    fn channels(&self) -> usize {
+        self.running_mean.dims()[0]
+    }
+
+    /// Scales to unit variance, then by γ, and shifts by β.
+    fn normalise(&self, centred: Tensor<B, 3>, variance: Tensor<B, 3>) -> Tensor<B, 3> {
+        let shape = [1, self.channels(), 1];
         let mut scale = variance.add_scalar(self.epsilon).sqrt().recip();
         if let Some(weight) = &self.weight {
             scale = scale * weight.val().reshape(shape);
         }
-        let output = centred * rows(scale);
+        let scale = rows(scale, &centred);
+        let output = centred * scale;
         match &self.bias {
-            Some(bias) => output + rows(bias.val().reshape(shape)),
+            Some(bias) => {
+                let bias = rows(bias.val().reshape(shape), &output);
+                output + bias
+            }
             None => output,
         }
     }
 
-    fn track(&mut self, mean: Tensor<B, 1>, variance: Tensor<B, 1>) {
+    fn track(&mut self, statistics: &Statistics<B>) {
         let momentum = self.momentum;
         let blend = |old: Tensor<B, 1>, new: Tensor<B, 1>| old * (1.0 - momentum) + new * momentum;
+        let shape = [self.channels()];
+        let mean = statistics.mean.clone().detach().reshape(shape);
         let running = blend(self.running_mean.val(), mean);
         set_buffer(&mut self.running_mean, running);
-        let running = blend(self.running_var.val(), variance);
+        let count = statistics.count;
+        let unbiased = statistics.variance.clone().detach() * (count / (count - 1.0).max(1.0));
+        let running = blend(self.running_var.val(), unbiased.reshape(shape));
         set_buffer(&mut self.running_var, running);
     }
+}
+
+/// Statistics of a batch, `[1, C, 1]`, and the batch without its mean, `[N, C, HW]`.
+struct Statistics<B: Backend> {
+    mean: Tensor<B, 3>,
+    /// Biased.
+    variance: Tensor<B, 3>,
+    centred: Tensor<B, 3>,
+    /// Values of a channel.
+    count: f64,
+}
+
+impl<B: Backend> Statistics<B> {
+    fn of(input: Tensor<B, 3>) -> Self {
+        let [batch, _, pixels] = input.dims();
+        let mean = mean_per_channel(input.clone());
+        let rows = rows(mean.clone(), &input);
+        let centred = input - rows;
+        Self {
+            mean,
+            variance: mean_per_channel(centred.clone().square()),
+            centred,
+            count: (batch * pixels) as f64,
+        }
+    }
+}
+
+/// Values per channel, `[1, C, 1]`, repeated over the batch of the features that they meet.
+fn rows<B: Backend>(values: Tensor<B, 3>, features: &Tensor<B, 3>) -> Tensor<B, 3> {
+    values.repeat_dim(0, features.dims()[0])
 }
 
 /// Mean over batch and pixels, `[N, C, HW]` to `[1, C, 1]`; the contiguous axis first.

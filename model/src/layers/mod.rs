@@ -16,6 +16,7 @@ mod linear;
 #[cfg(test)]
 mod parity;
 mod resize;
+mod resized_conv;
 mod spade;
 mod spectral;
 
@@ -32,7 +33,8 @@ pub use resize::{
     interpolation_matrix, nearest_labels, resize_bilinear, resize_bilinear_corners,
     resize_bilinear_single, upsample_nearest,
 };
-pub use spade::Spade;
+pub use resized_conv::convolve_resized;
+pub use spade::{Condition, Spade};
 pub use spectral::SpectralNorm;
 
 use burn::module::Param;

@@ -1,8 +1,27 @@
-use burn::module::Module;
-use burn::tensor::{Tensor, backend::Backend};
+use burn::module::{Module, Param};
+use burn::tensor::{Tensor, backend::Backend, module::conv2d, ops::ConvOptions};
 
-use super::{BatchNorm, Conv, ConvConfig, Mode};
+use super::{BatchNorm, Conv, ConvConfig, Mode, convolve_resized};
 use crate::init::InitRng;
+
+/// What a SPADE reads (facts G17).
+#[derive(Clone, Debug)]
+pub struct Condition<B: Backend> {
+    /// A coarse map that is resized bilinearly to the size of the other, `[N, channels, h, w]`. Its
+    /// channels come first in the modulation.
+    pub global: Option<Tensor<B, 4>>,
+    /// A map of the size of the features, `[N, channels, H, W]`.
+    pub local: Tensor<B, 4>,
+}
+
+impl<B: Backend> From<Tensor<B, 4>> for Condition<B> {
+    fn from(local: Tensor<B, 4>) -> Self {
+        Self {
+            global: None,
+            local,
+        }
+    }
+}
 
 /// Spatially adaptive normalisation: norm(x) · (1 + γ) + β, with γ and β computed from a
 /// condition map by one 3×3 convolution each (facts G10, G11, G15).
@@ -19,7 +38,7 @@ pub struct Spade<B: Backend> {
 impl<B: Backend> Spade<B> {
     /// SPADE of maps with `channels` channels under a condition with `condition` channels.
     pub fn new(channels: usize, condition: usize, rng: &mut InitRng, device: &B::Device) -> Self {
-        let mut modulation = Self::modulation(channels, condition).init(rng, device);
+        let mut modulation = ConvConfig::new(condition, 2 * channels, 3).init(rng, device);
         // Each half is initialised as the convolution with C outputs that it stands for: the
         // xavier bound depends on the number of outputs.
         let single = (channels + condition) as f64;
@@ -34,36 +53,64 @@ impl<B: Backend> Spade<B> {
         }
     }
 
-    /// Shape of the joint convolution to γ and β.
-    pub fn modulation(channels: usize, condition: usize) -> ConvConfig {
-        ConvConfig::new(condition, 2 * channels, 3)
-    }
-
     /// Normalises and modulates.
     ///
     /// # Shapes
     /// - input: `[N, C, H, W]`
-    /// - condition: `[N, condition, H, W]`
+    /// - condition: its channels in all are those of the modulation
     /// - output: `[N, C, H, W]`
     pub fn forward(
         &mut self,
         input: Tensor<B, 4>,
-        condition: Tensor<B, 4>,
+        condition: &Condition<B>,
         mode: Mode,
     ) -> Tensor<B, 4> {
-        let shape = input.dims();
-        let [batch, channels, height, width] = shape;
-        let flat = [batch, channels, height * width];
-        let modulation = self.modulation.forward(condition, mode);
+        let [batch, channels, height, width] = input.dims();
+        let normal = self
+            .norm
+            .forward_flat(input.reshape([batch, channels, height * width]), mode);
+        self.modulate(normal, condition)
+    }
+
+    /// Modulates what has been normalised.
+    ///
+    /// # Shapes
+    /// - normal: `[N, C, HW]`
+    /// - output: `[N, C, H, W]`
+    pub(crate) fn modulate(&self, normal: Tensor<B, 3>, condition: &Condition<B>) -> Tensor<B, 4> {
+        let [batch, channels, pixels] = normal.dims();
+        let [_, _, height, width] = condition.local.dims();
+        let modulation = self.modulation(condition);
         // Reshaping makes the two halves contiguous, which element-wise operations need on CPU.
         let half = |from: usize| {
             modulation
                 .clone()
                 .slice([0..batch, from..from + channels])
-                .reshape(flat)
+                .reshape([batch, channels, pixels])
         };
         let (gamma, beta) = (half(0), half(channels));
-        let normal = self.norm.forward_flat(input.reshape(flat), mode);
-        (normal * gamma.add_scalar(1.0) + beta).reshape(shape)
+        (normal * gamma.add_scalar(1.0) + beta).reshape([batch, channels, height, width])
+    }
+
+    /// γ and β, `[N, 2C, H, W]`.
+    fn modulation(&self, condition: &Condition<B>) -> Tensor<B, 4> {
+        let Condition { global, local } = condition;
+        let [_, _, height, width] = local.dims();
+        let weight = self.modulation.weight.val();
+        let [outputs, inputs, ..] = weight.dims();
+        let bias = self.modulation.bias.as_ref().map(Param::val);
+        let own = |weight, bias| {
+            let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
+            conv2d(local.clone(), weight, bias, options)
+        };
+        match global {
+            Some(global) => {
+                let shared = global.dims()[1];
+                let to_global = weight.clone().slice([0..outputs, 0..shared]);
+                let to_local = weight.slice([0..outputs, shared..inputs]);
+                own(to_local, bias) + convolve_resized(global.clone(), to_global, height, width)
+            }
+            None => own(weight, bias),
+        }
     }
 }

@@ -220,6 +220,7 @@ fn an_evaluation_is_shown_and_plotted() {
     assert_eq!(
         calls(),
         [
+            "register Latest",
             "text evaluation of step 1: miou 12.50 (best)",
             "register mIoU",
             "number 12.50",

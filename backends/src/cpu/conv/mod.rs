@@ -8,12 +8,14 @@ mod product;
 #[cfg(test)]
 mod tests;
 mod weight;
+mod winograd;
 
 pub(super) use bias::bias_gradient;
 pub(super) use forward::unfolded;
 pub(super) use geometry::{Axis, Conv};
 pub(super) use input::{folded, mirror_weight};
 pub(super) use weight::weight_gradient;
+pub(super) use winograd::{filtered, suits};
 
 use burn_backend::{Bytes, DType, Shape};
 use burn_flex::{FlexTensor, Layout};

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::geometry::Conv;
 use super::input::mirror;
 use super::product::{Matrix, add_product, dot};
-use super::tensor;
+use super::{tensor, winograd};
 
 /// Columns of the weight gradient, `channels * K_h * K_w`, that one task computes.
 const BLOCK: usize = 144;
@@ -42,6 +42,7 @@ pub(in super::super) fn weight_gradient(
     let (x, output_grad) = (x.storage::<f32>(), output_grad.storage::<f32>());
     let gradient = match conv.exchanged() {
         _ if conv.inputs == 1 => depthwise(conv, x, output_grad),
+        _ if winograd::suits(conv) => winograd::gradient(conv, x, output_grad),
         Some(exchanged) if conv.unfolds() && conv.narrows() => mirror(
             &by_products(&exchanged, output_grad, x),
             [conv.groups, conv.inputs, conv.outputs, conv.taps()],
