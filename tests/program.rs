@@ -5,6 +5,7 @@ mod program {
     pub mod check;
     pub mod dataset;
     pub mod evaluate;
+    pub mod evaluator_weights;
     pub mod generate;
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     pub mod https;

@@ -19,6 +19,7 @@ mod error;
 pub mod evaluators;
 pub mod generator;
 pub mod init;
+pub mod known;
 pub mod layers;
 pub mod losses;
 pub mod weights;

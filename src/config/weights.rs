@@ -1,5 +1,6 @@
 use anyhow::{Result, ensure};
-use dp_sims_model::backbones::{BackboneKind, info, known_weights_of};
+use dp_sims_model::backbones::{BackboneKind, info};
+use dp_sims_model::known::known_weights_of;
 use serde::{Deserialize, Serialize};
 
 /// Where the weights of a frozen network come from.

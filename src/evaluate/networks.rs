@@ -6,9 +6,10 @@ use anyhow::{Context, Result, bail};
 use burn::tensor::backend::Backend;
 use dp_sims_model::backbones::{Backbone, BackboneKind, WeightSource};
 use dp_sims_model::evaluators::{
-    FidInception, INCEPTION_FILE, Lpips, LpipsTrunk, Mask2Former, Mask2FormerKind, PublishedFile,
-    Segmenter, SegmenterKind,
+    EvaluatorKind, FidInception, INCEPTION_FILE, Lpips, LpipsTrunk, Mask2Former, Mask2FormerKind,
+    PublishedFile, Segmenter, SegmenterKind,
 };
+use dp_sims_model::known::known_weights_of;
 use dp_sims_model::weights::read_weights;
 
 use super::metric::dashed;
@@ -41,7 +42,7 @@ impl NetworkFolder {
     /// # Errors
     /// When its file is missing, is another one than the published, or does not fit.
     pub fn inception<B: Backend>(&self, device: &B::Device) -> Result<Weighted<FidInception<B>>> {
-        let (path, file) = self.published(&INCEPTION_FILE)?;
+        let (path, file) = self.published(EvaluatorKind::FidInception, &INCEPTION_FILE)?;
         let network = FidInception::load(state(&path)?, device)
             .with_context(|| format!("cannot load {}", path.display()))?;
         Ok(Weighted {
@@ -75,7 +76,7 @@ impl NetworkFolder {
                 (path, file, is_published)
             }
             _ => {
-                let (path, file) = self.published(&published)?;
+                let (path, file) = self.published(EvaluatorKind::Lpips(trunk), &published)?;
                 (path, file, true)
             }
         };
@@ -105,8 +106,7 @@ impl NetworkFolder {
         let info = kind.info();
         let mut files = Vec::new();
         let mut states = Vec::new();
-        for name in info.files {
-            let path = self.find(info.name, &[name])?;
+        for path in self.files(EvaluatorKind::Segmenter(kind))? {
             files.push(hashed(&path)?);
             states.push((read_weights(&path)?, path.display().to_string()));
         }
@@ -118,8 +118,7 @@ impl NetworkFolder {
         })
     }
 
-    /// A published Mask2Former. The folder holds the files of its repository under the repository's
-    /// name, or its `model.safetensors` as `REPOSITORY.safetensors`.
+    /// A published Mask2Former.
     ///
     /// # Errors
     /// When its file is missing or does not fit.
@@ -128,18 +127,7 @@ impl NetworkFolder {
         kind: Mask2FormerKind,
         device: &B::Device,
     ) -> Result<Weighted<Mask2Former<B>>> {
-        let info = kind.info();
-        let name = info
-            .repository
-            .rsplit('/')
-            .next()
-            .unwrap_or(info.repository);
-        let names = [
-            format!("{name}.safetensors"),
-            format!("{name}/model.safetensors"),
-            format!("{name}/pytorch_model.bin"),
-        ];
-        let path = self.find(info.repository, &names.each_ref().map(String::as_str))?;
+        let path = self.file(EvaluatorKind::Mask2Former(kind))?;
         let file = hashed(&path)?;
         let network = kind
             .config()
@@ -147,13 +135,17 @@ impl NetworkFolder {
             .with_context(|| format!("cannot load {}", path.display()))?;
         Ok(Weighted {
             network,
-            record: record(info.name, [file]),
+            record: record(kind.info().name, [file]),
         })
     }
 
-    /// A file that must be the published one, with its name and hash.
-    fn published(&self, file: &PublishedFile) -> Result<(PathBuf, (String, String))> {
-        let path = self.find(file.source, &[file.name])?;
+    /// The file of a network that must be the published one, with its name and hash.
+    fn published(
+        &self,
+        kind: EvaluatorKind,
+        file: &PublishedFile,
+    ) -> Result<(PathBuf, (String, String))> {
+        let path = self.file(kind)?;
         let hashed = hashed(&path)?;
         file.check(&hashed.1, &path.display().to_string())?;
         Ok((path, hashed))
@@ -176,21 +168,33 @@ impl NetworkFolder {
         })
     }
 
-    /// The first of `names` that the folder holds.
+    /// The files of a network that judges images, in the order in which it reads them.
     ///
     /// # Errors
-    /// Names what was looked for and where.
-    pub fn find(&self, what: &str, names: &[&str]) -> Result<PathBuf> {
-        let mut paths = names.iter().map(|name| self.path.join(name));
-        match paths.find(|path| path.is_file()) {
-            Some(path) => Ok(path),
-            None => bail!(
-                "no weights of {what} in {}: looked for {}. Name the folder that has them with \
-                 --weights",
-                self.path.display(),
-                names.join(", ")
-            ),
-        }
+    /// When one is missing. Names what was looked for and where, and the command that fetches it.
+    pub fn files(&self, kind: EvaluatorKind) -> Result<Vec<PathBuf>> {
+        known_weights_of(kind)
+            .map(|known| {
+                let names = known.names_for(kind);
+                let mut paths = names.iter().map(|name| self.path.join(name));
+                match paths.find(|path| path.is_file()) {
+                    Some(path) => Ok(path),
+                    None => bail!(
+                        "no weights of {name} in {}: looked for {}. Fetch them with `dp-sims \
+                         weights fetch {name}`, or name the folder that has them with --weights",
+                        self.path.display(),
+                        names.join(", "),
+                        name = kind.name(),
+                    ),
+                }
+            })
+            .collect()
+    }
+
+    /// The file of a network that has one.
+    fn file(&self, kind: EvaluatorKind) -> Result<PathBuf> {
+        let path = self.files(kind)?.pop();
+        path.with_context(|| format!("{} has no weight file", kind.name()))
     }
 }
 
@@ -217,4 +221,69 @@ pub(super) fn record(
 pub(super) fn hashed(path: &Path) -> Result<(String, String)> {
     let name = path.file_name().unwrap_or(path.as_os_str());
     Ok((name.to_string_lossy().into_owned(), sha256(path)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use dp_sims_model::known::KnownNetwork;
+
+    use super::*;
+    use crate::weights::{FileState, WeightsFolder};
+
+    /// What `weights fetch NETWORK` brings is what an evaluation loads.
+    #[test]
+    fn fetched_files_are_the_ones_that_are_looked_for() {
+        for kind in EvaluatorKind::ALL {
+            let temporary = tempfile::tempdir().unwrap();
+            let fetched = KnownNetwork::from(kind).needed();
+            let paths: Vec<_> = fetched
+                .iter()
+                .map(|known| temporary.path().join(known.file()))
+                .collect();
+            for path in &paths {
+                std::fs::write(path, "x").unwrap();
+            }
+            let folder = NetworkFolder::new(temporary.path().to_path_buf());
+            assert_eq!(folder.files(kind).unwrap(), paths, "{}", kind.name());
+            // `weights list` sees them as well.
+            let listed = WeightsFolder::new(temporary.path().to_path_buf());
+            for known in fetched {
+                let state = listed.state(known, kind.into());
+                assert!(matches!(state, FileState::Present { .. }), "{state:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_missing_file_is_answered_with_the_command_that_fetches_it() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = NetworkFolder::new(temporary.path().to_path_buf());
+        for kind in EvaluatorKind::ALL {
+            let text = folder.files(kind).unwrap_err().to_string();
+            let file = KnownNetwork::from(kind).needed()[0].file();
+            let command = format!("`dp-sims weights fetch {}`", kind.name());
+            for part in [&file, &command, &temporary.path().display().to_string()] {
+                assert!(text.contains(part), "{part} is missing in {text}");
+            }
+        }
+        // One of two files is not enough.
+        std::fs::write(temporary.path().join("encoder_epoch_50.pth"), "x").unwrap();
+        let upernet = EvaluatorKind::Segmenter(SegmenterKind::UperNetAde20k);
+        let text = folder.files(upernet).unwrap_err().to_string();
+        assert!(text.contains("looked for decoder_epoch_50.pth"), "{text}");
+    }
+
+    #[test]
+    fn a_mask2former_is_found_in_a_folder_of_its_repository() {
+        let temporary = tempfile::tempdir().unwrap();
+        let repository = temporary.path().join("mask2former-swin-large-ade-semantic");
+        std::fs::create_dir(&repository).unwrap();
+        let folder = NetworkFolder::new(temporary.path().to_path_buf());
+        let kind = EvaluatorKind::Mask2Former(Mask2FormerKind::AdeSemantic);
+        for name in ["pytorch_model.bin", "model.safetensors"] {
+            let path = repository.join(name);
+            std::fs::write(&path, "x").unwrap();
+            assert_eq!(folder.files(kind).unwrap(), [path]);
+        }
+    }
 }

@@ -3,12 +3,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use dp_sims_model::backbones::{
-    Backbone, BackboneKind, KnownWeights, WeightSource, build, info, known_weights_of,
-};
+use dp_sims_model::backbones::{Backbone, BackboneKind, WeightSource, build, info};
 use dp_sims_model::discriminator::Discriminator;
 use dp_sims_model::generator::Generator;
 use dp_sims_model::init::InitRng;
+use dp_sims_model::known::{KnownWeights, known_weights_of};
 use dp_sims_model::losses::Projector;
 use dp_sims_model::weights::{from_safetensors_bytes, read_weights};
 use sha2::{Digest, Sha256};
@@ -214,7 +213,7 @@ fn candidates(kind: BackboneKind, weights: &Weights) -> Vec<String> {
         return pretrained_names(kind);
     };
     let known = known_weights_of(kind).find(|known| known.id == id);
-    known.map_or(vec![], |known| vec![known.file(), known.imported_file()])
+    known.map_or(vec![], |known| known.names_for(kind))
 }
 
 /// Names of the files that `weights = "pretrained"` stands for, in the order they are looked for:

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::Duration;
 
-use dp_sims_model::backbones::Hash;
+use dp_sims_model::known::Hash;
 
 use super::address::Address;
 use super::part::Part;

@@ -14,6 +14,17 @@ pub enum FetchError {
         /// What is wrong and what is allowed.
         reason: String,
     },
+    /// The file has no address, only a page that offers it.
+    #[error(
+        "no address of this file is published: fetch it with a browser from {page} and save it as \
+         {path}, or name an address with --from"
+    )]
+    ByHand {
+        /// The page.
+        page: &'static str,
+        /// Where the file belongs.
+        path: PathBuf,
+    },
     /// The server refuses the file; asking again would not help.
     #[error("{address} answered {status}: {hint}")]
     Refused {
@@ -35,7 +46,7 @@ pub enum FetchError {
     /// The server sent a web page.
     #[error(
         "{address} answered with a web page instead of a file; the file has moved or asks for a \
-         login, fetch it with a browser and use `dp-sims weights import`"
+         login, fetch it with a browser and repeat this with --from file:///..."
     )]
     Page {
         /// Address that was asked, after redirects.
@@ -131,7 +142,10 @@ impl FetchError {
 
     /// Whether the user can put it right with another argument.
     pub fn is_mistake(&self) -> bool {
-        matches!(self, Self::Address { .. } | Self::Present { .. })
+        matches!(
+            self,
+            Self::Address { .. } | Self::ByHand { .. } | Self::Present { .. }
+        )
     }
 }
 

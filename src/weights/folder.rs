@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use dp_sims_model::backbones::{FileSize, Hash, KnownWeights};
+use dp_sims_model::known::{FileSize, Hash, KnownNetwork, KnownWeights, Origin};
 use serde::{Deserialize, Serialize};
 
 use super::error::io_error;
@@ -90,9 +90,9 @@ impl WeightsFolder {
         &self.path
     }
 
-    /// What is there of a known file, under its own name or converted.
-    pub fn state(&self, known: &KnownWeights) -> FileState {
-        for file in [known.file(), known.imported_file()] {
+    /// What is there of a known file, under the names that `network` looks for.
+    pub fn state(&self, known: &KnownWeights, network: KnownNetwork) -> FileState {
+        for file in known.names_for(network) {
             let path = self.path.join(&file);
             let metadata = fs::metadata(&path).ok().filter(fs::Metadata::is_file);
             if let Some(metadata) = metadata {
@@ -120,7 +120,8 @@ impl WeightsFolder {
     /// `HF_ENDPOINT` where that is set.
     ///
     /// # Errors
-    /// Those of [`download`], and [`FetchError::Present`] when a file of this name is another one.
+    /// Those of [`download`], [`FetchError::Present`] when a file of this name is another one, and
+    /// [`FetchError::ByHand`] when it has no address.
     pub fn fetch(
         &self,
         known: &KnownWeights,
@@ -133,9 +134,10 @@ impl WeightsFolder {
             return verify(known, &target);
         }
         let endpoint = std::env::var("HF_ENDPOINT").ok();
-        let address = match from {
-            Some(address) => address.to_string(),
-            None => at_endpoint(&known.address(), endpoint.as_deref()),
+        let address = match (from, known.origin()) {
+            (Some(address), _) => address.to_string(),
+            (None, Origin::Address(address)) => at_endpoint(&address, endpoint.as_deref()),
+            (None, Origin::Page(page)) => return Err(FetchError::ByHand { page, path: target }),
         };
         let size = match known.size {
             FileSize::Bytes(bytes) => Some(bytes),
@@ -208,20 +210,28 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
-    use dp_sims_model::backbones::known_weights;
+    use dp_sims_model::evaluators::{EvaluatorKind, LpipsTrunk};
+    use dp_sims_model::known::known_weights;
 
     use super::*;
 
+    fn address(id: &str) -> String {
+        match known_weights(id).unwrap().origin() {
+            Origin::Address(address) => address,
+            Origin::Page(page) => panic!("{page}"),
+        }
+    }
+
     #[test]
     fn a_mirror_takes_the_place_of_hugging_face_only() {
-        let timm = known_weights("convnext_tiny.fb_in1k").unwrap().address();
+        let timm = address("convnext_tiny.fb_in1k");
         let moved = at_endpoint(&timm, Some("http://mirror:8000/hf/"));
         let rest = "/timm/convnext_tiny.fb_in1k/resolve/main/model.safetensors";
         assert_eq!(moved, format!("http://mirror:8000/hf{rest}"));
         for endpoint in [None, Some("")] {
             assert_eq!(at_endpoint(&timm, endpoint), timm);
         }
-        let other = known_weights("vgg19.tv_in1k").unwrap().address();
+        let other = address("vgg19.tv_in1k");
         assert_eq!(at_endpoint(&other, Some("http://mirror")), other);
     }
 
@@ -230,34 +240,44 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let folder = WeightsFolder::new(temporary.path().to_path_buf());
         let known = known_weights("resnet50.tv_in1k").unwrap();
-        assert_eq!(folder.state(known), FileState::Absent);
+        let state = |known: &KnownWeights| folder.state(known, known.network);
+        assert_eq!(state(known), FileState::Absent);
         let file = temporary.path().join(known.file());
         fs::write(beside(&file, ".part"), "abc").unwrap();
-        assert_eq!(folder.state(known), FileState::Unfinished { bytes: 3 });
+        assert_eq!(state(known), FileState::Unfinished { bytes: 3 });
         let present = |name: String, check| FileState::Present {
             file: name,
             bytes: 4,
             check,
         };
         fs::write(temporary.path().join(known.imported_file()), "abcd").unwrap();
-        assert_eq!(folder.state(known), present(known.imported_file(), None));
+        assert_eq!(state(known), present(known.imported_file(), None));
         fs::write(&file, "abcd").unwrap();
-        assert_eq!(folder.state(known), present(known.file(), None));
+        assert_eq!(state(known), present(known.file(), None));
         let mut record = Record {
             id: known.id.to_string(),
-            address: known.address(),
+            address: address(known.id),
             bytes: 4,
             sha256: String::new(),
             check: Check::Sha256,
         };
         record.write(&file).unwrap();
-        assert_eq!(
-            folder.state(known),
-            present(known.file(), Some(Check::Sha256))
-        );
+        assert_eq!(state(known), present(known.file(), Some(Check::Sha256)));
         record.bytes = 5;
         record.write(&file).unwrap();
-        assert_eq!(folder.state(known), present(known.file(), None));
+        assert_eq!(state(known), present(known.file(), None));
+    }
+
+    #[test]
+    fn a_converted_file_is_there_for_the_network_that_reads_it() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = WeightsFolder::new(temporary.path().to_path_buf());
+        let known = known_weights("vgg16.tv_in1k").unwrap();
+        fs::write(temporary.path().join(known.imported_file()), "abcd").unwrap();
+        let lpips = KnownNetwork::Evaluator(EvaluatorKind::Lpips(LpipsTrunk::Vgg));
+        assert_eq!(folder.state(known, lpips), FileState::Absent);
+        let state = folder.state(known, known.network);
+        assert!(matches!(state, FileState::Present { .. }), "{state:?}");
     }
 
     #[test]

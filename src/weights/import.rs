@@ -1,9 +1,12 @@
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::backend::Backend;
-use dp_sims_model::backbones::{
-    BackboneKind, KnownWeights, WeightSource, build, info, known_weights, known_weights_of,
+use dp_sims_model::backbones::{BackboneKind, WeightSource, build, info};
+use dp_sims_model::evaluators::EvaluatorKind;
+use dp_sims_model::known::{
+    KnownNetwork, KnownWeights, all_known_weights, known_weights, known_weights_of,
 };
 use dp_sims_model::weights::{WeightsError, read_weights, write_safetensors};
 use thiserror::Error;
@@ -22,6 +25,20 @@ pub enum ImportError {
     Name {
         /// The name that was given.
         name: String,
+    },
+    /// The name, of the file or given, is that of a network that judges images.
+    #[error(
+        "`{name}` is not imported: {network} judges images, and `dp-sims evaluate` reads its files \
+         as they are published. `dp-sims weights fetch {ids} --from file:///...` brings one that \
+         you have into the folder"
+    )]
+    Evaluator {
+        /// The name.
+        name: String,
+        /// The network.
+        network: &'static str,
+        /// The known file, or those of the network.
+        ids: String,
     },
     /// No network takes the tensors of the file.
     #[error("{file} fits no network; {nearest}")]
@@ -69,45 +86,65 @@ pub struct Imported {
 /// What a file is imported as.
 #[derive(Clone, Copy)]
 enum Target {
-    Known(&'static KnownWeights),
+    Known(&'static KnownWeights, BackboneKind),
     Network(BackboneKind),
 }
 
 impl Target {
     /// The known file or the network of this name.
-    fn named(name: &str) -> Option<Self> {
-        let network = || {
-            BackboneKind::ALL
-                .into_iter()
-                .find(|&kind| info(kind).name == name)
-        };
-        known_weights(name)
-            .map(Self::Known)
-            .or_else(|| network().map(Self::Network))
+    fn named(name: &str) -> Result<Self, ImportError> {
+        if let Some(known) = known_weights(name) {
+            return Self::known(known, name);
+        }
+        match KnownNetwork::named(name) {
+            Some(KnownNetwork::Backbone(kind)) => Ok(Self::Network(kind)),
+            Some(KnownNetwork::Evaluator(kind)) => {
+                let ids: Vec<_> = known_weights_of(kind).map(|known| known.id).collect();
+                Err(evaluator(kind, name, ids.join("|")))
+            }
+            None => Err(ImportError::Name {
+                name: name.to_string(),
+            }),
+        }
     }
 
     /// The known file whose name this file still has.
-    fn called(path: &Path) -> Option<Self> {
-        let name = path.file_name()?.to_str()?;
-        BackboneKind::ALL
-            .into_iter()
-            .flat_map(known_weights_of)
+    fn called(path: &Path) -> Result<Option<Self>, ImportError> {
+        let Some(name) = path.file_name().and_then(OsStr::to_str) else {
+            return Ok(None);
+        };
+        all_known_weights()
             .find(|known| known.file() == name || known.imported_file() == name)
-            .map(Self::Known)
+            .map(|known| Self::known(known, name))
+            .transpose()
+    }
+
+    fn known(known: &'static KnownWeights, name: &str) -> Result<Self, ImportError> {
+        match known.network {
+            KnownNetwork::Backbone(kind) => Ok(Self::Known(known, kind)),
+            KnownNetwork::Evaluator(kind) => Err(evaluator(kind, name, known.id.to_string())),
+        }
     }
 
     fn kind(self) -> BackboneKind {
         match self {
-            Self::Known(known) => known.backbone,
-            Self::Network(kind) => kind,
+            Self::Known(_, kind) | Self::Network(kind) => kind,
         }
     }
 
     fn file(self) -> String {
         match self {
-            Self::Known(known) => known.imported_file(),
+            Self::Known(known, _) => known.imported_file(),
             Self::Network(kind) => format!("{}.safetensors", info(kind).name),
         }
+    }
+}
+
+fn evaluator(kind: EvaluatorKind, name: &str, ids: String) -> ImportError {
+    ImportError::Evaluator {
+        name: name.to_string(),
+        network: kind.name(),
+        ids,
     }
 }
 
@@ -115,6 +152,7 @@ impl Target {
 /// name that training looks for.
 ///
 /// `name` is a known file or a network; without it, the name of the file or the tensors decide.
+/// Evaluators read their files as they are published and are none of these networks.
 ///
 /// # Errors
 /// [`ImportError`]; nothing is written then.
@@ -125,10 +163,8 @@ pub fn import<B: Backend>(
     device: &B::Device,
 ) -> Result<Imported, ImportError> {
     let named = match name {
-        Some(name) => Some(Target::named(name).ok_or_else(|| ImportError::Name {
-            name: name.to_string(),
-        })?),
-        None => Target::called(file),
+        Some(name) => Some(Target::named(name)?),
+        None => Target::called(file)?,
     };
     let dict = read_weights(file)?;
     let target = match named {
@@ -180,7 +216,7 @@ pub fn import<B: Backend>(
         path,
         backbone: info(target.kind()).name,
         id: match target {
-            Target::Known(known) => Some(known.id),
+            Target::Known(known, _) => Some(known.id),
             Target::Network(_) => None,
         },
         tensors: dict.len(),

@@ -1,6 +1,6 @@
 //! Pre-trained weight files: the folder they lie in, downloads, conversion and reports.
 //!
-//! Files are known by name ([`KnownWeights`](dp_sims_model::backbones::KnownWeights)); a download
+//! Files are known by name ([`KnownWeights`](dp_sims_model::known::KnownWeights)); a download
 //! continues where it broke off, is checked, and appears in the folder whole or not at all. HTTP
 //! is [`ureq`] with cryptography in Rust (book/src/decisions).
 

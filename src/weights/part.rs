@@ -2,7 +2,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use dp_sims_model::backbones::Hash;
+use dp_sims_model::known::Hash;
 use dp_sims_model::weights::list_weights;
 use serde::{Deserialize, Serialize};
 

@@ -72,5 +72,5 @@ fn is_supported() -> bool {
 }
 
 const UNSUPPORTED: &str = "this processor lacks the instructions that HTTPS needs here; fetch the \
-    file with another program and use `dp-sims weights import`, or give an http:// or file:/// \
-    address with --from";
+    file with another program and repeat this with --from file:///..., or give an http:// address \
+    there";

@@ -133,12 +133,12 @@ fn refusal(status: u16, response: &Response<Body>, address: &Uri) -> Trouble {
             };
         }
         401 | 403 | 407 => {
-            "the file asks for a login or permission; fetch it with a browser and use \
-             `dp-sims weights import`"
+            "the file asks for a login or permission; fetch it with a browser and repeat this with \
+             --from file:///..."
         }
         404 | 410 => {
-            "the file is not there; give another address with --from, or fetch it by hand and use \
-             `dp-sims weights import`"
+            "the file is not there; give another address with --from, or fetch it by hand and \
+             repeat this with --from file:///..."
         }
         _ => "that is no answer to a request for a file; check the address",
     };

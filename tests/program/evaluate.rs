@@ -231,10 +231,12 @@ fn mistakes_are_found_before_any_work() {
         failure(command, 2)
     };
     let message = problem(&["--metrics", "fid"]);
-    assert!(
-        message.contains("pt_inception-2015-12-05-6726825d.pth"),
-        "{message}"
-    );
+    for part in [
+        "pt_inception-2015-12-05-6726825d.pth",
+        "`dp-sims weights fetch fid_inception`",
+    ] {
+        assert!(message.contains(part), "{part} is missing in {message}");
+    }
     fs::write(
         weights.join("pt_inception-2015-12-05-6726825d.pth"),
         "other",

@@ -15,7 +15,7 @@ fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-fn fixture(name: &str) -> PathBuf {
+pub fn fixture(name: &str) -> PathBuf {
     file("tests/fixtures/backbones").join(name)
 }
 
@@ -30,13 +30,13 @@ pub fn weights(arguments: &[&str]) -> Command {
     command
 }
 
-fn output(mut command: Command) -> String {
+pub fn output(mut command: Command) -> String {
     let output = command.assert().success().get_output().clone();
     String::from_utf8(output.stdout).unwrap()
 }
 
 /// A server that gives every request the answer for its first line; returns its address.
-fn serve(answer: impl Fn(&str) -> Vec<u8> + Send + 'static) -> String {
+pub fn serve(answer: impl Fn(&str) -> Vec<u8> + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -51,7 +51,7 @@ fn serve(answer: impl Fn(&str) -> Vec<u8> + Send + 'static) -> String {
     address
 }
 
-fn answer(head: &str, body: &[u8]) -> Vec<u8> {
+pub fn answer(head: &str, body: &[u8]) -> Vec<u8> {
     let head = format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n", body.len());
     [head.as_bytes(), body].concat()
 }
@@ -87,6 +87,10 @@ fn the_list_names_files_and_what_is_there() {
         "Apache-2.0",
         "575 MB",
         "hash not checked",
+        "\nfid_inception\n  pt_inception-2015-12-05-6726825d\n",
+        "\nlpips_vgg\n  vgg16.tv_in1k\n",
+        "CC BY-NC 4.0",
+        "by hand from http://go.yf.io/drn-cityscapes-models",
     ] {
         assert!(text.contains(part), "{part} is missing in\n{text}");
     }
@@ -100,6 +104,12 @@ fn the_list_names_files_and_what_is_there() {
     assert_eq!(vgg["state"], "present");
     assert_eq!(vgg["check"], serde_json::Value::Null);
     assert_eq!(vgg["backbone"], "vgg19");
+    assert_eq!(vgg["network"], "vgg19");
+    let upernet = |file: &&serde_json::Value| file["network"] == "upernet_resnet101_ade20k";
+    assert_eq!(files.iter().filter(upernet).count(), 2);
+    let judge = files.iter().find(upernet).unwrap();
+    assert_eq!(judge["backbone"], serde_json::Value::Null);
+    assert_eq!(judge["state"], "absent");
 }
 
 #[test]

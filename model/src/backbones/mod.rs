@@ -11,7 +11,6 @@ mod convnext;
 mod efficientnet_lite;
 mod files;
 pub(crate) mod fold;
-mod known;
 #[cfg(test)]
 mod parity;
 mod pointwise;
@@ -26,7 +25,6 @@ use burn::tensor::{Tensor, backend::Backend};
 pub use conv::Conv2d;
 pub use convnext::{ConvNext, ConvNextBlock, ConvNextConfig, ConvNextStage};
 pub use efficientnet_lite::{EfficientNetLite, EfficientNetLiteConfig, MobileBlock};
-pub use known::{FileSize, Hash, KnownWeights, known_weights, known_weights_of};
 pub(crate) use pointwise::normalised;
 pub use pointwise::{ChannelNorm, Linear, Mlp, Projection, TokenNorm};
 pub(crate) use registry::{Architecture, architecture};

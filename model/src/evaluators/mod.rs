@@ -8,6 +8,7 @@ mod conv;
 mod deeplab;
 mod drn;
 mod inception;
+mod kind;
 mod lpips;
 mod mask2former;
 mod names;
@@ -23,6 +24,7 @@ pub use inception::{
     BasicConv, FidInception, INCEPTION_FEATURES, INCEPTION_FILE, INCEPTION_SIZE, Inception,
     InceptionA, InceptionB, InceptionC, InceptionConfig, InceptionD, InceptionE,
 };
+pub use kind::EvaluatorKind;
 pub use lpips::{Lpips, LpipsFeatures, LpipsNetwork, LpipsTrunk};
 pub use mask2former::{
     Attention, COCO_PANOPTIC_CLASSES, DecoderLayer, DeformableAttention, Embedding, GroupNorm,

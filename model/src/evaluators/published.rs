@@ -14,8 +14,10 @@ pub struct PublishedFile {
     pub bytes: u64,
     /// SHA-256, lower-case hexadecimal.
     pub sha256: &'static str,
-    /// Origin of the weights and their licence.
+    /// Origin of the weights.
     pub source: &'static str,
+    /// Licence as its publisher states it.
+    pub licence: &'static str,
 }
 
 impl PublishedFile {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use burn::tensor::TensorData;
-use dp_sims_model::backbones::Hash;
+use dp_sims_model::known::Hash;
 use dp_sims_model::weights::{StateDict, to_safetensors_bytes};
 use tempfile::TempDir;
 

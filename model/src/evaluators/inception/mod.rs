@@ -37,7 +37,8 @@ pub const INCEPTION_FILE: PublishedFile = PublishedFile {
     address: "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
     bytes: 95_628_359,
     sha256: "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
-    source: "TensorFlow's inception-2015-12-05 converted by pytorch-fid, Apache-2.0",
+    source: "TensorFlow's inception-2015-12-05 converted by pytorch-fid",
+    licence: "Apache-2.0",
 };
 
 /// What messages call the network.

@@ -66,21 +66,23 @@ impl LpipsTrunk {
 
     /// The weights that LPIPS was trained on. Length and hash are those that several public
     /// repositories record for the file; eight digits of the hash are in its name.
-    pub fn file(self) -> PublishedFile {
+    pub const fn file(self) -> PublishedFile {
         match self {
             Self::Vgg => PublishedFile {
                 name: "vgg16-397923af.pth",
                 address: "https://download.pytorch.org/models/vgg16-397923af.pth",
                 bytes: 553_433_881,
                 sha256: "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
-                source: "VGG-16, ImageNet-1k, torchvision, BSD-3-Clause",
+                source: "VGG-16, ImageNet-1k, torchvision",
+                licence: "BSD-3-Clause",
             },
             Self::AlexNet => PublishedFile {
                 name: "alexnet-owt-7be5be79.pth",
                 address: "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
                 bytes: 244_408_911,
                 sha256: "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
-                source: "AlexNet, ImageNet-1k, torchvision, BSD-3-Clause",
+                source: "AlexNet, ImageNet-1k, torchvision",
+                licence: "BSD-3-Clause",
             },
         }
     }

@@ -40,7 +40,7 @@ impl Mask2FormerKind {
 
     /// Numbers of the configurations of the original project (`configs/*` of
     /// facebookresearch/Mask2Former; COCO's test sizes are the defaults of detectron2).
-    pub fn info(self) -> Mask2FormerInfo {
+    pub const fn info(self) -> Mask2FormerInfo {
         let licence = "CC BY-NC 4.0";
         match self {
             Self::AdeSemantic => Mask2FormerInfo {

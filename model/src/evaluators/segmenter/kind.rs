@@ -45,8 +45,10 @@ pub struct SegmenterInfo {
     pub name: &'static str,
     /// Names of its weight files, in the order in which they are loaded.
     pub files: &'static [&'static str],
-    /// Project that published them, and its licence.
+    /// Project that published them.
     pub source: &'static str,
+    /// Licence of the project.
+    pub licence: &'static str,
     /// Its classes.
     pub classes: ClassSet,
     /// How the caller makes the sizes of [`SegmenterKind::scales`].
@@ -62,26 +64,29 @@ impl SegmenterKind {
     ];
 
     /// What is known about the network.
-    pub fn info(self) -> SegmenterInfo {
+    pub const fn info(self) -> SegmenterInfo {
         match self {
             Self::DeepLabV2CocoStuff => SegmenterInfo {
                 name: "deeplabv2_resnet101_coco_stuff",
                 files: &["deeplabv2_resnet101_msc-cocostuff164k-100000.pth"],
-                source: "kazuto1011/deeplab-pytorch, MIT",
+                source: "kazuto1011/deeplab-pytorch",
+                licence: "MIT",
                 classes: ClassSet::CocoStuff,
                 filter: ScaleFilter::Native,
             },
             Self::Drn105Cityscapes => SegmenterInfo {
                 name: "drn_d_105_cityscapes",
                 files: &["drn-d-105_ms_cityscapes.pth"],
-                source: "fyu/drn, BSD-3-Clause",
+                source: "fyu/drn",
+                licence: "BSD-3-Clause",
                 classes: ClassSet::Cityscapes,
                 filter: ScaleFilter::PillowBicubic,
             },
             Self::UperNetAde20k => SegmenterInfo {
                 name: "upernet_resnet101_ade20k",
                 files: &["encoder_epoch_50.pth", "decoder_epoch_50.pth"],
-                source: "CSAILVision/semantic-segmentation-pytorch, BSD-3-Clause",
+                source: "CSAILVision/semantic-segmentation-pytorch",
+                licence: "BSD-3-Clause",
                 classes: ClassSet::Ade20k,
                 filter: ScaleFilter::PillowBilinear,
             },

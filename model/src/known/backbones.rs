@@ -1,5 +1,6 @@
-use super::super::BackboneKind as Kind;
-use super::{FileSize, Hash, KnownWeights, Publisher};
+use super::{FileSize, Hash, KnownNetwork, KnownWeights, Publisher, published};
+use crate::backbones::BackboneKind as Kind;
+use crate::evaluators::{EvaluatorKind, LpipsTrunk};
 
 /// Weights of the timm collection on Hugging Face.
 const fn timm(
@@ -11,7 +12,8 @@ const fn timm(
 ) -> KnownWeights {
     KnownWeights {
         id,
-        backbone,
+        network: KnownNetwork::Backbone(backbone),
+        also: None,
         licence,
         size: FileSize::About(bytes),
         hash: Hash::Announced,
@@ -30,7 +32,8 @@ const fn original(
 ) -> KnownWeights {
     KnownWeights {
         id,
-        backbone,
+        network: KnownNetwork::Backbone(backbone),
+        also: None,
         licence: "MIT",
         size: FileSize::About(bytes),
         hash: Hash::Unpublished,
@@ -51,7 +54,8 @@ const fn torchvision(
 ) -> KnownWeights {
     KnownWeights {
         id,
-        backbone,
+        network: KnownNetwork::Backbone(backbone),
+        also: None,
         licence: "BSD-3-Clause",
         size: FileSize::Bytes(bytes),
         hash: Hash::Sha256(sha256),
@@ -71,7 +75,8 @@ const fn lite(
 ) -> KnownWeights {
     KnownWeights {
         id,
-        backbone,
+        network: KnownNetwork::Backbone(backbone),
+        also: None,
         licence: "Apache-2.0",
         size: FileSize::About(bytes),
         hash: Hash::Prefix(digits),
@@ -86,7 +91,7 @@ const CONVNEXT_LARGE: u64 = 791_069_344;
 const CONVNEXT_XLARGE: u64 = 1_400_787_872;
 const SWIN_BASE_12: u64 = 351_614_336;
 
-/// Every known file, the preferred one of a network first. Addresses and licences are those of
+/// The known files of backbones, the preferred one of a network first. Addresses and licences are those of
 /// timm 1.0.31 and torchvision 0.29.2 and of the README files of ConvNeXt and Swin.
 pub(super) const KNOWN: &[KnownWeights] = &[
     timm(
@@ -256,14 +261,17 @@ pub(super) const KNOWN: &[KnownWeights] = &[
         "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-weights/tf_efficientnet_lite4-741542c3.pth",
         "ImageNet-1k",
     ),
-    torchvision(
-        "vgg16.tv_in1k",
-        Kind::Vgg16,
-        553_433_881,
-        "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
-        "https://download.pytorch.org/models/vgg16-397923af.pth",
-        "ImageNet-1k; contrastive loss where memory is short, and LPIPS (M21)",
-    ),
+    KnownWeights {
+        also: Some(KnownNetwork::Evaluator(EvaluatorKind::Lpips(
+            LpipsTrunk::Vgg,
+        ))),
+        ..published(
+            "vgg16.tv_in1k",
+            KnownNetwork::Backbone(Kind::Vgg16),
+            LpipsTrunk::Vgg.file(),
+            "ImageNet-1k; contrastive loss where memory is short, and LPIPS (M21)",
+        )
+    },
     torchvision(
         "vgg19.tv_in1k",
         Kind::Vgg19,
