@@ -7,5 +7,6 @@ use clap::Parser;
 use dp_sims::commands::{Cli, run};
 
 fn main() -> ExitCode {
+    dp_sims::memory::keep_freed();
     run(Cli::parse())
 }

@@ -1,8 +1,72 @@
+use std::collections::BTreeMap;
+
 use dp_sims_model::backbones::info;
-use dp_sims_model::cost::{self, Convention};
+use dp_sims_model::cost::{self, Convention, Cost, DiscriminatorCost, GeneratorCost};
 
 use crate::config::Experiment;
 use crate::train::CONTRASTIVE_STRIDES;
+
+/// What the networks of a training step cost, once for one image.
+struct StepCosts {
+    generator: GeneratorCost,
+    discriminator: DiscriminatorCost,
+    /// The frozen network below the discriminator.
+    backbone: Option<Cost>,
+    /// Network and projections of the contrastive loss.
+    contrastive: Option<[Cost; 2]>,
+}
+
+impl StepCosts {
+    fn of(experiment: &Experiment, classes: usize) -> Self {
+        let size @ [height, width] = [experiment.data.height, experiment.data.width];
+        let counting = Convention::Executed;
+        let kind = experiment.backbone.network;
+        let entry = info(kind);
+        let config = &experiment.discriminator;
+        let (channels, strides) = (&entry.channels, &entry.strides);
+        let term = &experiment.loss.contrastive;
+        Self {
+            generator: cost::generator(&experiment.generator, classes, size, counting),
+            discriminator: cost::discriminator(config, channels, strides, classes, size, counting),
+            backbone: config
+                .has_backbone()
+                .then(|| cost::backbone(kind, height, width)),
+            contrastive: (term.lambda > 0.0).then(|| {
+                let entry = info(term.network);
+                let taps = entry.strides.iter().zip(&entry.channels);
+                let taps = taps.filter(|(stride, _)| CONTRASTIVE_STRIDES.contains(stride));
+                let (maps, channels): (Vec<_>, Vec<_>) = taps
+                    .map(|(stride, channels)| ([height / stride, width / stride], *channels))
+                    .unzip();
+                let projector = cost::projector(&term.loss, &channels, &maps);
+                [cost::backbone(term.network, height, width), projector]
+            }),
+        }
+    }
+}
+
+/// Parameters of the networks of a training step, without buffers.
+pub(super) fn step_parameters(
+    experiment: &Experiment,
+    classes: usize,
+) -> BTreeMap<&'static str, u64> {
+    let costs = StepCosts::of(experiment, classes);
+    let [contrastive, projector] = match costs.contrastive {
+        Some([network, projector]) => [Some(network), Some(projector)],
+        None => [None, None],
+    };
+    let networks = [
+        ("generator", Some(costs.generator.total())),
+        ("discriminator", Some(costs.discriminator.total())),
+        ("backbone", costs.backbone),
+        ("contrastive", contrastive),
+        ("projector", projector),
+    ];
+    let present = networks
+        .into_iter()
+        .filter_map(|(name, cost)| Some((name, cost?.parameters)));
+    present.collect()
+}
 
 /// Multiply-adds of one training step of one batch.
 ///
@@ -25,25 +89,13 @@ use crate::train::CONTRASTIVE_STRIDES;
 ///
 /// Losses, normalisation, optimizers and the moving average are left out.
 pub fn step_macs(experiment: &Experiment, classes: usize) -> u64 {
-    let (height, width) = (experiment.data.height, experiment.data.width);
-    let size = [height, width];
-    let counting = Convention::Executed;
-    let generator = cost::generator(&experiment.generator, classes, size, counting);
-    let kind = experiment.backbone.network;
-    let entry = info(kind);
-    let discriminator = cost::discriminator(
-        &experiment.discriminator,
-        &entry.channels,
-        &entry.strides,
-        classes,
-        size,
-        counting,
-    );
-    let backbone = if experiment.discriminator.has_backbone() {
-        cost::backbone(kind, height, width).macs
-    } else {
-        0
-    };
+    let StepCosts {
+        generator,
+        discriminator,
+        backbone,
+        contrastive,
+    } = StepCosts::of(experiment, classes);
+    let backbone = backbone.map_or(0, |cost| cost.macs);
     let latents = if experiment.loss.lambda_diversity > 0.0 {
         2
     } else {
@@ -52,16 +104,8 @@ pub fn step_macs(experiment: &Experiment, classes: usize) -> u64 {
     let fakes =
         generator.labels.macs + latents * generator.features().macs + generator.to_image.macs;
     let mut macs = 3 * fakes + 2 * (discriminator.total().macs + backbone);
-    let term = &experiment.loss.contrastive;
-    if term.lambda > 0.0 {
-        let entry = info(term.network);
-        let taps = entry.strides.iter().zip(&entry.channels);
-        let taps = taps.filter(|(stride, _)| CONTRASTIVE_STRIDES.contains(stride));
-        let (maps, channels): (Vec<_>, Vec<_>) = taps
-            .map(|(stride, channels)| ([height / stride, width / stride], *channels))
-            .unzip();
-        let projector = cost::projector(&term.loss, &channels, &maps);
-        macs += 3 * cost::backbone(term.network, height, width).macs + 4 * projector.macs;
+    if let Some([network, projector]) = contrastive {
+        macs += 3 * network.macs + 4 * projector.macs;
     }
     macs += generator.total().macs + 2 * backbone;
     let trained = 2 * discriminator.inputs.macs + 3 * discriminator.inner.macs;

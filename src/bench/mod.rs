@@ -12,7 +12,9 @@ mod speed;
 
 pub use count::step_macs;
 pub use loader::{LoaderReport, Shares, loader, shares};
-pub use networks::{GENERATOR_CLASSES, Measured, STEP_CLASSES, Settings, generator, step};
+pub use networks::{
+    GENERATOR_CLASSES, Measured, Operation, STEP_CLASSES, Settings, generator, step,
+};
 pub use report::{Machine, Report};
 pub use sizes::{NetworkSize, SIZES_HEADING, network_sizes};
 pub use speed::{ProbeSizes, convolution_speed, matmul_speed};

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
@@ -8,7 +9,9 @@ use dp_sims_model::cost::{self, Convention};
 use dp_sims_model::generator::GeneratorConfig;
 use dp_sims_model::layers::Mode;
 
-use super::count::step_macs;
+use serde::Serialize;
+
+use super::count::{step_macs, step_parameters};
 use super::speed::{ProbeSizes, matmul_speed};
 use crate::config::{self, Experiment, Weights};
 use crate::data::progress_bar;
@@ -35,6 +38,19 @@ pub struct Settings {
     pub base_width: usize,
     /// Timed repetitions.
     pub repeats: usize,
+    /// Whether one more repetition tells where the time goes, on flex alone.
+    pub profile: bool,
+}
+
+/// Calls and time of an operation within one repetition.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Operation {
+    /// Name, as burn's backend traits call it; what lies between operations is `other`.
+    pub name: &'static str,
+    /// Calls; none of `other`.
+    pub calls: u64,
+    /// Time by the clock.
+    pub seconds: f64,
 }
 
 /// Times of a benchmark, and what they are compared with.
@@ -46,6 +62,12 @@ pub struct Measured {
     pub macs: u64,
     /// GFLOP/s of a matrix product: the better of one before and one after.
     pub matmul_speed: f64,
+    /// Trained and frozen parameters by network, without buffers.
+    pub parameters: BTreeMap<&'static str, u64>,
+    /// Largest resident memory of the process in bytes, where the system tells.
+    pub peak_memory_bytes: Option<u64>,
+    /// The operations of one repetition, the longest first, where they were asked for.
+    pub operations: Vec<Operation>,
 }
 
 impl Settings {
@@ -105,13 +127,18 @@ pub fn step<B: AutodiffBackend>(
     let mut training = Training::new(networks, &experiment, device)?;
     let mut number = 0;
     let macs = step_macs(&experiment, STEP_CLASSES);
-    measure::<B::InnerBackend>(settings, macs, sizes, device, || {
+    let parameters = step_parameters(&experiment, STEP_CLASSES);
+    let measured = measure::<B::InnerBackend>(settings, macs, sizes, device, || {
         number += 1;
         training
             .step(number, std::slice::from_ref(&batch))?
             .read()?;
         // The moving average is the last thing that a step computes.
         wait(training.networks.ema.to_image().weight.val())
+    })?;
+    Ok(Measured {
+        parameters,
+        ..measured
     })
 }
 
@@ -144,8 +171,12 @@ pub fn generator<B: Backend>(
         Convention::Executed,
     );
     let macs = cost.total().macs * settings.batch as u64;
-    measure::<B>(settings, macs, sizes, device, || {
+    let measured = measure::<B>(settings, macs, sizes, device, || {
         wait(network.forward(labels.clone(), latent.clone(), Mode::Eval))
+    })?;
+    Ok(Measured {
+        parameters: [("generator", cost.total().parameters)].into(),
+        ..measured
     })
 }
 
@@ -168,12 +199,55 @@ fn measure<B: Backend>(
         bar.inc(1);
     }
     bar.finish_and_clear();
+    let peak_memory_bytes = crate::memory::peak();
+    let operations = if settings.profile {
+        profile(&mut work)?
+    } else {
+        Vec::new()
+    };
     let matmul_speed = before.max(matmul_speed::<B>(sizes, device)?);
     Ok(Measured {
         seconds,
         macs,
         matmul_speed,
+        parameters: BTreeMap::new(),
+        peak_memory_bytes,
+        operations,
     })
+}
+
+/// The operations of one repetition.
+#[cfg(feature = "flex")]
+fn profile(mut work: impl FnMut() -> Result<()>) -> Result<Vec<Operation>> {
+    use dp_sims_backends::cpu::profile;
+
+    let started = Instant::now();
+    profile::start();
+    let outcome = work();
+    let times = profile::stop();
+    let all = started.elapsed().as_secs_f64();
+    outcome?;
+    let inside: f64 = times.iter().map(|time| time.seconds).sum();
+    let mut operations: Vec<_> = times
+        .into_iter()
+        .map(|time| Operation {
+            name: time.name,
+            calls: time.calls,
+            seconds: time.seconds,
+        })
+        .collect();
+    operations.push(Operation {
+        name: "other",
+        calls: 0,
+        seconds: all - inside,
+    });
+    operations.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+    Ok(operations)
+}
+
+#[cfg(not(feature = "flex"))]
+fn profile(_: impl FnMut() -> Result<()>) -> Result<Vec<Operation>> {
+    anyhow::bail!("--profile needs the backend flex, which this program was built without")
 }
 
 /// A batch of procedural scenes; classes beyond the table become void.
@@ -217,6 +291,7 @@ mod tests {
             batch: 2,
             base_width: 1,
             repeats: 3,
+            profile: false,
         }
     }
 

@@ -1,9 +1,10 @@
+use std::collections::BTreeMap;
 use std::fmt;
 
 use dp_sims_backends::BackendKind;
 use serde::Serialize;
 
-use super::networks::{Measured, Settings};
+use super::networks::{Measured, Operation, Settings};
 
 /// Outcome of a benchmark, as `--json` prints it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -46,7 +47,18 @@ pub struct Report {
     pub matmul_gflop_per_second: f64,
     /// Speed as a share of the matrix product's.
     pub matmul_share: f64,
+    /// Trained and frozen parameters by network, without buffers.
+    pub parameters: BTreeMap<&'static str, u64>,
+    /// Largest resident memory of the process in bytes, where the system tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_memory_bytes: Option<u64>,
+    /// The operations of one repetition, the longest first, with `--profile`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub operations: Vec<Operation>,
 }
+
+/// Operations that the text shows.
+const SHOWN: usize = 20;
 
 /// Where a benchmark ran.
 #[derive(Clone, Debug)]
@@ -94,6 +106,9 @@ impl Report {
             gflop_per_second: gflop / median,
             matmul_gflop_per_second: measured.matmul_speed,
             matmul_share: gflop / median / measured.matmul_speed,
+            parameters: measured.parameters.clone(),
+            peak_memory_bytes: measured.peak_memory_bytes,
+            operations: measured.operations.clone(),
         }
     }
 }
@@ -140,7 +155,36 @@ impl fmt::Display for Report {
         line(
             "share of matmul",
             format!("{:.1} %", 100.0 * self.matmul_share),
-        )
+        )?;
+        if let Some(bytes) = self.peak_memory_bytes {
+            line("peak memory", format!("{} MiB", bytes >> 20))?;
+        }
+        let all: f64 = self
+            .operations
+            .iter()
+            .map(|operation| operation.seconds)
+            .sum();
+        for (place, operation) in self.operations.iter().take(SHOWN).enumerate() {
+            if place == 0 {
+                writeln!(
+                    f,
+                    "\n{:<26}{:>7}{:>9}{:>8}",
+                    "operation", "calls", "ms", "share"
+                )?;
+            }
+            let Operation {
+                name,
+                calls,
+                seconds,
+            } = operation;
+            let share = 100.0 * seconds / all;
+            writeln!(
+                f,
+                "{name:<26}{calls:>7}{:>9.1}{share:>6.1} %",
+                1e3 * seconds
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -166,6 +210,7 @@ mod tests {
             batch: 4,
             base_width: 32,
             repeats: 4,
+            profile: true,
         };
         let machine = Machine {
             backend: BackendKind::Flex,
@@ -178,6 +223,13 @@ mod tests {
             seconds,
             macs: 50_000_000_000,
             matmul_speed: 100.0,
+            parameters: [("generator", 7)].into(),
+            peak_memory_bytes: Some(3 << 20),
+            operations: vec![Operation {
+                name: "conv2d",
+                calls: 5,
+                seconds: 0.25,
+            }],
         };
         Report::new("step", 12, &settings, machine, &measured)
     }
@@ -199,8 +251,16 @@ mod tests {
         let json = serde_json::to_value(report()).unwrap();
         assert_eq!(json["backend"], "flex");
         assert_eq!(json["matmul_share"], 0.4);
+        assert_eq!(json["parameters"]["generator"], 7);
+        assert_eq!(json["operations"][0]["calls"], 5);
         let text = report().to_string();
-        for part in ["[4, 3, 64, 96]", "2.5000 s, the median of 4", "40.0 %"] {
+        for part in [
+            "[4, 3, 64, 96]",
+            "2.5000 s, the median of 4",
+            "40.0 %",
+            "3 MiB",
+            "conv2d                          5    250.0 100.0 %",
+        ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
     }

@@ -3,7 +3,7 @@ mod loader;
 use anyhow::{Context, Result, anyhow};
 use burn::tensor::backend::AutodiffBackend;
 use clap::{Args, Subcommand};
-use dp_sims_backends::{DeviceInfo, Selected, Task, available};
+use dp_sims_backends::{BackendKind, DeviceInfo, Selected, Task, available};
 use dp_sims_datasets::Size;
 
 use super::{BackendArgs, Failure, failed, mistake, parse_size};
@@ -68,6 +68,9 @@ enum BenchCommand {
 
 #[derive(Debug, Args)]
 struct CommonArgs {
+    /// Tell where the time of one more repetition goes, operation by operation (flex).
+    #[arg(long)]
+    profile: bool,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -105,6 +108,12 @@ fn networks(subject: Subject, settings: Settings, common: CommonArgs) -> Result<
         Subject::Generator => drop(settings.generator().map_err(mistake)?),
     }
     let selected = common.backend.select().map_err(mistake)?;
+    if settings.profile && selected.kind != BackendKind::Flex {
+        return Err(mistake(anyhow!(
+            "--profile takes the times of operations on flex alone; this is {}",
+            selected.kind
+        )));
+    }
     let info = device_info(selected).map_err(failed)?;
     let sizes = ProbeSizes::of(&info);
     eprintln!("timing on {} {} ({})", info.backend, info.index, info.name);
@@ -178,6 +187,7 @@ impl BenchCommand {
             batch,
             base_width,
             repeats,
+            profile: common.profile,
         };
         Job::Networks(subject, settings, common)
     }
@@ -234,6 +244,7 @@ mod tests {
             batch: 4,
             base_width: 32,
             repeats: 8,
+            profile: false,
         };
         assert_eq!(settings("bench step"), (Subject::Step, expected));
         let expected = Settings {
@@ -241,6 +252,7 @@ mod tests {
             batch: 1,
             base_width: 64,
             repeats: 5,
+            profile: false,
         };
         assert_eq!(
             settings("bench generator --json"),
@@ -258,7 +270,8 @@ mod tests {
                 size,
                 batch: 2,
                 base_width: 8,
-                repeats: 1
+                repeats: 1,
+                profile: false,
             }
         );
         for wrong in ["64", "64x", "x64", "64x64x3", "-64x64"] {

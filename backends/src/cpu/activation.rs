@@ -2,13 +2,11 @@ use burn_backend::Scalar;
 use burn_backend::ops::ActivationOps;
 use burn_flex::{Flex, FlexTensor};
 
-use super::Cpu;
+use super::profile::Timer;
+use super::{Cpu, elementwise};
 
 impl ActivationOps<Self> for Cpu {
     delegate!(ActivationOps {
-        relu(tensor: FlexTensor) -> FlexTensor;
-        relu_backward(output: FlexTensor, grad: FlexTensor) -> FlexTensor;
-        leaky_relu(tensor: FlexTensor, negative_slope: Scalar) -> FlexTensor;
         prelu(tensor: FlexTensor, alpha: FlexTensor) -> FlexTensor;
         gelu(tensor: FlexTensor) -> FlexTensor;
         gelu_backward(x: FlexTensor, grad: FlexTensor) -> FlexTensor;
@@ -18,5 +16,13 @@ impl ActivationOps<Self> for Cpu {
         log_sigmoid(tensor: FlexTensor) -> FlexTensor;
         log_sigmoid_backward(x: FlexTensor, grad: FlexTensor) -> FlexTensor;
         softmax(tensor: FlexTensor, dim: usize) -> FlexTensor;
+    });
+
+    threaded!(of_one { relu: |value: f32| value.max(0.0); });
+    threaded!(of_one_and_scalar {
+        leaky_relu: |value: f32, slope: f32| if value >= 0.0 { value } else { slope * value };
+    });
+    threaded!(of_two {
+        relu_backward: |output: f32, grad: f32| if output > 0.0 { grad } else { 0.0 };
     });
 }

@@ -5,6 +5,7 @@ use burn_backend::{
 use burn_flex::{Flex, FlexDevice, FlexTensor};
 
 use super::Cpu;
+use super::profile::Timer;
 
 impl BoolTensorOps<Self> for Cpu {
     delegate!(BoolTensorOps {

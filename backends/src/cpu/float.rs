@@ -3,9 +3,11 @@ use burn_backend::tensor::IndexingUpdateOp;
 use burn_backend::{
     BoolDType, Distribution, ExecutionError, FloatDType, IntDType, Scalar, Shape, Slice, TensorData,
 };
-use burn_flex::{Flex, FlexDevice, FlexTensor};
+use burn_flex::ops::unary::erf_f32;
+use burn_flex::{Flex, FlexDevice, FlexTensor, Layout};
 
-use super::Cpu;
+use super::profile::Timer;
+use super::{Cpu, elementwise, matmul};
 
 impl FloatTensorOps<Self> for Cpu {
     delegate!(FloatTensorOps {
@@ -18,24 +20,14 @@ impl FloatTensorOps<Self> for Cpu {
         float_detach(tensor: FlexTensor) -> FlexTensor;
         float_into_int(tensor: FlexTensor, out_dtype: IntDType) -> FlexTensor;
         float_empty(shape: Shape, device: &FlexDevice, dtype: FloatDType) -> FlexTensor;
-        float_add(lhs: FlexTensor, rhs: FlexTensor) -> FlexTensor;
-        float_add_scalar(lhs: FlexTensor, rhs: Scalar) -> FlexTensor;
-        float_sub(lhs: FlexTensor, rhs: FlexTensor) -> FlexTensor;
-        float_sub_scalar(lhs: FlexTensor, rhs: Scalar) -> FlexTensor;
-        float_mul(lhs: FlexTensor, rhs: FlexTensor) -> FlexTensor;
-        float_mul_scalar(lhs: FlexTensor, rhs: Scalar) -> FlexTensor;
-        float_div(lhs: FlexTensor, rhs: FlexTensor) -> FlexTensor;
-        float_div_scalar(lhs: FlexTensor, rhs: Scalar) -> FlexTensor;
         float_remainder(lhs: FlexTensor, rhs: FlexTensor) -> FlexTensor;
         float_remainder_scalar(lhs: FlexTensor, rhs: Scalar) -> FlexTensor;
-        float_matmul(lhs: FlexTensor, rhs: FlexTensor) -> FlexTensor;
         float_cross(lhs: FlexTensor, rhs: FlexTensor, dim: usize) -> FlexTensor;
         float_recip(tensor: FlexTensor) -> FlexTensor;
         float_swap_dims(tensor: FlexTensor, dim1: usize, dim2: usize) -> FlexTensor;
         float_permute(tensor: FlexTensor, axes: &[usize]) -> FlexTensor;
         float_flip(tensor: FlexTensor, axes: &[usize]) -> FlexTensor;
         float_cat(tensors: Vec<FlexTensor>, dim: usize) -> FlexTensor;
-        float_reshape(tensor: FlexTensor, shape: Shape) -> FlexTensor;
         float_gather(dim: usize, tensor: FlexTensor, indices: FlexTensor) -> FlexTensor;
         float_scatter_add(
             dim: usize, tensor: FlexTensor, indices: FlexTensor, value: FlexTensor
@@ -64,7 +56,6 @@ impl FloatTensorOps<Self> for Cpu {
         float_lower_equal_elem(lhs: FlexTensor, rhs: Scalar, out_dtype: BoolDType) -> FlexTensor;
         float_not_equal(lhs: FlexTensor, rhs: FlexTensor, out_dtype: BoolDType) -> FlexTensor;
         float_not_equal_elem(lhs: FlexTensor, rhs: Scalar, out_dtype: BoolDType) -> FlexTensor;
-        float_neg(tensor: FlexTensor) -> FlexTensor;
         float_clamp(tensor: FlexTensor, min: Scalar, max: Scalar) -> FlexTensor;
         float_clamp_min(tensor: FlexTensor, min: Scalar) -> FlexTensor;
         float_clamp_max(tensor: FlexTensor, max: Scalar) -> FlexTensor;
@@ -85,8 +76,6 @@ impl FloatTensorOps<Self> for Cpu {
         float_all(tensor: FlexTensor, out_dtype: BoolDType) -> FlexTensor;
         float_all_dim(tensor: FlexTensor, dim: usize, out_dtype: BoolDType) -> FlexTensor;
         float_sum(tensor: FlexTensor) -> FlexTensor;
-        float_sum_dim(tensor: FlexTensor, dim: usize) -> FlexTensor;
-        float_mean_dim(tensor: FlexTensor, dim: usize) -> FlexTensor;
         float_prod(tensor: FlexTensor) -> FlexTensor;
         float_prod_dim(tensor: FlexTensor, dim: usize) -> FlexTensor;
         float_cumsum(tensor: FlexTensor, dim: usize) -> FlexTensor;
@@ -94,19 +83,14 @@ impl FloatTensorOps<Self> for Cpu {
         float_cummin(tensor: FlexTensor, dim: usize) -> FlexTensor;
         float_cummax(tensor: FlexTensor, dim: usize) -> FlexTensor;
         float_cast(tensor: FlexTensor, dtype: FloatDType) -> FlexTensor;
-        float_exp(tensor: FlexTensor) -> FlexTensor;
-        float_log(tensor: FlexTensor) -> FlexTensor;
         float_log1p(tensor: FlexTensor) -> FlexTensor;
         float_powf(lhs: FlexTensor, rhs: FlexTensor) -> FlexTensor;
         float_powf_scalar_impl(tensor: FlexTensor, value: Scalar) -> FlexTensor;
-        float_sqrt(tensor: FlexTensor) -> FlexTensor;
-        float_abs(tensor: FlexTensor) -> FlexTensor;
         float_cos(tensor: FlexTensor) -> FlexTensor;
         float_sin(tensor: FlexTensor) -> FlexTensor;
         float_tan(tensor: FlexTensor) -> FlexTensor;
         float_cosh(tensor: FlexTensor) -> FlexTensor;
         float_sinh(tensor: FlexTensor) -> FlexTensor;
-        float_tanh(tensor: FlexTensor) -> FlexTensor;
         float_acos(tensor: FlexTensor) -> FlexTensor;
         float_acosh(tensor: FlexTensor) -> FlexTensor;
         float_asin(tensor: FlexTensor) -> FlexTensor;
@@ -118,7 +102,6 @@ impl FloatTensorOps<Self> for Cpu {
         float_floor(tensor: FlexTensor) -> FlexTensor;
         float_ceil(tensor: FlexTensor) -> FlexTensor;
         float_trunc(tensor: FlexTensor) -> FlexTensor;
-        float_erf(tensor: FlexTensor) -> FlexTensor;
         float_argmax(tensor: FlexTensor, dim: usize, out_dtype: IntDType) -> FlexTensor;
         float_argtopk(tensor: FlexTensor, dim: usize, k: usize, out_dtype: IntDType) -> FlexTensor;
         float_argmin(tensor: FlexTensor, dim: usize, out_dtype: IntDType) -> FlexTensor;
@@ -142,13 +125,71 @@ impl FloatTensorOps<Self> for Cpu {
             tensor: FlexTensor, dim: usize, descending: bool, out_dtype: IntDType
         ) -> FlexTensor;
         float_powi(lhs: FlexTensor, rhs: FlexTensor) -> FlexTensor;
-        float_powi_scalar(lhs: FlexTensor, rhs: Scalar) -> FlexTensor;
         float_powf_scalar(tensor: FlexTensor, value: Scalar) -> FlexTensor;
         float_max_abs(tensor: FlexTensor) -> FlexTensor;
         float_max_abs_dim(tensor: FlexTensor, dim: usize) -> FlexTensor;
         float_is_nan(tensor: FlexTensor, out_dtype: BoolDType) -> FlexTensor;
         float_is_inf(tensor: FlexTensor, out_dtype: BoolDType) -> FlexTensor;
     });
+
+    threaded!(of_one {
+        float_neg: |value: f32| -value;
+        float_abs: f32::abs;
+        float_sqrt: f32::sqrt;
+        float_exp: f32::exp;
+        float_log: f32::ln;
+        float_tanh: f32::tanh;
+        float_erf: erf_f32;
+    });
+    threaded!(of_one_and_scalar {
+        float_add_scalar: |a: f32, b: f32| a + b;
+        float_sub_scalar: |a: f32, b: f32| a - b;
+        float_mul_scalar: |a: f32, b: f32| a * b;
+        float_div_scalar: |a: f32, b: f32| a / b;
+    });
+    threaded!(of_two {
+        float_add: |a: f32, b: f32| a + b;
+        float_sub: |a: f32, b: f32| a - b;
+        float_mul: |a: f32, b: f32| a * b;
+        float_div: |a: f32, b: f32| a / b;
+    });
+
+    fn float_matmul(lhs: FlexTensor, rhs: FlexTensor) -> FlexTensor {
+        let _timer = Timer::new("float_matmul");
+        match matmul::product(&lhs, &rhs) {
+            Some(product) => product,
+            None => Flex::float_matmul(lhs, rhs),
+        }
+    }
+
+    /// Also a contiguous part of a tensor, which Flex would copy, keeps its memory.
+    fn float_reshape(tensor: FlexTensor, shape: Shape) -> FlexTensor {
+        let _timer = Timer::new("float_reshape");
+        let layout = tensor.layout();
+        match layout.contiguous_offsets() {
+            Some((start, end)) if end - start == shape.num_elements() => {
+                let strides = Layout::contiguous(shape.clone()).strides().to_vec();
+                tensor.with_layout(Layout::new(shape, strides, start))
+            }
+            _ => Flex::float_reshape(tensor, shape),
+        }
+    }
+
+    fn float_sum_dim(tensor: FlexTensor, dim: usize) -> FlexTensor {
+        let _timer = Timer::new("float_sum_dim");
+        match elementwise::sums(&tensor, dim) {
+            Some((sums, _)) => sums,
+            None => Flex::float_sum_dim(tensor, dim),
+        }
+    }
+
+    fn float_mean_dim(tensor: FlexTensor, dim: usize) -> FlexTensor {
+        let _timer = Timer::new("float_mean_dim");
+        match elementwise::sums(&tensor, dim) {
+            Some((sums, length)) => Self::float_div_scalar(sums, Scalar::Float(length as f64)),
+            None => Flex::float_mean_dim(tensor, dim),
+        }
+    }
 
     async fn float_into_data(tensor: FlexTensor) -> Result<TensorData, ExecutionError> {
         <Flex as FloatTensorOps<Flex>>::float_into_data(tensor).await

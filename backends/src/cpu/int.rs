@@ -8,6 +8,7 @@ use burn_backend::{
 use burn_flex::{Flex, FlexDevice, FlexTensor};
 
 use super::Cpu;
+use super::profile::Timer;
 
 impl IntTensorOps<Self> for Cpu {
     delegate!(IntTensorOps {

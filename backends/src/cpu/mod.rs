@@ -1,4 +1,4 @@
-//! Flex with faster two-dimensional convolutions.
+//! Flex with faster two-dimensional convolutions, and element-wise operations on all threads.
 //!
 //! burn computes the weight gradient of a convolution as another convolution whose kernel is the
 //! whole output gradient. On Flex that packs the output gradient once per input channel and runs
@@ -8,7 +8,34 @@
 macro_rules! delegate {
     ($ops:ident { $($name:ident($($arg:ident: $type:ty),*) -> $out:ty;)* }) => {
         $(fn $name($($arg: $type),*) -> $out {
+            let _timer = Timer::new(stringify!($name));
             <Flex as $ops<Flex>>::$name($($arg),*)
+        })*
+    };
+}
+
+/// Implements operations on every element by [`elementwise`], or by the operation of the same name of
+/// [`Flex`] where that declines.
+macro_rules! threaded {
+    (of_one { $($name:ident: $operation:expr;)* }) => {
+        $(fn $name(tensor: FlexTensor) -> FlexTensor {
+            let _timer = Timer::new(stringify!($name));
+            elementwise::map(tensor, $operation).unwrap_or_else(Flex::$name)
+        })*
+    };
+    (of_one_and_scalar { $($name:ident: $operation:expr;)* }) => {
+        $(fn $name(tensor: FlexTensor, scalar: Scalar) -> FlexTensor {
+            let _timer = Timer::new(stringify!($name));
+            let value = scalar.elem::<f32>();
+            elementwise::map(tensor, |element| $operation(element, value))
+                .unwrap_or_else(|tensor| Flex::$name(tensor, scalar))
+        })*
+    };
+    (of_two { $($name:ident: $operation:expr;)* }) => {
+        $(fn $name(left: FlexTensor, right: FlexTensor) -> FlexTensor {
+            let _timer = Timer::new(stringify!($name));
+            elementwise::zip(left, right, $operation)
+                .unwrap_or_else(|(left, right)| Flex::$name(left, right))
         })*
     };
 }
@@ -16,10 +43,13 @@ macro_rules! delegate {
 mod activation;
 mod bool;
 mod conv;
+mod elementwise;
 mod float;
 mod int;
+mod matmul;
 mod module;
 mod pool;
+pub mod profile;
 mod quantized;
 #[cfg(test)]
 mod tests;
@@ -28,18 +58,20 @@ use burn_backend::ops::TransactionOps;
 use burn_backend::{Backend, BackendTypes, DType, DTypeUsageSet};
 use burn_flex::{Flex, FlexDevice, FlexQTensor, FlexTensor};
 
-/// The processor: [`Flex`] with its own two-dimensional convolutions, gradients of them, and
-/// maxima over windows.
+/// The processor: [`Flex`] with its own two-dimensional convolutions, gradients of them, maxima over
+/// windows, and element-wise operations.
 ///
 /// Tensors, device, names, random numbers and every other operation are those of [`Flex`]; an
 /// operation that [`Flex`] leaves to burn's default is left to the same default here. `conv2d` and
 /// its gradients are matrix products over windows, unfolded from the side that has fewer channels,
-/// for every stride, padding, dilation and number of groups. They differ from those of [`Flex`] by
+/// for every stride, padding, dilation and number of groups; with 3×3 windows, stride 1 and enough
+/// channels and pixels, they are products at the points of Winograd's minimal filtering. They differ from those of [`Flex`] by
 /// rounding alone and do not depend on the number of threads. Pointwise and depthwise convolutions
 /// and types other than `f32` take the way of [`Flex`], but for the gradients that are faster here.
 ///
 /// The price is memory while a convolution runs: a window buffer of up to a megabyte per thread
-/// for usual image widths, and at most one copy of its output or of its output gradient.
+/// for usual image widths, and at most one copy of its output or of its output gradient; or some 10
+/// MB of transformed tiles, and the weight at 24 points instead of nine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cpu;
 

@@ -8,6 +8,7 @@ use burn_flex::{Flex, FlexTensor};
 use super::Cpu;
 use super::conv::{self, Conv};
 use super::pool;
+use super::profile::Timer;
 
 impl ModuleOps<Self> for Cpu {
     delegate!(ModuleOps {
@@ -75,6 +76,7 @@ impl ModuleOps<Self> for Cpu {
         output_grad: FlexTensor,
         options: DeformConvOptions<2>,
     ) -> DeformConv2dBackward<Self> {
+        let _timer = Timer::new("deform_conv2d_backward");
         let grads =
             Flex::deform_conv2d_backward(x, offset, weight, mask, bias, output_grad, options);
         DeformConv2dBackward::new(
@@ -94,6 +96,7 @@ impl ModuleOps<Self> for Cpu {
         dilation: [usize; 2],
         ceil_mode: bool,
     ) -> FlexTensor {
+        let _timer = Timer::new("max_pool2d");
         let axes = pool::axes(&x, kernel_size, stride, padding, dilation);
         match axes {
             Some(axes) if x.dtype() == DType::F32 && !ceil_mode => pool::maximum(x, axes),
@@ -109,6 +112,7 @@ impl ModuleOps<Self> for Cpu {
         dilation: [usize; 2],
         ceil_mode: bool,
     ) -> MaxPool2dWithIndices<Self> {
+        let _timer = Timer::new("max_pool2d_with_indices");
         let pooled =
             Flex::max_pool2d_with_indices(x, kernel_size, stride, padding, dilation, ceil_mode);
         MaxPool2dWithIndices::new(pooled.output, pooled.indices)
@@ -124,6 +128,7 @@ impl ModuleOps<Self> for Cpu {
         output_grad: FlexTensor,
         indices: FlexTensor,
     ) -> MaxPool2dBackward<Self> {
+        let _timer = Timer::new("max_pool2d_with_indices_backward");
         let grads = Flex::max_pool2d_with_indices_backward(
             x,
             kernel_size,
@@ -143,6 +148,7 @@ impl ModuleOps<Self> for Cpu {
         bias: Option<FlexTensor>,
         options: ConvOptions<2>,
     ) -> FlexTensor {
+        let _timer = Timer::new("conv2d");
         let conv = Conv::new(&x, &weight, &options);
         if x.dtype() != DType::F32 || !conv.unfolds() {
             return Flex::conv2d(x, weight, bias, options);
@@ -162,6 +168,7 @@ impl ModuleOps<Self> for Cpu {
         output_grad: FlexTensor,
         options: ConvOptions<2>,
     ) -> FlexTensor {
+        let _timer = Timer::new("conv2d_x_backward");
         if x.dtype() != DType::F32 {
             return Flex::conv2d_x_backward(x, weight, output_grad, options);
         }
@@ -189,6 +196,7 @@ impl ModuleOps<Self> for Cpu {
         output_grad: FlexTensor,
         options: ConvOptions<2>,
     ) -> FlexTensor {
+        let _timer = Timer::new("conv2d_weight_backward");
         if x.dtype() != DType::F32 {
             return Flex::conv2d_weight_backward(x, weight, output_grad, options);
         }
@@ -201,6 +209,7 @@ impl ModuleOps<Self> for Cpu {
         bias: FlexTensor,
         output_grad: FlexTensor,
     ) -> FlexTensor {
+        let _timer = Timer::new("conv2d_bias_backward");
         if output_grad.dtype() != DType::F32 {
             return Flex::conv2d_bias_backward(x, bias, output_grad);
         }

@@ -4,6 +4,7 @@ use burn_backend::{ExecutionError, FloatDType, IntDType, Shape, Slice, TensorDat
 use burn_flex::{Flex, FlexDevice, FlexQTensor, FlexTensor};
 
 use super::Cpu;
+use super::profile::Timer;
 
 impl QTensorOps<Self> for Cpu {
     delegate!(QTensorOps {

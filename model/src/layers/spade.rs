@@ -1,4 +1,4 @@
-use burn::module::{Module, Param};
+use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend, module::conv2d, ops::ConvOptions};
 
 use super::{BatchNorm, Conv, ConvConfig, Mode, convolve_resized};
@@ -81,36 +81,41 @@ impl<B: Backend> Spade<B> {
         let [batch, channels, pixels] = normal.dims();
         let [_, _, height, width] = condition.local.dims();
         let modulation = self.modulation(condition);
-        // Reshaping makes the two halves contiguous, which element-wise operations need on CPU.
         let half = |from: usize| {
             modulation
                 .clone()
                 .slice([0..batch, from..from + channels])
                 .reshape([batch, channels, pixels])
         };
-        let (gamma, beta) = (half(0), half(channels));
-        (normal * gamma.add_scalar(1.0) + beta).reshape([batch, channels, height, width])
+        let (scale, shift) = (half(0), half(channels));
+        (normal * scale + shift).reshape([batch, channels, height, width])
     }
 
-    /// γ and β, `[N, 2C, H, W]`.
+    /// 1 + γ and β, `[N, 2C, H, W]`; the 1 is part of the bias.
     fn modulation(&self, condition: &Condition<B>) -> Tensor<B, 4> {
         let Condition { global, local } = condition;
         let [_, _, height, width] = local.dims();
         let weight = self.modulation.weight.val();
         let [outputs, inputs, ..] = weight.dims();
-        let bias = self.modulation.bias.as_ref().map(Param::val);
-        let own = |weight, bias| {
+        let device = weight.device();
+        let halves = [1.0, 0.0].map(|value| Tensor::full([outputs / 2], value, &device));
+        let one = Tensor::cat(halves.to_vec(), 0);
+        let bias = match &self.modulation.bias {
+            Some(bias) => bias.val() + one,
+            None => one,
+        };
+        let own = |weight| {
             let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
-            conv2d(local.clone(), weight, bias, options)
+            conv2d(local.clone(), weight, Some(bias.clone()), options)
         };
         match global {
             Some(global) => {
                 let shared = global.dims()[1];
                 let to_global = weight.clone().slice([0..outputs, 0..shared]);
                 let to_local = weight.slice([0..outputs, shared..inputs]);
-                own(to_local, bias) + convolve_resized(global.clone(), to_global, height, width)
+                own(to_local) + convolve_resized(global.clone(), to_global, height, width)
             }
-            None => own(weight, bias),
+            None => own(weight),
         }
     }
 }

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::geometry::Conv;
 use super::product::{Matrix, add_product};
-use super::tensor;
+use super::{tensor, zeros};
 
 /// Rows of the matrix of unfolded windows, `channels * K_h * K_w`, that are unfolded at once.
 const BLOCK: usize = 288;
@@ -47,7 +47,7 @@ pub(in super::super) fn unfolded(
         .collect();
 
     let channels = conv.groups * conv.outputs;
-    let mut out = vec![0.0; conv.batch * channels * conv.output_plane()];
+    let mut out = zeros(conv.batch * channels * conv.output_plane());
     let fill = |(index, plane): (usize, &mut [f32])| {
         let (image, channel) = (index / channels, index % channels);
         let (group, output) = (channel / conv.outputs, channel % conv.outputs);

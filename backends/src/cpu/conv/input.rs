@@ -3,7 +3,7 @@ use rayon::prelude::*;
 
 use super::geometry::Conv;
 use super::product::{Matrix, set_product};
-use super::tensor;
+use super::{tensor, zeros};
 
 /// Rows of the matrix of unfolded windows that one task fills.
 const BLOCK: usize = 144;
@@ -30,7 +30,7 @@ pub(in super::super) fn folded(
     let taps = conv.taps();
     let block = (BLOCK / taps).clamp(1, conv.inputs);
     let channels = conv.groups * conv.inputs;
-    let mut gradient = vec![0.0; conv.batch * channels * conv.input_plane()];
+    let mut gradient = zeros(conv.batch * channels * conv.input_plane());
 
     // Every task owns some channels of one image: nothing is shared, so neither does the order
     // of the additions depend on the threads.

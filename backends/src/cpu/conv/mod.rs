@@ -14,14 +14,32 @@ pub(super) use bias::bias_gradient;
 pub(super) use forward::unfolded;
 pub(super) use geometry::{Axis, Conv};
 pub(super) use input::{folded, mirror_weight};
+pub(super) use product::{Matrix, set_product, sum};
 pub(super) use weight::weight_gradient;
 pub(super) use winograd::{filtered, suits};
 
 use burn_backend::{Bytes, DType, Shape};
 use burn_flex::{FlexTensor, Layout};
+use rayon::prelude::*;
 
 /// A contiguous tensor over `values`.
 pub(super) fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
-    let layout = Layout::contiguous(Shape::from(shape));
-    FlexTensor::new(Bytes::from_elems(values), layout, DType::F32)
+    shaped(values, Shape::from(shape))
+}
+
+/// The same with a shape whose number of axes is not known.
+pub(super) fn shaped(values: Vec<f32>, shape: Shape) -> FlexTensor {
+    FlexTensor::new(
+        Bytes::from_elems(values),
+        Layout::contiguous(shape),
+        DType::F32,
+    )
+}
+
+/// Zeros, written by all threads: a large output is written once more by whoever fills it, and the
+/// system brings in its pages at the first write.
+pub(super) fn zeros(length: usize) -> Vec<f32> {
+    let mut zeros = Vec::new();
+    zeros.par_extend(rayon::iter::repeat_n(0.0, length));
+    zeros
 }

@@ -2,13 +2,13 @@ use gemm::{Parallelism, gemm};
 
 /// A read-only matrix inside a slice.
 #[derive(Clone, Copy)]
-pub(super) struct Matrix<'a> {
+pub(in super::super) struct Matrix<'a> {
     /// The slice, starting at the first element of the matrix.
-    pub(super) values: &'a [f32],
+    pub(in super::super) values: &'a [f32],
     /// Elements from one row to the next.
-    pub(super) row_stride: usize,
+    pub(in super::super) row_stride: usize,
     /// Elements from one column to the next.
-    pub(super) column_stride: usize,
+    pub(in super::super) column_stride: usize,
 }
 
 impl Matrix<'_> {
@@ -37,7 +37,12 @@ pub(super) fn add_product(
 }
 
 /// `out = left * right` on one thread, shapes as in [`add_product`].
-pub(super) fn set_product(out: &mut [f32], sizes: [usize; 3], left: Matrix, right: Matrix) {
+pub(in super::super) fn set_product(
+    out: &mut [f32],
+    sizes: [usize; 3],
+    left: Matrix,
+    right: Matrix,
+) {
     product(out, sizes, left, right, false);
 }
 
@@ -83,7 +88,7 @@ fn product(
 const LANES: usize = 16;
 
 /// Sum of the elements.
-pub(super) fn sum(values: &[f32]) -> f32 {
+pub(in super::super) fn sum(values: &[f32]) -> f32 {
     let mut lanes = [0.0f32; LANES];
     let chunks = values.chunks_exact(LANES);
     let rest: f32 = chunks.remainder().iter().sum();

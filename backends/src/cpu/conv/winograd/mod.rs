@@ -23,7 +23,7 @@ use self::tiles::{Map, Outputs, POINTS, Tiles, Transformation};
 use self::weight::transformed_weight;
 use super::geometry::Conv;
 use super::product::{Matrix, set_product};
-use super::tensor;
+use super::{tensor, zeros};
 
 pub(super) use self::weight::gradient;
 
@@ -99,9 +99,9 @@ pub(in super::super) fn filtered(
     let weight = transformed_weight(weight.storage::<f32>(), conv.outputs, conv.inputs);
     let tiles = Tiles::of(conv);
     let longest = longest_pitch(conv, tiles);
-    let mut inputs = vec![0.0; conv.inputs * POINTS * longest];
-    let mut products = vec![0.0; POINTS * conv.outputs * longest];
-    let mut out = vec![0.0; conv.batch * conv.outputs * conv.output_plane()];
+    let mut inputs = zeros(conv.inputs * POINTS * longest);
+    let mut products = zeros(POINTS * conv.outputs * longest);
+    let mut out = zeros(conv.batch * conv.outputs * conv.output_plane());
     for rows in parts(conv, tiles) {
         let pitch = pitch(rows.len() * tiles.columns);
         let inputs = &mut inputs[..conv.inputs * POINTS * pitch];

@@ -7,6 +7,7 @@ use super::tiles::{Map, POINTS, Tiles, store};
 use super::{at_point, inputs_of, longest_pitch, parts, pitch, transform};
 use crate::cpu::conv::geometry::Conv;
 use crate::cpu::conv::product::{Matrix, add_product};
+use crate::cpu::conv::zeros;
 
 /// A weight at the points of the transform: `[C_out, POINTS, pitch]` of `C_in` numbers each.
 pub(super) struct TransformedWeight {
@@ -28,7 +29,7 @@ pub(super) fn transformed_weight(
     inputs: usize,
 ) -> TransformedWeight {
     let pitch = pitch(inputs);
-    let mut values = vec![0.0; outputs * POINTS * pitch];
+    let mut values = zeros(outputs * POINTS * pitch);
     let rows = values.par_chunks_exact_mut(POINTS * pitch);
     rows.zip(weight.par_chunks_exact(inputs * TAPS * TAPS))
         .for_each(|(to, from)| {
@@ -71,10 +72,10 @@ impl NullaryFnOnce for There<'_> {
 pub(in super::super) fn gradient(conv: &Conv, x: &[f32], output_grad: &[f32]) -> Vec<f32> {
     let tiles = Tiles::of(conv);
     let longest = longest_pitch(conv, tiles);
-    let mut inputs = vec![0.0; conv.inputs * POINTS * longest];
-    let mut gradients = vec![0.0; conv.outputs * POINTS * longest];
+    let mut inputs = zeros(conv.inputs * POINTS * longest);
+    let mut gradients = zeros(conv.outputs * POINTS * longest);
     let pairs = conv.outputs * conv.inputs;
-    let mut sums = vec![0.0; POINTS * pairs];
+    let mut sums = zeros(POINTS * pairs);
     let output_gradients = Map {
         values: output_grad,
         channels: conv.outputs,

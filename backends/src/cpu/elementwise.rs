@@ -1,0 +1,328 @@
+//! Operations on every element, in `f32` and on all threads.
+//!
+//! Each function gives its operands back where they are not contiguous `f32`, not of shapes that it
+//! knows, or too few for threads to pay; Flex takes those. Results are those of Flex to the bit, and
+//! memory of an operand that nobody else holds is used again.
+
+use burn_backend::{DType, TensorMetadata};
+use burn_flex::FlexTensor;
+use rayon::prelude::*;
+
+use super::conv::{shaped, sum, zeros};
+
+/// Elements of a task.
+const GRAIN: usize = 1 << 14;
+
+/// Fewest elements that are worth a second thread.
+const FEWEST: usize = 2 * GRAIN;
+
+/// Shortest row whose sum is worth a task.
+const LONG: usize = 256;
+
+/// The elements of a tensor in order.
+fn values(tensor: &FlexTensor) -> Option<&[f32]> {
+    if tensor.dtype() != DType::F32 {
+        return None;
+    }
+    let (start, end) = tensor.layout().contiguous_offsets()?;
+    tensor.storage::<f32>().get(start..end)
+}
+
+/// The same to write to, if nobody else holds the tensor.
+fn own_values(tensor: &mut FlexTensor) -> Option<&mut [f32]> {
+    let (start, end) = tensor.layout().contiguous_offsets()?;
+    // A view of a part would keep the rest alive.
+    if !tensor.is_unique() || start != 0 || tensor.storage::<f32>().len() != end {
+        return None;
+    }
+    Some(tensor.storage_mut::<f32>())
+}
+
+/// `operation` of every element.
+pub(super) fn map(
+    mut tensor: FlexTensor,
+    operation: impl Fn(f32) -> f32 + Sync,
+) -> Result<FlexTensor, FlexTensor> {
+    let Some(from) = values(&tensor).filter(|values| values.len() >= FEWEST) else {
+        return Err(tensor);
+    };
+    let apply = |to: &mut [f32], from: &[f32]| {
+        let pairs = to.iter_mut().zip(from);
+        pairs.for_each(|(to, from)| *to = operation(*from));
+    };
+    let length = from.len();
+    if let Some(own) = own_values(&mut tensor) {
+        let parts = own.par_chunks_mut(GRAIN);
+        parts.for_each(|part| part.iter_mut().for_each(|value| *value = operation(*value)));
+        return Ok(tensor);
+    }
+    let mut out = zeros(length);
+    if let Some(from) = values(&tensor) {
+        let parts = out.par_chunks_mut(GRAIN).zip(from.par_chunks(GRAIN));
+        parts.for_each(|(to, from)| apply(to, from));
+    }
+    Ok(shaped(out, tensor.shape()))
+}
+
+/// `operation` of every two elements of tensors of one shape, or of a tensor and one value per row of
+/// it: the right operand has ones in its last axes then, and may have some in its first.
+pub(super) fn zip(
+    mut left: FlexTensor,
+    mut right: FlexTensor,
+    operation: impl Fn(f32, f32) -> f32 + Sync,
+) -> Result<FlexTensor, (FlexTensor, FlexTensor)> {
+    let (Some(from), Some(other)) = (values(&left), values(&right)) else {
+        return Err((left, right));
+    };
+    let length = from.len();
+    if length < FEWEST {
+        return Err((left, right));
+    }
+    if left.shape() != right.shape() {
+        let Some(row) = row_length(&left, &right) else {
+            return Err((left, right));
+        };
+        let other = other.to_vec();
+        let result = by_row(left, &other, row, operation);
+        return result.map_err(|left| (left, right));
+    }
+    if let Some(own) = own_values(&mut left) {
+        if let Some(other) = values(&right) {
+            let parts = own.par_chunks_mut(GRAIN).zip(other.par_chunks(GRAIN));
+            parts.for_each(|(to, other)| {
+                let pairs = to.iter_mut().zip(other);
+                pairs.for_each(|(to, other)| *to = operation(*to, *other));
+            });
+        }
+        return Ok(left);
+    }
+    if let Some(own) = own_values(&mut right) {
+        if let Some(from) = values(&left) {
+            let parts = own.par_chunks_mut(GRAIN).zip(from.par_chunks(GRAIN));
+            parts.for_each(|(to, from)| {
+                let pairs = to.iter_mut().zip(from);
+                pairs.for_each(|(to, from)| *to = operation(*from, *to));
+            });
+        }
+        return Ok(right);
+    }
+    let mut out = zeros(length);
+    if let (Some(from), Some(other)) = (values(&left), values(&right)) {
+        let parts = from.par_chunks(GRAIN).zip(other.par_chunks(GRAIN));
+        let parts = out.par_chunks_mut(GRAIN).zip(parts);
+        parts.for_each(|(to, (from, other))| {
+            let pairs = to.iter_mut().zip(from.iter().zip(other));
+            pairs.for_each(|(to, (from, other))| *to = operation(*from, *other));
+        });
+    }
+    Ok(shaped(out, left.shape()))
+}
+
+/// Elements of a row of `left` for each of which `right` has one value.
+fn row_length(left: &FlexTensor, right: &FlexTensor) -> Option<usize> {
+    let (left, right) = (left.shape(), right.shape());
+    if left.num_dims() != right.num_dims() {
+        return None;
+    }
+    let pairs: Vec<_> = left.iter().zip(right.iter()).collect();
+    let last = pairs.iter().rposition(|(_, right)| **right != 1)?;
+    let first = pairs.iter().position(|(_, right)| **right != 1)?;
+    let equal = pairs[first..=last]
+        .iter()
+        .all(|(left, right)| left == right);
+    let row: usize = pairs[last + 1..].iter().map(|(left, _)| **left).product();
+    (equal && row >= 64).then_some(row)
+}
+
+/// `operation` of every element and the value of its row; the values are used again and again.
+fn by_row(
+    mut left: FlexTensor,
+    rows: &[f32],
+    length: usize,
+    operation: impl Fn(f32, f32) -> f32 + Sync,
+) -> Result<FlexTensor, FlexTensor> {
+    if let Some(own) = own_values(&mut left) {
+        let lines = own.par_chunks_exact_mut(length).enumerate();
+        lines.for_each(|(row, line)| {
+            let value = rows[row % rows.len()];
+            line.iter_mut().for_each(|to| *to = operation(*to, value));
+        });
+        return Ok(left);
+    }
+    let Some(from) = values(&left) else {
+        return Err(left);
+    };
+    let mut out = zeros(from.len());
+    let lines = out
+        .par_chunks_exact_mut(length)
+        .zip(from.par_chunks_exact(length))
+        .enumerate();
+    lines.for_each(|(row, (line, from))| {
+        let value = rows[row % rows.len()];
+        let pairs = line.iter_mut().zip(from);
+        pairs.for_each(|(to, from)| *to = operation(*from, value));
+    });
+    Ok(shaped(out, left.shape()))
+}
+
+/// Sums along the last axis, and its length.
+pub(super) fn sums(tensor: &FlexTensor, dim: usize) -> Option<(FlexTensor, usize)> {
+    let from = values(tensor).filter(|values| values.len() >= FEWEST)?;
+    let mut shape = tensor.shape();
+    let length = shape[dim];
+    if dim + 1 != shape.num_dims() || length < LONG {
+        return None;
+    }
+    shape[dim] = 1;
+    let rows = from.par_chunks_exact(length);
+    Some((shaped(rows.map(sum).collect(), shape), length))
+}
+
+#[cfg(test)]
+mod tests {
+    use burn_backend::Scalar;
+    use burn_backend::ops::{ActivationOps, FloatTensorOps};
+    use burn_flex::Flex;
+
+    use super::super::Cpu;
+    use super::*;
+
+    fn numbers(shape: &[usize], offset: usize) -> FlexTensor {
+        let count: usize = shape.iter().product();
+        let number = |index: usize| ((index + offset) as f32 * 0.7371).sin() + 0.1;
+        let shape = burn_backend::Shape::from(shape.to_vec());
+        shaped((0..count).map(number).collect(), shape)
+    }
+
+    fn assert_same(found: FlexTensor, expected: FlexTensor, what: &str) {
+        assert_eq!(found.shape(), expected.shape(), "{what}");
+        let [found, expected] = [found, expected].map(|tensor| tensor.to_contiguous());
+        let pairs = found.storage::<f32>().iter().zip(expected.storage::<f32>());
+        for (index, (found, expected)) in pairs.enumerate() {
+            assert_eq!(found.to_bits(), expected.to_bits(), "{what}[{index}]");
+        }
+    }
+
+    /// Both as tensors that nobody else holds and as shared ones, which must stay as they are.
+    fn check(
+        what: &str,
+        operands: &[FlexTensor],
+        ours: impl Fn(Vec<FlexTensor>) -> FlexTensor,
+        flex: impl Fn(Vec<FlexTensor>) -> FlexTensor,
+    ) {
+        let copies = || operands.iter().map(copy).collect::<Vec<_>>();
+        let expected = flex(copies());
+        assert_same(ours(copies()), expected.clone(), what);
+        let before = copies();
+        assert_same(ours(operands.to_vec()), expected, what);
+        for (after, before) in operands.iter().zip(before) {
+            assert_same(after.clone(), before, what);
+        }
+    }
+
+    fn copy(tensor: &FlexTensor) -> FlexTensor {
+        let tensor = tensor.to_contiguous();
+        shaped(tensor.storage::<f32>().to_vec(), tensor.shape())
+    }
+
+    const LARGE: [usize; 3] = [2, 17, 4096];
+
+    #[test]
+    fn operations_on_one_tensor_are_those_of_flex() {
+        let x = [numbers(&LARGE, 0)];
+        macro_rules! each {
+            ($($name:ident),+) => {
+                $(check(
+                    stringify!($name),
+                    &x,
+                    |mut x| Cpu::$name(x.remove(0)),
+                    |mut x| Flex::$name(x.remove(0)),
+                );)+
+            };
+        }
+        each!(
+            float_neg, float_abs, float_sqrt, float_exp, float_log, float_tanh, float_erf, relu
+        );
+        macro_rules! each_with_scalar {
+            ($($name:ident),+) => {
+                $(check(
+                    stringify!($name),
+                    &x,
+                    |mut x| Cpu::$name(x.remove(0), Scalar::Float(0.3)),
+                    |mut x| Flex::$name(x.remove(0), Scalar::Float(0.3)),
+                );)+
+            };
+        }
+        each_with_scalar!(
+            float_add_scalar,
+            float_sub_scalar,
+            float_mul_scalar,
+            float_div_scalar,
+            leaky_relu
+        );
+    }
+
+    #[test]
+    fn operations_on_two_tensors_are_those_of_flex() {
+        let x = numbers(&LARGE, 0);
+        let view = numbers(&[2, 20, 4096], 3).narrow(1, 2, 17);
+        let first_half = numbers(&[4, 17, 4096], 5).narrow(0, 2, 2);
+        let swapped = numbers(&[2, 4096, 17], 7).transpose(1, 2);
+        let others = [
+            numbers(&LARGE, 11),
+            numbers(&[2, 17, 1], 13),
+            numbers(&[1, 17, 1], 17),
+            numbers(&[2, 1, 1], 19),
+            numbers(&[1, 1, 4096], 23),
+            numbers(&[1, 1, 1], 29),
+            view,
+            first_half,
+            swapped,
+        ];
+        macro_rules! each {
+            ($($name:ident),+) => {
+                for other in &others {
+                    for pair in [[x.clone(), other.clone()], [other.clone(), x.clone()]] {
+                        $(check(
+                            &format!("{} with {:?}", stringify!($name), other.shape()),
+                            &pair,
+                            |mut pair| Cpu::$name(pair.remove(0), pair.remove(0)),
+                            |mut pair| Flex::$name(pair.remove(0), pair.remove(0)),
+                        );)+
+                    }
+                }
+            };
+        }
+        each!(float_add, float_sub, float_mul, float_div, relu_backward);
+    }
+
+    #[test]
+    fn a_tensor_with_itself_is_not_written_to_twice() {
+        let x = numbers(&LARGE, 0);
+        let square = Cpu::float_mul(x.clone(), x.clone());
+        assert_same(square, Flex::float_mul(x.clone(), x.clone()), "square");
+    }
+
+    #[test]
+    fn sums_are_those_of_flex_up_to_rounding() {
+        for (shape, dim) in [(LARGE, 2), (LARGE, 1), (LARGE, 0), ([2, 65536, 3], 2)] {
+            let x = numbers(&shape, 0);
+            for (found, expected) in [
+                (
+                    Cpu::float_sum_dim(x.clone(), dim),
+                    Flex::float_sum_dim(x.clone(), dim),
+                ),
+                (
+                    Cpu::float_mean_dim(x.clone(), dim),
+                    Flex::float_mean_dim(x.clone(), dim),
+                ),
+            ] {
+                assert_eq!(found.shape(), expected.shape());
+                let pairs = found.storage::<f32>().iter().zip(expected.storage::<f32>());
+                for (found, expected) in pairs {
+                    assert!((found - expected).abs() <= 1e-5 * expected.abs().max(0.01));
+                }
+            }
+        }
+    }
+}
