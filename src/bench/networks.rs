@@ -163,7 +163,8 @@ pub fn generator<B: Backend>(
         shape,
         device,
     );
-    let mut network = config.init::<B>(GENERATOR_CLASSES, 0, device)?;
+    let network = config.init::<B>(GENERATOR_CLASSES, 0, device)?;
+    let mut network = network.for_inference();
     let cost = cost::generator(
         &config,
         GENERATOR_CLASSES,

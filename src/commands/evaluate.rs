@@ -364,5 +364,5 @@ fn generator<B: Backend>(
     let classes = photos.classes().len();
     let generator = experiment.generator.init(classes, 0, device)?;
     let (state, origin) = tensors(checkpoint, "ema")?;
-    Ok(load_state_dict(generator, &state, &origin)?)
+    Ok(load_state_dict(generator, &state, &origin)?.for_inference())
 }

@@ -119,7 +119,7 @@ impl Job {
             .generator
             .init(self.classes.len(), 0, device)?;
         let (state, origin) = tensors(&self.checkpoint, "ema")?;
-        Ok(load_state_dict(generator, &state, &origin)?)
+        Ok(load_state_dict(generator, &state, &origin)?.for_inference())
     }
 
     fn latent<B: Backend>(&self, dim: usize, device: &B::Device) -> Result<Tensor<B, 2>> {

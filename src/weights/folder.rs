@@ -45,6 +45,7 @@ pub enum FileState {
     /// A download that has not ended.
     Unfinished {
         /// Bytes that are there.
+        #[serde(rename = "present_bytes")]
         bytes: u64,
     },
     /// The file.
@@ -52,6 +53,7 @@ pub enum FileState {
         /// Its name.
         file: String,
         /// Its length.
+        #[serde(rename = "present_bytes")]
         bytes: u64,
         /// What it was checked against when it was fetched; none for a file that came another way
         /// or has changed its length since.

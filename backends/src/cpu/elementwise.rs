@@ -78,6 +78,10 @@ pub(super) fn zip(
     if length < FEWEST {
         return Err((left, right));
     }
+    if let (&[value], true) = (other, left.shape().num_dims() == right.shape().num_dims()) {
+        let result = map(left, |element| operation(element, value));
+        return result.map_err(|left| (left, right));
+    }
     if left.shape() != right.shape() {
         let Some(row) = row_length(&left, &right) else {
             return Err((left, right));

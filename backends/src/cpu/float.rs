@@ -7,7 +7,7 @@ use burn_flex::ops::unary::erf_f32;
 use burn_flex::{Flex, FlexDevice, FlexTensor, Layout};
 
 use super::profile::Timer;
-use super::{Cpu, elementwise, matmul};
+use super::{Cpu, elementwise, matmul, strided};
 
 impl FloatTensorOps<Self> for Cpu {
     delegate!(FloatTensorOps {
@@ -171,7 +171,10 @@ impl FloatTensorOps<Self> for Cpu {
                 let strides = Layout::contiguous(shape.clone()).strides().to_vec();
                 tensor.with_layout(Layout::new(shape, strides, start))
             }
-            _ => Flex::float_reshape(tensor, shape),
+            _ => match strided::contiguous(&tensor) {
+                Some(copy) => Flex::float_reshape(copy, shape),
+                None => Flex::float_reshape(tensor, shape),
+            },
         }
     }
 

@@ -51,6 +51,7 @@ mod module;
 mod pool;
 pub mod profile;
 mod quantized;
+mod strided;
 #[cfg(test)]
 mod tests;
 

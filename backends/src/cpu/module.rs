@@ -1,14 +1,19 @@
-use burn_backend::DType;
 use burn_backend::ops::{
     AttentionModuleOptions, ConvOptions, ConvTransposeOptions, DeformConv2dBackward,
-    DeformConvOptions, InterpolateOptions, MaxPool2dBackward, MaxPool2dWithIndices, ModuleOps,
+    DeformConvOptions, FloatTensorOps, InterpolateOptions, MaxPool2dBackward, MaxPool2dWithIndices,
+    ModuleOps,
 };
+use burn_backend::{DType, TensorMetadata};
 use burn_flex::{Flex, FlexTensor};
+use rayon::prelude::*;
 
 use super::Cpu;
 use super::conv::{self, Conv};
 use super::pool;
 use super::profile::Timer;
+
+/// Queries of attention that one task takes.
+const QUERIES: usize = 256;
 
 impl ModuleOps<Self> for Cpu {
     delegate!(ModuleOps {
@@ -50,10 +55,6 @@ impl ModuleOps<Self> for Cpu {
         interpolate_backward(
             x: FlexTensor, grad: FlexTensor, output_size: [usize; 2], options: InterpolateOptions
         ) -> FlexTensor;
-        attention(
-            query: FlexTensor, key: FlexTensor, value: FlexTensor, mask: Option<FlexTensor>,
-            attn_bias: Option<FlexTensor>, options: AttentionModuleOptions
-        ) -> FlexTensor;
         rfft(signal: FlexTensor, dim: usize, n: Option<usize>) -> (FlexTensor, FlexTensor);
         irfft(
             spectrum_re: FlexTensor, spectrum_im: FlexTensor, dim: usize, n: Option<usize>
@@ -86,6 +87,31 @@ impl ModuleOps<Self> for Cpu {
             grads.mask_grad,
             grads.bias_grad,
         )
+    }
+
+    /// Queries are independent of each other: threads take some each.
+    fn attention(
+        query: FlexTensor,
+        key: FlexTensor,
+        value: FlexTensor,
+        mask: Option<FlexTensor>,
+        attn_bias: Option<FlexTensor>,
+        options: AttentionModuleOptions,
+    ) -> FlexTensor {
+        let _timer = Timer::new("attention");
+        let queries = query.shape()[2];
+        if mask.is_some() || attn_bias.is_some() || options.is_causal || queries <= QUERIES {
+            return Flex::attention(query, key, value, mask, attn_bias, options);
+        }
+        let parts: Vec<_> = (0..queries.div_ceil(QUERIES))
+            .into_par_iter()
+            .map(|part| {
+                let first = part * QUERIES;
+                let query = query.narrow(2, first, QUERIES.min(queries - first));
+                Flex::attention(query, key.clone(), value.clone(), None, None, options)
+            })
+            .collect();
+        Flex::float_cat(parts, 2)
     }
 
     fn max_pool2d(

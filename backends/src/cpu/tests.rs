@@ -228,3 +228,34 @@ fn the_backend_describes_itself_like_flex() {
         );
     }
 }
+
+/// More queries than a task takes, and a last task with fewer.
+#[test]
+fn attention_in_parts_is_that_of_flex() {
+    use burn_backend::ops::ModuleOps;
+
+    let numbers = |shape: [usize; 4], offset: usize| {
+        let count: usize = shape.iter().product();
+        let number = |index: usize| ((index + offset) as f32 * 0.7371).sin();
+        super::conv::tensor((0..count).map(number).collect(), shape)
+    };
+    let query = numbers([2, 3, 600, 8], 0);
+    let (key, value) = (numbers([2, 3, 70, 8], 1), numbers([2, 3, 70, 5], 2));
+    for is_causal in [false, true] {
+        let options = AttentionModuleOptions {
+            is_causal,
+            ..Default::default()
+        };
+        let operands = || (query.clone(), key.clone(), value.clone());
+        let (q, k, v) = operands();
+        let found = Cpu::attention(q, k, v, None, None, options);
+        let (q, k, v) = operands();
+        let expected = Flex::attention(q, k, v, None, None, options);
+        assert_eq!(found.layout().shape(), expected.layout().shape());
+        let [found, expected] = [found, expected].map(|tensor| tensor.to_contiguous());
+        let pairs = found.storage::<f32>().iter().zip(expected.storage::<f32>());
+        for (found, expected) in pairs {
+            assert!((found - expected).abs() < 1e-6, "{found}, {expected}");
+        }
+    }
+}

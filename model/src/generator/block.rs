@@ -50,6 +50,14 @@ impl<B: Backend> SpadeBlock<B> {
         }
     }
 
+    /// Folds the spectral norm of every convolution into its weight.
+    pub(super) fn fold_spectral_norm(&mut self) {
+        let convolutions = [&mut self.conv_0, &mut self.conv_1];
+        for conv in convolutions.into_iter().chain(&mut self.conv_s) {
+            conv.fold_spectral_norm();
+        }
+    }
+
     /// Applies the block with one condition for all its SPADEs.
     ///
     /// # Shapes

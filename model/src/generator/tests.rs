@@ -87,6 +87,20 @@ fn one_forward_of_a_pair_equals_two<B: AutodiffBackend>() {
     }
 }
 
+fn a_generator_for_inference_makes_the_same_images<B: AutodiffBackend>() {
+    for config in all() {
+        let mut generator = config.init::<B>(3, 0, &Default::default()).unwrap();
+        open_gates(&mut generator);
+        // Away from the first vectors of spectral norm and statistics of batch norm.
+        generator.forward(labels(), latents(2, 2), Mode::Train);
+        let plain = generator.forward(labels(), latents(2, 1), Mode::Eval);
+        let mut folded = generator.for_inference();
+        let found = folded.forward(labels(), latents(2, 1), Mode::Eval);
+        assert_eq!(found.into_data(), plain.into_data(), "{config:?}");
+        assert!(folded.to_image().spectral_norm.is_none());
+    }
+}
+
 fn every_parameter_gets_a_gradient<B: AutodiffBackend>() {
     for config in all() {
         let mut generator = config.init::<B>(3, 0, &Default::default()).unwrap();
@@ -148,6 +162,7 @@ impl<B: AutodiffBackend> burn::module::ModuleVisitor<B> for Missing<'_, B> {
 }
 
 backend_tests!(
+    a_generator_for_inference_makes_the_same_images,
     images_have_the_size_of_the_labels,
     one_forward_of_a_pair_equals_two,
     every_parameter_gets_a_gradient

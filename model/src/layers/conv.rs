@@ -93,6 +93,15 @@ pub struct Conv<B: Backend> {
 }
 
 impl<B: Backend> Conv<B> {
+    /// Divides the weight by its largest singular value for good, so that evaluation no longer does.
+    /// The result is the same to the bit; training can not go on from it.
+    pub fn fold_spectral_norm(&mut self) {
+        if let Some(mut norm) = self.spectral_norm.take() {
+            let weight = norm.forward(self.weight.val(), Mode::Eval).detach();
+            self.weight = Param::initialized(self.weight.id, weight.require_grad());
+        }
+    }
+
     /// Convolves; in training mode spectral norm first makes one power iteration.
     ///
     /// # Shapes
