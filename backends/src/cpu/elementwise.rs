@@ -66,6 +66,10 @@ pub(super) fn map(
 
 /// `operation` of every two elements of tensors of one shape, or of a tensor and one value per row of
 /// it: the right operand has ones in its last axes then, and may have some in its first.
+#[allow(
+    clippy::result_large_err,
+    reason = "an error is no failure: it hands both operands back, as they came"
+)]
 pub(super) fn zip(
     mut left: FlexTensor,
     mut right: FlexTensor,
