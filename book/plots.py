@@ -66,7 +66,8 @@ def accuracy(run: Path) -> str:
                     'stroke-width="2"/>')
     for step in range(0, last + 1, max(1, last // 5)):
         x = LEFT + step / last * (WIDTH - 16 - LEFT)
-        body.append(text(x, HEIGHT - 18, f"step {step}"))
+        anchor = "end" if x > WIDTH - 60 else "middle"
+        body.append(text(x, HEIGHT - 18, f"step {step}", anchor))
     return page(body, "Accuracy of the discriminator")
 
 
