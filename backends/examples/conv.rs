@@ -13,7 +13,17 @@ use dp_sims_backends::cpu::Cpu;
 const TURNS: usize = 5;
 
 /// Input `[N, C_in, H, W]`, output channels, kernel size, stride, groups.
-const SHAPES: [([usize; 4], usize, usize, usize, usize); 15] = [
+const SHAPES: [([usize; 4], usize, usize, usize, usize); 25] = [
+    ([4, 32, 64, 64], 32, 3, 1, 1),
+    ([8, 64, 64, 64], 64, 3, 1, 1),
+    ([8, 512, 2, 2], 512, 3, 1, 1),
+    ([8, 512, 4, 4], 512, 3, 1, 1),
+    ([4, 512, 8, 8], 512, 3, 1, 1),
+    ([8, 64, 8, 8], 1024, 3, 1, 1),
+    ([4, 256, 16, 16], 256, 3, 1, 1),
+    ([4, 96, 4, 4], 192, 2, 2, 1),
+    ([4, 96, 4, 4], 384, 1, 1, 1),
+    ([1, 128, 256, 256], 64, 1, 1, 1),
     // The generator at 256x256: local conditions, blocks.
     ([1, 64, 256, 256], 128, 3, 1, 1),
     ([1, 128, 256, 256], 64, 3, 1, 1),

@@ -8,7 +8,7 @@ use burn_flex::{Flex, FlexTensor};
 use rayon::prelude::*;
 
 use super::Cpu;
-use super::conv::{self, Conv};
+use super::conv::{self, Conv, Kernels};
 use super::pool;
 use super::profile::Timer;
 
@@ -180,7 +180,12 @@ impl ModuleOps<Self> for Cpu {
             return Flex::conv2d(x, weight, bias, options);
         }
         match conv.exchanged() {
-            _ if conv::suits(&conv) => conv::filtered(&conv, x, weight, bias),
+            _ if conv::suits(&conv) => {
+                let weight = weight.to_contiguous();
+                let bias = bias.map(|bias| bias.to_contiguous());
+                let bias = bias.as_ref().map(|bias| bias.storage::<f32>());
+                conv::filtered(&conv, x, Kernels::Plain(weight.storage()), bias)
+            }
             Some(exchanged) if conv.narrows() => {
                 conv::folded(&exchanged, conv::mirror_weight(&conv, weight), x, bias)
             }
@@ -205,8 +210,9 @@ impl ModuleOps<Self> for Cpu {
                 Flex::conv2d(output_grad, mirror, None, exchanged.options())
             }
             Some(exchanged) if conv::suits(&exchanged) => {
-                let mirror = conv::mirror_weight(&conv, weight);
-                conv::filtered(&exchanged, output_grad, mirror, None)
+                let weight = weight.to_contiguous();
+                let kernels = Kernels::Mirrored(weight.storage());
+                conv::filtered(&exchanged, output_grad, kernels, None)
             }
             Some(exchanged) if conv.narrows() => {
                 let mirror = conv::mirror_weight(&conv, weight);

@@ -103,14 +103,17 @@ pub(in super::super) fn mirror_weight(conv: &Conv, weight: FlexTensor) -> FlexTe
 
 /// `[groups, a, b, taps] -> [groups, b, a, taps]` with the taps reversed.
 pub(super) fn mirror(weight: &[f32], [groups, a, b, taps]: [usize; 4]) -> Vec<f32> {
-    let mut mirrored = Vec::with_capacity(weight.len());
-    for group in 0..groups {
-        for of_b in 0..b {
-            for of_a in 0..a {
-                let kernel = &weight[((group * a + of_a) * b + of_b) * taps..][..taps];
-                mirrored.extend(kernel.iter().rev());
-            }
+    let mut mirrored = zeros(groups * a * b * taps);
+    let rows = mirrored.par_chunks_exact_mut(a * taps).enumerate();
+    rows.for_each(|(row, to)| {
+        let (group, of_b) = (row / b, row % b);
+        for (of_a, to) in to.chunks_exact_mut(taps).enumerate() {
+            let kernel = &weight[((group * a + of_a) * b + of_b) * taps..][..taps];
+            let reversed = kernel.iter().rev();
+            to.iter_mut()
+                .zip(reversed)
+                .for_each(|(to, from)| *to = *from);
         }
-    }
+    });
     mirrored
 }

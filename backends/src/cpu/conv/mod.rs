@@ -4,6 +4,7 @@ mod bias;
 mod forward;
 mod geometry;
 mod input;
+mod panels;
 mod product;
 #[cfg(test)]
 mod tests;
@@ -16,7 +17,7 @@ pub(super) use geometry::{Axis, Conv};
 pub(super) use input::{folded, mirror_weight};
 pub(super) use product::{Matrix, set_product, sum};
 pub(super) use weight::weight_gradient;
-pub(super) use winograd::{filtered, suits};
+pub(super) use winograd::{Kernels, filtered, suits};
 
 use burn_backend::{Bytes, DType, Shape};
 use burn_flex::{FlexTensor, Layout};

@@ -1,6 +1,6 @@
 use std::ops::{Add, Mul, Sub};
 
-/// Numbers that are computed side by side.
+/// Numbers that are computed side by side where the processor's vectors are not asked for.
 pub(super) const LANES: usize = 8;
 
 /// A few numbers; the compiler keeps them in vector registers where the processor has such.
@@ -8,20 +8,20 @@ pub(super) const LANES: usize = 8;
 /// Loops over them are written out: closures of `array::map` and `array::from_fn` are not always
 /// inlined, and run without the vector registers then.
 #[derive(Clone, Copy)]
-pub(super) struct Lanes(pub(super) [f32; LANES]);
+pub(super) struct Lanes<const L: usize = LANES>(pub(super) [f32; L]);
 
-impl Lanes {
-    pub(super) const ZERO: Self = Self([0.0; LANES]);
+impl<const L: usize> Lanes<L> {
+    pub(super) const ZERO: Self = Self([0.0; L]);
 
     #[inline(always)]
     pub(super) fn load(from: &[f32]) -> Self {
         // Cut first: the length is known then, and there is nothing to fall back to.
-        Self(from[..LANES].first_chunk().copied().unwrap_or_default())
+        Self(from[..L].first_chunk().copied().unwrap_or([0.0; L]))
     }
 
     #[inline(always)]
     pub(super) fn store(self, to: &mut [f32]) {
-        to[..LANES].copy_from_slice(&self.0);
+        to[..L].copy_from_slice(&self.0);
     }
 
     #[inline(always)]
@@ -34,7 +34,7 @@ impl Lanes {
     }
 }
 
-impl Add for Lanes {
+impl<const L: usize> Add for Lanes<L> {
     type Output = Self;
 
     #[inline(always)]
@@ -43,7 +43,7 @@ impl Add for Lanes {
     }
 }
 
-impl Sub for Lanes {
+impl<const L: usize> Sub for Lanes<L> {
     type Output = Self;
 
     #[inline(always)]
@@ -52,7 +52,7 @@ impl Sub for Lanes {
     }
 }
 
-impl Mul<f32> for Lanes {
+impl<const L: usize> Mul<f32> for Lanes<L> {
     type Output = Self;
 
     #[inline(always)]

@@ -5,6 +5,8 @@
 //! Inputs are transformed tile by tile to 24 points; at each point, the products over channels are
 //! one matrix product; the result is transformed back. Rounding errors are those of the definition.
 
+mod band;
+mod forward;
 mod lanes;
 mod points;
 mod tiles;
@@ -13,18 +15,17 @@ mod weight;
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use burn_flex::FlexTensor;
 use pulp::Arch;
 use rayon::prelude::*;
 
 use self::lanes::LANES;
-use self::points::{INPUTS, OfInputs, Transform};
-use self::tiles::{Map, Outputs, POINTS, Tiles, Transformation};
-use self::weight::transformed_weight;
+use self::points::{INPUTS, Transform};
+use self::tiles::{Map, POINTS, Tiles, Transformation};
 use super::geometry::Conv;
-use super::product::{Matrix, set_product};
-use super::{tensor, zeros};
+use super::product::Matrix;
 
+pub(in super::super) use self::forward::filtered;
+pub(in super::super) use self::weight::Kernels;
 pub(super) use self::weight::gradient;
 
 /// Fewest channels on either side for which the matrix products outweigh the transforms.
@@ -77,65 +78,6 @@ fn parts(conv: &Conv, tiles: Tiles) -> impl Iterator<Item = Range<usize>> {
 fn longest_pitch(conv: &Conv, tiles: Tiles) -> usize {
     let pitches = parts(conv, tiles).map(|rows| pitch(rows.len() * tiles.columns));
     pitches.max().unwrap_or(0)
-}
-
-/// The convolution.
-///
-/// # Shapes
-/// - `x`: `[N, C_in, H, W]`
-/// - `weight`: `[C_out, C_in, 3, 3]`
-/// - `bias`: `[C_out]`
-/// - result: `[N, C_out, H_out, W_out]`
-pub(in super::super) fn filtered(
-    conv: &Conv,
-    x: FlexTensor,
-    weight: FlexTensor,
-    bias: Option<FlexTensor>,
-) -> FlexTensor {
-    let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
-    let x = x.storage::<f32>();
-    let bias = bias.map(|bias| bias.to_contiguous());
-    let bias = bias.as_ref().map(|bias| bias.storage::<f32>());
-    let weight = transformed_weight(weight.storage::<f32>(), conv.outputs, conv.inputs);
-    let tiles = Tiles::of(conv);
-    let longest = longest_pitch(conv, tiles);
-    let mut inputs = zeros(conv.inputs * POINTS * longest);
-    let mut products = zeros(POINTS * conv.outputs * longest);
-    let mut out = zeros(conv.batch * conv.outputs * conv.output_plane());
-    for rows in parts(conv, tiles) {
-        let pitch = pitch(rows.len() * tiles.columns);
-        let inputs = &mut inputs[..conv.inputs * POINTS * pitch];
-        let products = &mut products[..POINTS * conv.outputs * pitch];
-        transform::<OfInputs, 4, 6>(inputs_of(conv, x), tiles, &rows, inputs, pitch);
-        let own = products.par_chunks_exact_mut(conv.outputs * pitch);
-        own.enumerate().for_each(|(point, to)| {
-            // Whole runs, with what lies behind their last tile, so that the result has no gaps.
-            let sizes = [conv.outputs, conv.inputs, pitch];
-            set_product(to, sizes, weight.at(point), at_point(inputs, point, pitch));
-        });
-        let planes = out.par_chunks_exact_mut(conv.output_plane()).enumerate();
-        planes.for_each(|(index, plane)| {
-            let (image, channel) = (index / conv.outputs, index % conv.outputs);
-            let bias = bias.map_or(0.0, |bias| bias[channel]);
-            Arch::new().dispatch(Outputs {
-                from: &products[channel * pitch..],
-                distance: conv.outputs * pitch,
-                image,
-                tiles,
-                rows: rows.clone(),
-                bias,
-                to: plane,
-                width: conv.columns.output,
-            });
-        });
-    }
-    let shape = [
-        conv.batch,
-        conv.outputs,
-        conv.rows.output,
-        conv.columns.output,
-    ];
-    tensor(out, shape)
 }
 
 /// The input of a convolution as a map.

@@ -9,7 +9,7 @@
 //! on both axes, 8.6e-7 by this pair, 1.5e-6 by F(4, 3) on both axes, and 3.3e-6 by that at its
 //! usual points 0, ±1, ±2 and ∞. The factors of inputs and outputs are exact in `f32`.
 
-use super::lanes::Lanes;
+use super::lanes::{LANES, Lanes};
 
 /// Rows and columns of outputs in a tile.
 pub(super) const OUTPUTS: [usize; 2] = [2, 4];
@@ -30,7 +30,7 @@ const AT_B: f32 = 2.0 * B * B * (B * B - A * A);
 /// A trait and not a function argument, so that it is always inlined and has the vector registers
 /// of its caller.
 pub(super) trait Transform<const FROM: usize, const TO: usize> {
-    fn along(from: [Lanes; FROM]) -> [Lanes; TO];
+    fn along<const L: usize>(from: [Lanes<L>; FROM]) -> [Lanes<L>; TO];
 }
 
 /// Bᵀ d.
@@ -38,7 +38,7 @@ pub(super) struct OfInputs;
 
 impl Transform<6, 6> for OfInputs {
     #[inline(always)]
-    fn along([d0, d1, d2, d3, d4, d5]: [Lanes; 6]) -> [Lanes; 6] {
+    fn along<const L: usize>([d0, d1, d2, d3, d4, d5]: [Lanes<L>; 6]) -> [Lanes<L>; 6] {
         let (even_a, odd_a) = (d4 - d2 * (B * B), (d3 - d1 * (B * B)) * A);
         let (even_b, odd_b) = (d4 - d2 * (A * A), (d3 - d1 * (A * A)) * B);
         [
@@ -54,7 +54,7 @@ impl Transform<6, 6> for OfInputs {
 
 impl Transform<4, 4> for OfInputs {
     #[inline(always)]
-    fn along([d0, d1, d2, d3]: [Lanes; 4]) -> [Lanes; 4] {
+    fn along<const L: usize>([d0, d1, d2, d3]: [Lanes<L>; 4]) -> [Lanes<L>; 4] {
         [d0 - d2, d1 + d2, d2 - d1, d1 - d3]
     }
 }
@@ -64,7 +64,7 @@ pub(super) struct ToOutputs;
 
 impl Transform<6, 4> for ToOutputs {
     #[inline(always)]
-    fn along([m0, m1, m2, m3, m4, m5]: [Lanes; 6]) -> [Lanes; 4] {
+    fn along<const L: usize>([m0, m1, m2, m3, m4, m5]: [Lanes<L>; 6]) -> [Lanes<L>; 4] {
         let (sum_a, difference_a) = (m1 + m2, m1 - m2);
         let (sum_b, difference_b) = (m3 + m4, m3 - m4);
         [
@@ -78,7 +78,7 @@ impl Transform<6, 4> for ToOutputs {
 
 impl Transform<4, 2> for ToOutputs {
     #[inline(always)]
-    fn along([m0, m1, m2, m3]: [Lanes; 4]) -> [Lanes; 2] {
+    fn along<const L: usize>([m0, m1, m2, m3]: [Lanes<L>; 4]) -> [Lanes<L>; 2] {
         [m0 + m1 + m2, m1 - m2 - m3]
     }
 }
@@ -88,7 +88,7 @@ pub(super) struct OfWeights;
 
 impl Transform<3, 6> for OfWeights {
     #[inline(always)]
-    fn along([g0, g1, g2]: [Lanes; 3]) -> [Lanes; 6] {
+    fn along<const L: usize>([g0, g1, g2]: [Lanes<L>; 3]) -> [Lanes<L>; 6] {
         let (even_a, odd_a) = (g0 + g2 * (A * A), g1 * A);
         let (even_b, odd_b) = (g0 + g2 * (B * B), g1 * B);
         [
@@ -104,7 +104,7 @@ impl Transform<3, 6> for OfWeights {
 
 impl Transform<3, 4> for OfWeights {
     #[inline(always)]
-    fn along([g0, g1, g2]: [Lanes; 3]) -> [Lanes; 4] {
+    fn along<const L: usize>([g0, g1, g2]: [Lanes<L>; 3]) -> [Lanes<L>; 4] {
         let (even, odd) = ((g0 + g2) * 0.5, g1 * 0.5);
         [g0, even + odd, even - odd, g2]
     }
@@ -115,7 +115,7 @@ pub(super) struct OfOutputs;
 
 impl Transform<4, 6> for OfOutputs {
     #[inline(always)]
-    fn along([y0, y1, y2, y3]: [Lanes; 4]) -> [Lanes; 6] {
+    fn along<const L: usize>([y0, y1, y2, y3]: [Lanes<L>; 4]) -> [Lanes<L>; 6] {
         let (even_a, odd_a) = (y0 + y2 * (A * A), (y1 + y3 * (A * A)) * A);
         let (even_b, odd_b) = (y0 + y2 * (B * B), (y1 + y3 * (B * B)) * B);
         [
@@ -131,7 +131,7 @@ impl Transform<4, 6> for OfOutputs {
 
 impl Transform<2, 4> for OfOutputs {
     #[inline(always)]
-    fn along([y0, y1]: [Lanes; 2]) -> [Lanes; 4] {
+    fn along<const L: usize>([y0, y1]: [Lanes<L>; 2]) -> [Lanes<L>; 4] {
         [y0, y0 + y1, y0 - y1, y1 * -1.0]
     }
 }
@@ -141,7 +141,7 @@ pub(super) struct ToWeights;
 
 impl Transform<6, 3> for ToWeights {
     #[inline(always)]
-    fn along([u0, u1, u2, u3, u4, u5]: [Lanes; 6]) -> [Lanes; 3] {
+    fn along<const L: usize>([u0, u1, u2, u3, u4, u5]: [Lanes<L>; 6]) -> [Lanes<L>; 3] {
         let (sum_a, difference_a) = ((u1 + u2) * (1.0 / AT_A), (u1 - u2) * (A / AT_A));
         let (sum_b, difference_b) = ((u3 + u4) * (1.0 / AT_B), (u3 - u4) * (B / AT_B));
         [
@@ -154,23 +154,31 @@ impl Transform<6, 3> for ToWeights {
 
 impl Transform<4, 3> for ToWeights {
     #[inline(always)]
-    fn along([u0, u1, u2, u3]: [Lanes; 4]) -> [Lanes; 3] {
+    fn along<const L: usize>([u0, u1, u2, u3]: [Lanes<L>; 4]) -> [Lanes<L>; 3] {
         let (sum, difference) = ((u1 + u2) * 0.5, (u1 - u2) * 0.5);
         [u0 + sum, difference, sum + u3]
     }
 }
 
 /// Rows of lanes.
-pub(super) type Grid<const ROWS: usize, const COLUMNS: usize> = [[Lanes; COLUMNS]; ROWS];
+pub(super) type Grid<const ROWS: usize, const COLUMNS: usize, const L: usize = LANES> =
+    [[Lanes<L>; COLUMNS]; ROWS];
 
 /// What lies at the points of a tile.
-pub(super) type Points = Grid<{ INPUTS[0] }, { INPUTS[1] }>;
+pub(super) type Points<const L: usize = LANES> = Grid<{ INPUTS[0] }, { INPUTS[1] }, L>;
 
 /// Applies a transform along both axes.
 #[inline(always)]
-pub(super) fn both<T, const R: usize, const C: usize, const TO_R: usize, const TO_C: usize>(
-    from: Grid<R, C>,
-) -> Grid<TO_R, TO_C>
+pub(super) fn both<
+    T,
+    const R: usize,
+    const C: usize,
+    const TO_R: usize,
+    const TO_C: usize,
+    const L: usize,
+>(
+    from: Grid<R, C, L>,
+) -> Grid<TO_R, TO_C, L>
 where
     T: Transform<R, TO_R> + Transform<C, TO_C>,
 {
@@ -193,7 +201,6 @@ where
 
 #[cfg(test)]
 mod tests {
-    use super::super::lanes::LANES;
     use super::*;
 
     const D: [f32; 6] = [0.3, -1.2, 0.7, 2.0, -0.4, 0.9];

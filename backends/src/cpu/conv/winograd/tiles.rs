@@ -5,7 +5,7 @@ use pulp::NullaryFnOnce;
 
 use super::super::geometry::Conv;
 use super::lanes::{LANES, Lanes};
-use super::points::{Grid, INPUTS, OUTPUTS, Points, ToOutputs, Transform, both};
+use super::points::{Grid, INPUTS, OUTPUTS, Points, Transform, both};
 
 /// Products per tile and pair of channels.
 pub(super) const POINTS: usize = INPUTS[0] * INPUTS[1];
@@ -166,7 +166,7 @@ where
                 }
                 // What is written behind the last tile of a row, the next row writes over.
                 let start = place * columns + tile;
-                store(both::<T, _, _, _, _>(pixels), self.to, start, self.pitch);
+                store(both::<T, _, _, _, _, _>(pixels), self.to, start, self.pitch);
             }
         }
     }
@@ -178,59 +178,6 @@ pub(super) fn store(points: Points, to: &mut [f32], start: usize, pitch: usize) 
     for (row, points) in points.into_iter().enumerate() {
         for (column, lanes) in points.into_iter().enumerate() {
             lanes.store(&mut to[(row * INPUTS[1] + column) * pitch + start..]);
-        }
-    }
-}
-
-/// Computes one plane of the output at some rows of tiles.
-pub(super) struct Outputs<'a> {
-    /// A run for each point, `distance` apart.
-    pub(super) from: &'a [f32],
-    pub(super) distance: usize,
-    pub(super) image: usize,
-    pub(super) tiles: Tiles,
-    /// Counted through the batch; a run begins with the first of them.
-    pub(super) rows: Range<usize>,
-    pub(super) bias: f32,
-    /// `[H_out, W_out]`
-    pub(super) to: &'a mut [f32],
-    pub(super) width: usize,
-}
-
-impl NullaryFnOnce for Outputs<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        let tiles = self.tiles;
-        let first = self.image * tiles.rows;
-        let lines = self.to.chunks_mut(OUTPUTS[0] * self.width).enumerate();
-        for (row, lines) in lines {
-            if !self.rows.contains(&(first + row)) {
-                continue;
-            }
-            let start = (first + row - self.rows.start) * tiles.columns;
-            for tile in (0..tiles.columns).step_by(LANES) {
-                let mut points: Points = [[Lanes::ZERO; INPUTS[1]]; INPUTS[0]];
-                for (row, lanes) in points.iter_mut().enumerate() {
-                    for (column, lanes) in lanes.iter_mut().enumerate() {
-                        let run = (row * INPUTS[1] + column) * self.distance;
-                        *lanes = Lanes::load(&self.from[run + start + tile..]);
-                    }
-                }
-                let outputs: Grid<{ OUTPUTS[0] }, GROUP> = both::<ToOutputs, _, _, _, _>(points);
-                let pixels = tile * GROUP..self.width.min((tile + LANES) * GROUP);
-                for (line, outputs) in lines.chunks_exact_mut(self.width).zip(outputs) {
-                    let mut mixed = [0.0; LANES * GROUP];
-                    for (lane, group) in mixed.chunks_exact_mut(GROUP).enumerate() {
-                        for (pixel, outputs) in group.iter_mut().zip(outputs) {
-                            *pixel = outputs.0[lane] + self.bias;
-                        }
-                    }
-                    let line = &mut line[pixels.clone()];
-                    line.copy_from_slice(&mixed[..line.len()]);
-                }
-            }
         }
     }
 }

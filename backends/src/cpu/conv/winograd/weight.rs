@@ -3,46 +3,83 @@ use rayon::prelude::*;
 
 use super::lanes::{LANES, Lanes};
 use super::points::{Grid, INPUTS, OfInputs, OfOutputs, OfWeights, Points, TAPS, ToWeights, both};
-use super::tiles::{Map, POINTS, Tiles, store};
+use super::tiles::{Map, POINTS, Tiles};
 use super::{at_point, inputs_of, longest_pitch, parts, pitch, transform};
 use crate::cpu::conv::geometry::Conv;
+use crate::cpu::conv::panels::ROWS;
 use crate::cpu::conv::product::{Matrix, add_product};
 use crate::cpu::conv::zeros;
 
-/// A weight at the points of the transform: `[C_out, POINTS, pitch]` of `C_in` numbers each.
-pub(super) struct TransformedWeight {
-    values: Vec<f32>,
-    pitch: usize,
+/// Kernels `[C_out, C_in, 3, 3]` of a convolution.
+#[derive(Clone, Copy)]
+pub(in super::super::super) enum Kernels<'a> {
+    /// As they are.
+    Plain(&'a [f32]),
+    /// Those of the convolution that this one undoes, `[C_in, C_out, 3, 3]`: the taps of each are
+    /// read backwards.
+    Mirrored(&'a [f32]),
 }
 
-impl TransformedWeight {
-    /// `[C_out, C_in]` at one point.
-    pub(super) fn at(&self, point: usize) -> Matrix<'_> {
-        at_point(&self.values, point, self.pitch)
+impl Kernels<'_> {
+    /// The taps from one input to `count` outputs, side by side.
+    #[inline(always)]
+    fn taps<const L: usize>(
+        self,
+        [outputs, inputs]: [usize; 2],
+        first: usize,
+        count: usize,
+        input: usize,
+    ) -> Grid<TAPS, TAPS, L> {
+        let mut taps = [[0.0; L]; TAPS * TAPS];
+        let (from, distance, is_mirrored) = match self {
+            Self::Plain(values) => (&values[input * 9..], inputs * 9, false),
+            Self::Mirrored(values) => (&values[input * outputs * 9..], 9, true),
+        };
+        for lane in 0..count {
+            let kernel: &[f32; 9] = match from[(first + lane) * distance..].first_chunk() {
+                Some(kernel) => kernel,
+                None => &[0.0; 9],
+            };
+            for (tap, taps) in taps.iter_mut().enumerate() {
+                taps[lane] = if is_mirrored {
+                    kernel[8 - tap]
+                } else {
+                    kernel[tap]
+                };
+            }
+        }
+        let mut grid = [[Lanes::ZERO; TAPS]; TAPS];
+        for (lanes, taps) in grid.iter_mut().flatten().zip(taps) {
+            *lanes = Lanes(taps);
+        }
+        grid
     }
 }
 
-/// Transforms a weight `[C_out, C_in, 3, 3]`.
-pub(super) fn transformed_weight(
-    weight: &[f32],
-    outputs: usize,
-    inputs: usize,
-) -> TransformedWeight {
-    let pitch = pitch(inputs);
-    let mut values = zeros(outputs * POINTS * pitch);
-    let rows = values.par_chunks_exact_mut(POINTS * pitch);
-    rows.zip(weight.par_chunks_exact(inputs * TAPS * TAPS))
-        .for_each(|(to, from)| {
-            Arch::new().dispatch(There { from, to, pitch });
+/// Transforms kernels: panels of output channels, `[C_out / ROWS, POINTS, C_in, ROWS]`.
+pub(super) fn transformed_weight(kernels: Kernels, outputs: usize, inputs: usize) -> Vec<f32> {
+    let panel = POINTS * inputs * ROWS;
+    let mut values = zeros(outputs.div_ceil(ROWS) * panel);
+    let panels = values.par_chunks_exact_mut(panel).enumerate();
+    panels.for_each(|(panel, to)| {
+        Arch::new().dispatch(There {
+            kernels,
+            sizes: [outputs, inputs],
+            first: panel * ROWS,
+            to,
         });
-    TransformedWeight { values, pitch }
+    });
+    values
 }
 
-/// Transforms the kernels `[C_in, 3, 3]` of one output channel to `[POINTS, pitch]`.
+/// Transforms the kernels of one panel of output channels to `[POINTS, C_in, ROWS]`.
 struct There<'a> {
-    from: &'a [f32],
+    kernels: Kernels<'a>,
+    /// Output and input channels.
+    sizes: [usize; 2],
+    /// The first output channel.
+    first: usize,
     to: &'a mut [f32],
-    pitch: usize,
 }
 
 impl NullaryFnOnce for There<'_> {
@@ -50,15 +87,16 @@ impl NullaryFnOnce for There<'_> {
 
     #[inline(always)]
     fn call(self) {
-        for (index, kernels) in self.from.chunks(LANES * TAPS * TAPS).enumerate() {
-            let mut taps: Grid<TAPS, TAPS> = [[Lanes::ZERO; TAPS]; TAPS];
-            for (lane, kernel) in kernels.chunks_exact(TAPS * TAPS).enumerate() {
-                for (tap, value) in kernel.iter().enumerate() {
-                    taps[tap / TAPS][tap % TAPS].0[lane] = *value;
-                }
+        let [outputs, inputs] = self.sizes;
+        let count = ROWS.min(outputs - self.first);
+        for input in 0..inputs {
+            let taps = self
+                .kernels
+                .taps::<ROWS>(self.sizes, self.first, count, input);
+            let points: Points<ROWS> = both::<OfWeights, _, _, _, _, _>(taps);
+            for (point, lanes) in points.into_iter().flatten().enumerate() {
+                lanes.store(&mut self.to[(point * inputs + input) * ROWS..]);
             }
-            let points: Points = both::<OfWeights, _, _, _, _>(taps);
-            store(points, self.to, index * LANES, self.pitch);
         }
     }
 }
@@ -138,7 +176,7 @@ impl NullaryFnOnce for Back<'_> {
                     lanes.0[..count].copy_from_slice(&self.from[start..][..count]);
                 }
             }
-            let taps: Grid<TAPS, TAPS> = both::<ToWeights, _, _, _, _>(points);
+            let taps: Grid<TAPS, TAPS> = both::<ToWeights, _, _, _, _, _>(points);
             for (lane, kernel) in kernels.chunks_exact_mut(TAPS * TAPS).enumerate() {
                 for (tap, value) in kernel.iter_mut().enumerate() {
                     *value = taps[tap / TAPS][tap % TAPS].0[lane];
