@@ -181,7 +181,7 @@ impl fmt::Display for NetworksReport {
         }
         writeln!(
             f,
-            "\n{:<47}{:<17}{:<29}{:>7}{:>9}",
+            "\n{:<47}{:<10}{:<36}{:>7}{:>9}",
             "network", "pass", "time", "GFLOP/s", "matmul"
         )?;
         for network in &self.networks {

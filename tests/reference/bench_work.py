@@ -128,7 +128,9 @@ def frozen(name: str, settings: Settings) -> tuple[nn.Module, Callable[[Tensor],
         network = ConvNeXt(depths=(1, 1, 3, 1), dims=(24, 48, 96, 192), num_classes=0)
         network.norm_pre, network.head = nn.Identity(), nn.Identity()
         taps = backbones.convnext_taps(network)
-    elif name.startswith("swin"):  # Its features_only puts channels last.
+    elif name.startswith("swin"):
+        # features_only puts channels last. Where a window exceeds a map, timm shrinks the table of
+        # positions as well, so that it has fewer parameters than the program.
         network = timm.create_model(TIMM[name], img_size=settings.size, num_classes=0)
         network.norm = nn.Identity()
         taps = lambda image: network.forward_intermediates(image, intermediates_only=True)
