@@ -1,4 +1,4 @@
-//! Reading back what a device has computed.
+//! Waiting for a device and reading back what it has computed.
 
 use anyhow::{Result, anyhow};
 use burn::tensor::backend::Backend;
@@ -24,4 +24,12 @@ pub fn wait<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Result<()> {
     let first = read(tensor.slice([const { 0..1 }; D]))?;
     std::hint::black_box(first.iter::<f32>().next());
     Ok(())
+}
+
+/// Returns once the device has done all it was asked for.
+///
+/// # Errors
+/// When the device fails.
+pub fn finish<B: Backend>(device: &B::Device) -> Result<()> {
+    B::sync(device).map_err(|error| anyhow!("the device failed: {error:?}"))
 }

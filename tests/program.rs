@@ -2,6 +2,7 @@
 
 mod program {
     pub mod ablations;
+    pub mod bench;
     pub mod check;
     pub mod dataset;
     pub mod evaluate;

@@ -65,7 +65,7 @@ pub fn loader(
     samples: usize,
     rounds: usize,
 ) -> Result<LoaderReport> {
-    ensure!(rounds > 0, "--rounds must be at least 1");
+    ensure!(rounds > 0, "--repeats 0: give a number of at least 1");
     let batches = samples.div_ceil(config.batch.max(1)).max(1);
     let mut loader = Loader::new(dataset.clone(), None, config.clone(), 0)?;
     let mut memory = Memory::new();

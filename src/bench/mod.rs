@@ -1,20 +1,38 @@
 //! Speed of this machine and of the networks on it, in floating-point operations per second.
 //!
 //! Counts come from [`dp_sims_model::cost`]; a multiply-add is two operations. Clocks are read only
-//! after a number has come back from the device.
+//! after the device has done its work.
 
+mod child;
 mod count;
 mod loader;
+mod machine;
+mod measure;
 mod networks;
+mod parts;
+mod passes;
 mod report;
+mod settings;
 mod sizes;
 mod speed;
+mod start;
+mod subject;
+mod table;
+mod timed;
+mod timing;
 
+pub use child::Child;
 pub use count::step_macs;
 pub use loader::{LoaderReport, Shares, loader, shares};
-pub use networks::{
-    GENERATOR_CLASSES, Measured, Operation, STEP_CLASSES, Settings, generator, step,
-};
-pub use report::{Machine, Report};
+pub use machine::Machine;
+pub use measure::{Macs, Measured, Operation};
+pub use networks::{NetworkSpeed, NetworksReport, PassSpeed, networks};
+pub use parts::Part;
+pub use report::Report;
+pub use settings::{BACKBONE, GENERATOR_CLASSES, STEP_CLASSES, Settings, backbone_named};
 pub use sizes::{NetworkSize, SIZES_HEADING, network_sizes};
-pub use speed::{ProbeSizes, convolution_speed, matmul_speed};
+pub use speed::{ProbeSizes, Speeds, convolution_speed, matmul_speed, memory_speed};
+pub use start::{StartReport, start};
+pub use subject::{Choice, Subject};
+pub use timed::{generator, step};
+pub use timing::Timing;

@@ -1,24 +1,24 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use dp_sims_backends::BackendKind;
-use serde::Serialize;
+use dp_sims_model::backbones::info;
+use serde::{Deserialize, Serialize};
 
-use super::networks::{Measured, Operation, Settings};
+use super::machine::{Machine, line};
+use super::measure::{Measured, Operation};
+use super::parts::Part;
+use super::settings::Settings;
+use super::table::{write_operations, write_parts};
+use super::timing::Timing;
 
-/// Outcome of a benchmark, as `--json` prints it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// Outcome of timing the generator or the training step, as `--json` prints it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// What was timed: `step` or `generator`.
-    pub bench: &'static str,
-    /// Backend.
-    pub backend: BackendKind,
-    /// Number of the device.
-    pub device: usize,
-    /// What the driver calls it.
-    pub device_name: String,
-    /// Threads of the processor.
-    pub threads: usize,
+    pub bench: String,
+    /// Where.
+    #[serde(flatten)]
+    pub machine: Machine,
     /// Height of the images in pixels.
     pub height: usize,
     /// Width of the images in pixels.
@@ -27,174 +27,145 @@ pub struct Report {
     pub batch: usize,
     /// Width of the generator's last block.
     pub base_width: usize,
+    /// Frozen network below the discriminator; none in `generator`.
+    pub backbone: Option<String>,
     /// Classes, void included.
     pub classes: usize,
     /// Timed repetitions.
     pub repeats: usize,
-    /// Median time of a repetition in seconds.
-    pub median_seconds: f64,
-    /// Fastest repetition in seconds.
-    pub fastest_seconds: f64,
-    /// Slowest repetition in seconds.
-    pub slowest_seconds: f64,
+    /// Median and spread of a repetition.
+    #[serde(flatten)]
+    pub timing: Timing,
+    /// Time of every repetition in seconds, in the order in which they ran.
+    pub seconds: Vec<f64>,
     /// Images per second at the median.
     pub images_per_second: f64,
-    /// Work of a repetition in 10⁹ floating-point operations, two per multiply-add.
+    /// Multiply-adds of a repetition, dense as published figures count them.
+    pub nominal_macs: u64,
+    /// Multiply-adds that a repetition executes.
+    pub executed_macs: u64,
+    /// Dense work of a repetition in 10⁹ floating-point operations, two per multiply-add.
+    pub nominal_gflop: f64,
+    /// Dense work over the median time.
+    pub nominal_gflop_per_second: f64,
+    /// Executed work of a repetition in 10⁹ floating-point operations.
     pub gflop: f64,
-    /// Work over the median time.
+    /// Executed work over the median time.
     pub gflop_per_second: f64,
     /// Speed of a matrix product on the same device, in the same process.
     pub matmul_gflop_per_second: f64,
-    /// Speed as a share of the matrix product's.
+    /// Speed of the executed work as a share of the matrix product's.
     pub matmul_share: f64,
+    /// Speed of memory in an addition on the same device, in the same process, in GB/s.
+    pub memory_gigabytes_per_second: f64,
     /// Trained and frozen parameters by network, without buffers.
-    pub parameters: BTreeMap<&'static str, u64>,
+    pub parameters: BTreeMap<String, u64>,
     /// Largest resident memory of the process in bytes, where the system tells.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_memory_bytes: Option<u64>,
-    /// The operations of one repetition, the longest first, with `--profile`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// Time by part of one more repetition, in which the device was waited for at the end of each.
+    pub parts: Vec<Part>,
+    /// The operations of one more repetition, the longest first, with `--profile`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub operations: Vec<Operation>,
-}
-
-/// Operations that the text shows.
-const SHOWN: usize = 20;
-
-/// Where a benchmark ran.
-#[derive(Clone, Debug)]
-pub struct Machine {
-    /// Backend.
-    pub backend: BackendKind,
-    /// Number of the device.
-    pub device: usize,
-    /// What the driver calls it.
-    pub device_name: String,
-    /// Threads of the processor.
-    pub threads: usize,
 }
 
 impl Report {
     /// Works out the figures. `measured` holds at least one time.
     pub fn new(
-        bench: &'static str,
+        bench: &str,
         classes: usize,
         settings: &Settings,
         machine: Machine,
-        measured: &Measured,
+        measured: Measured,
     ) -> Self {
-        let mut sorted = measured.seconds.clone();
-        sorted.sort_by(f64::total_cmp);
-        let median = median(&sorted);
-        let gflop = 2.0 * measured.macs as f64 / 1e9;
+        let timing = Timing::of(&measured.seconds);
+        let median = timing.median_seconds;
+        let gflop = |macs: u64| 2.0 * macs as f64 / 1e9;
+        let (nominal, executed) = (gflop(measured.macs.nominal), gflop(measured.macs.executed));
         Self {
-            bench,
-            backend: machine.backend,
-            device: machine.device,
-            device_name: machine.device_name,
-            threads: machine.threads,
+            bench: bench.to_string(),
+            machine,
             height: settings.size.height,
             width: settings.size.width,
             batch: settings.batch,
             base_width: settings.base_width,
+            backbone: (bench == "step").then(|| info(settings.backbone).name.to_string()),
             classes,
-            repeats: sorted.len(),
-            median_seconds: median,
-            fastest_seconds: sorted.first().copied().unwrap_or(f64::NAN),
-            slowest_seconds: sorted.last().copied().unwrap_or(f64::NAN),
+            repeats: measured.seconds.len(),
+            timing,
             images_per_second: settings.batch as f64 / median,
-            gflop,
-            gflop_per_second: gflop / median,
-            matmul_gflop_per_second: measured.matmul_speed,
-            matmul_share: gflop / median / measured.matmul_speed,
-            parameters: measured.parameters.clone(),
+            nominal_macs: measured.macs.nominal,
+            executed_macs: measured.macs.executed,
+            nominal_gflop: nominal,
+            nominal_gflop_per_second: nominal / median,
+            gflop: executed,
+            gflop_per_second: executed / median,
+            matmul_gflop_per_second: measured.speeds.matmul,
+            matmul_share: executed / median / measured.speeds.matmul,
+            memory_gigabytes_per_second: measured.speeds.memory,
+            seconds: measured.seconds,
+            parameters: measured.parameters,
             peak_memory_bytes: measured.peak_memory_bytes,
-            operations: measured.operations.clone(),
+            parts: measured.parts,
+            operations: measured.operations,
         }
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.bench {
+        let what = match self.bench.as_str() {
             "step" => "training step",
             other => other,
         };
-        let mut line = |label: &str, value: String| writeln!(f, "{label:<18}{value}");
-        line("bench", what.to_string())?;
+        line(f, "bench", what)?;
+        line(f, "device", &self.machine)?;
         let Self {
-            backend,
-            device,
-            device_name,
-            threads,
+            batch,
+            height,
+            width,
             ..
         } = self;
+        line(f, "images", format!("[{batch}, 3, {height}, {width}]"))?;
+        line(f, "base width", self.base_width)?;
+        if let Some(backbone) = &self.backbone {
+            line(f, "backbone", backbone)?;
+        }
+        line(f, "classes", format!("{} with void", self.classes))?;
+        let (timing, repeats) = (self.timing, self.repeats);
+        line(f, "time", format!("{timing}, the median of {repeats}"))?;
         line(
-            "device",
-            format!("{backend} {device} ({device_name}), {threads} threads"),
+            f,
+            "images a second",
+            format!("{:.2}", self.images_per_second),
         )?;
+        for (label, gflop, speed) in [
+            (
+                "nominal work",
+                self.nominal_gflop,
+                self.nominal_gflop_per_second,
+            ),
+            ("executed work", self.gflop, self.gflop_per_second),
+        ] {
+            line(f, label, format!("{gflop:.1} GFLOP, {speed:.1} GFLOP/s"))?;
+        }
         line(
-            "images",
-            format!("[{}, 3, {}, {}]", self.batch, self.height, self.width),
-        )?;
-        line("base width", self.base_width.to_string())?;
-        line("classes", format!("{} with void", self.classes))?;
-        line(
-            "time",
+            f,
+            "matmul",
             format!(
-                "{:.4} s, the median of {} ({:.4} to {:.4})",
-                self.median_seconds, self.repeats, self.fastest_seconds, self.slowest_seconds
+                "{:.1} GFLOP/s, of which executed work reaches {:.1} %",
+                self.matmul_gflop_per_second,
+                100.0 * self.matmul_share
             ),
         )?;
-        line("images a second", format!("{:.2}", self.images_per_second))?;
-        line("work", format!("{:.1} GFLOP", self.gflop))?;
-        line("speed", format!("{:.1} GFLOP/s", self.gflop_per_second))?;
-        line(
-            "matmul",
-            format!("{:.1} GFLOP/s", self.matmul_gflop_per_second),
-        )?;
-        line(
-            "share of matmul",
-            format!("{:.1} %", 100.0 * self.matmul_share),
-        )?;
+        let memory = self.memory_gigabytes_per_second;
+        line(f, "memory", format!("{memory:.1} GB/s"))?;
         if let Some(bytes) = self.peak_memory_bytes {
-            line("peak memory", format!("{} MiB", bytes >> 20))?;
+            line(f, "peak memory", format!("{} MiB", bytes >> 20))?;
         }
-        let all: f64 = self
-            .operations
-            .iter()
-            .map(|operation| operation.seconds)
-            .sum();
-        for (place, operation) in self.operations.iter().take(SHOWN).enumerate() {
-            if place == 0 {
-                writeln!(
-                    f,
-                    "\n{:<26}{:>7}{:>9}{:>8}",
-                    "operation", "calls", "ms", "share"
-                )?;
-            }
-            let Operation {
-                name,
-                calls,
-                seconds,
-            } = operation;
-            let share = 100.0 * seconds / all;
-            writeln!(
-                f,
-                "{name:<26}{calls:>7}{:>9.1}{share:>6.1} %",
-                1e3 * seconds
-            )?;
-        }
-        Ok(())
-    }
-}
-
-/// Median of sorted values, the mean of the two in the middle for an even number of them.
-fn median(sorted: &[f64]) -> f64 {
-    let middle = sorted.len() / 2;
-    match sorted.len() {
-        0 => f64::NAN,
-        length if length % 2 == 1 => sorted[middle],
-        _ => 0.5 * (sorted[middle - 1] + sorted[middle]),
+        write_parts(f, &self.parts)?;
+        write_operations(f, &self.operations)
     }
 }
 
@@ -202,6 +173,10 @@ fn median(sorted: &[f64]) -> f64 {
 mod tests {
     use dp_sims_datasets::Size;
 
+    use super::super::machine::some_machine;
+    use super::super::measure::Macs;
+    use super::super::settings::BACKBONE;
+    use super::super::speed::Speeds;
     use super::*;
 
     fn report() -> Report {
@@ -209,57 +184,80 @@ mod tests {
             size: Size::new(64, 96),
             batch: 4,
             base_width: 32,
+            backbone: BACKBONE,
             repeats: 4,
             profile: true,
         };
-        let machine = Machine {
-            backend: BackendKind::Flex,
-            device: 0,
-            device_name: "processor".to_string(),
-            threads: 2,
-        };
-        let seconds = vec![3.0, 1.0, 2.0, 4.0];
-        let measured = Measured {
+        let part = |name: &str, seconds| Part {
+            name: name.to_string(),
             seconds,
-            macs: 50_000_000_000,
-            matmul_speed: 100.0,
-            parameters: [("generator", 7)].into(),
+        };
+        let measured = Measured {
+            seconds: vec![3.0, 1.0, 2.0, 4.0],
+            macs: Macs {
+                nominal: 100_000_000_000,
+                executed: 50_000_000_000,
+            },
+            speeds: Speeds {
+                matmul: 100.0,
+                memory: 30.0,
+            },
+            parameters: [("generator".to_string(), 7)].into(),
             peak_memory_bytes: Some(3 << 20),
+            parts: vec![part("G step: generator", 1.5), part("other", 0.5)],
             operations: vec![Operation {
-                name: "conv2d",
+                name: "conv2d".to_string(),
                 calls: 5,
                 seconds: 0.25,
             }],
         };
-        Report::new("step", 12, &settings, machine, &measured)
+        Report::new("step", 12, &settings, some_machine(), measured)
     }
 
     #[test]
     fn figures_follow_from_the_median() {
         let report = report();
-        assert_eq!(report.median_seconds, 2.5);
-        assert_eq!([report.fastest_seconds, report.slowest_seconds], [1.0, 4.0]);
+        assert_eq!(report.timing.median_seconds, 2.5);
         assert_eq!(report.images_per_second, 1.6);
-        assert_eq!(report.gflop, 100.0);
+        assert_eq!([report.gflop, report.nominal_gflop], [100.0, 200.0]);
         assert_eq!(report.gflop_per_second, 40.0);
+        assert_eq!(report.nominal_gflop_per_second, 80.0);
         assert_eq!(report.matmul_share, 0.4);
-        assert_eq!(median(&[1.0, 5.0, 6.0]), 5.0);
     }
 
     #[test]
-    fn json_and_text_carry_the_figures() {
+    fn json_has_flat_keys_and_reads_back_the_same() {
         let json = serde_json::to_value(report()).unwrap();
-        assert_eq!(json["backend"], "flex");
-        assert_eq!(json["matmul_share"], 0.4);
+        for (key, expected) in [
+            ("backend", serde_json::json!("flex")),
+            ("backbone", "efficientnet_lite1".into()),
+            ("fastest_seconds", 1.0.into()),
+            ("matmul_share", 0.4.into()),
+            ("executed_macs", 50_000_000_000_u64.into()),
+            ("memory_gigabytes_per_second", 30.0.into()),
+        ] {
+            assert_eq!(json[key], expected, "{key}");
+        }
         assert_eq!(json["parameters"]["generator"], 7);
+        assert_eq!(json["parts"][1]["seconds"], 0.5);
         assert_eq!(json["operations"][0]["calls"], 5);
+        let again: Report = serde_json::from_value(json).unwrap();
+        assert_eq!(again, report());
+    }
+
+    #[test]
+    fn text_carries_the_figures() {
         let text = report().to_string();
         for part in [
             "[4, 3, 64, 96]",
-            "2.5000 s, the median of 4",
-            "40.0 %",
+            "2.5000 s (1.0000 to 4.0000), the median of 4",
+            "nominal work      200.0 GFLOP, 80.0 GFLOP/s",
+            "of which executed work reaches 40.0 %",
+            "30.0 GB/s",
             "3 MiB",
-            "conv2d                          5    250.0 100.0 %",
+            "G step: generator              1500.0   75.0 %  ##############################\n",
+            "together                       2000.0\n",
+            "conv2d                          250.0  100.0 %        5",
         ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }

@@ -24,6 +24,40 @@ pub struct ProbeSizes {
     pub channels: usize,
     /// Side in pixels of its input.
     pub side: usize,
+    /// Numbers in each tensor of the addition that tells the speed of memory: too many for a cache.
+    /// `doctor` leaves it out.
+    #[serde(skip)]
+    pub elements: usize,
+}
+
+/// Speeds of a device that the speed of a network is compared with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Speeds {
+    /// GFLOP/s of a matrix product.
+    pub matmul: f64,
+    /// GB/s of an addition in place, two reads and a write.
+    pub memory: f64,
+}
+
+impl Speeds {
+    /// Measures both, which takes about a second.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn measure<B: Backend>(sizes: ProbeSizes, device: &B::Device) -> Result<Self> {
+        Ok(Self {
+            matmul: matmul_speed::<B>(sizes, device)?,
+            memory: memory_speed::<B>(sizes, device)?,
+        })
+    }
+
+    /// The better of each.
+    pub fn best(self, other: Self) -> Self {
+        Self {
+            matmul: self.matmul.max(other.matmul),
+            memory: self.memory.max(other.memory),
+        }
+    }
 }
 
 impl ProbeSizes {
@@ -34,22 +68,26 @@ impl ProbeSizes {
                 matmul: 512,
                 channels: 16,
                 side: 16,
+                elements: 16 << 20,
             },
             BackendKind::Flex => Self {
                 matmul: 1024,
                 channels: 128,
                 side: 64,
+                elements: 16 << 20,
             },
             // A software driver.
             BackendKind::Wgpu | BackendKind::Cuda if device.is_cpu => Self {
                 matmul: 512,
                 channels: 32,
                 side: 32,
+                elements: 16 << 20,
             },
             BackendKind::Wgpu | BackendKind::Cuda => Self {
                 matmul: 4096,
                 channels: 256,
                 side: 128,
+                elements: 64 << 20,
             },
         }
     }
@@ -70,6 +108,28 @@ pub fn matmul_speed<B: Backend>(sizes: ProbeSizes, device: &B::Device) -> Result
     let (left, right) = (matrix(0), matrix(1));
     let seconds = fastest(|| wait(left.clone().matmul(right.clone())))?;
     Ok(2.0 * (side as f64).powi(3) / seconds / 1e9)
+}
+
+/// GB/s of adding an `f32` tensor to another in place, neither of which a cache holds: two reads and a
+/// write a number.
+///
+/// # Errors
+/// When the device fails.
+pub fn memory_speed<B: Backend>(sizes: ProbeSizes, device: &B::Device) -> Result<f64> {
+    let tensor = |value| Tensor::<B, 1>::full([sizes.elements], value, device);
+    let right = tensor(1.0);
+    let mut left = Some(tensor(0.0));
+    let seconds = fastest(|| {
+        // Only a tensor that nobody else holds is written to; another one would cost clearing it.
+        let sum = match left.take() {
+            Some(left) => left + right.clone(),
+            None => right.clone(),
+        };
+        let outcome = wait(sum.clone());
+        left = Some(sum);
+        outcome
+    })?;
+    Ok(3.0 * 4.0 * sizes.elements as f64 / seconds / 1e9)
 }
 
 /// GFLOP/s of a 3×3 convolution, forward and backward to input and weight: three times the
@@ -132,11 +192,13 @@ mod tests {
             matmul: 8,
             channels: 2,
             side: 4,
+            elements: 100,
         };
         let device = Default::default();
         for speed in [
             matmul_speed::<FlexAutodiff>(sizes, &device).unwrap(),
             convolution_speed::<FlexAutodiff>(sizes, &device).unwrap(),
+            memory_speed::<FlexAutodiff>(sizes, &device).unwrap(),
         ] {
             assert!(speed.is_finite() && speed > 0.0, "{speed}");
         }

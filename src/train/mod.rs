@@ -10,6 +10,7 @@ mod parity;
 mod parity_average;
 #[cfg(test)]
 mod parity_optimizer;
+mod parts;
 mod pretrain;
 mod random;
 mod run;
@@ -25,11 +26,14 @@ pub use batch::{DeviceBatch, StepScalars, image_tensor, label_maps, label_tensor
 pub use networks::{BackboneFile, Frozen, Networks, default_weights_folder, load_backbone};
 pub(crate) use networks::{CONTRASTIVE_STRIDES, pretrained_names};
 pub use optimizer::{ModuleOptimizer, adam, load_optimizer_state, optimizer_state};
+pub use parts::StepPart;
 pub use pretrain::pretrain;
 pub use random::{Draws, Purpose, SeededDraws, latents};
 pub use run::{Run, RunOptions};
 pub use sampling::{Preview, refreshed, to_rgb};
-pub use save::{State, files, read_description, read_experiment, read_state, restore, tensors};
+pub use save::{
+    State, files, generator_files, read_description, read_experiment, read_state, restore, tensors,
+};
 pub use segmenter::train_segmenter;
 pub use step::Training;
 pub use stop::Stop;

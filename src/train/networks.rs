@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use burn::module::{AutodiffModule, Module};
+use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use dp_sims_model::backbones::{Backbone, BackboneKind, WeightSource, build, info};
 use dp_sims_model::discriminator::Discriminator;
@@ -117,6 +118,23 @@ impl<B: AutodiffBackend> Frozen<B> {
             taps,
         }
     }
+
+    /// Features of generated images, through which the gradient passes.
+    pub(super) fn features(&self, images: Tensor<B, 4>) -> Vec<Tensor<B, 4>> {
+        select(self.tracked.forward(images), &self.taps)
+    }
+
+    /// Features without a graph.
+    pub(super) fn plain_features(
+        &self,
+        images: Tensor<B::InnerBackend, 4>,
+    ) -> Vec<Tensor<B::InnerBackend, 4>> {
+        select(self.plain.forward(images), &self.taps)
+    }
+}
+
+fn select<T: Clone>(features: Vec<T>, taps: &[usize]) -> Vec<T> {
+    taps.iter().map(|&tap| features[tap].clone()).collect()
 }
 
 /// Where the weights of a backbone are.

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use burn::module::AutodiffModule;
-use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::backend::{AutodiffBackend, Backend};
 use dp_sims_datasets::Description;
 use dp_sims_model::buffers::buffer_names;
 use dp_sims_model::generator::Generator;
@@ -72,7 +72,6 @@ pub fn files<'a, B: AutodiffBackend>(
             "generator.safetensors",
             weights(move || state_dict(generator)),
         ),
-        ("ema.safetensors", weights(move || state_dict(ready))),
         (
             "ema_buffers.safetensors",
             weights(move || {
@@ -105,22 +104,39 @@ pub fn files<'a, B: AutodiffBackend>(
             weights(move || optimizer_state(&training.optimizer_projector, projector)),
         ));
     }
-    files.push((
-        "state.json",
-        Box::new(move || Ok(serde_json::to_vec_pretty(state)?)),
-    ));
-    files.push((
-        "config.toml",
-        Box::new(move || Ok(toml::to_string(experiment)?.into_bytes())),
-    ));
-    files.push((
-        "dataset.toml",
-        Box::new(move || Ok(toml::to_string(description)?.into_bytes())),
-    ));
-    let named = files
-        .into_iter()
-        .map(|(name, make)| (name.to_string(), make));
-    named.collect()
+    let mut all = named(files);
+    all.extend(generator_files(ready, state, experiment, description));
+    all
+}
+
+/// The files of [`files`] that making images takes: the generator `ready` for use, and what says how
+/// it is built and what its classes are.
+pub fn generator_files<'a, B: Backend>(
+    ready: &'a Generator<B>,
+    state: &'a State,
+    experiment: &'a Experiment,
+    description: &'a Description,
+) -> Vec<(String, Make<'a>)> {
+    named(vec![
+        ("ema.safetensors", weights(move || state_dict(ready))),
+        (
+            "state.json",
+            Box::new(move || Ok(serde_json::to_vec_pretty(state)?)),
+        ),
+        (
+            "config.toml",
+            Box::new(move || Ok(toml::to_string(experiment)?.into_bytes())),
+        ),
+        (
+            "dataset.toml",
+            Box::new(move || Ok(toml::to_string(description)?.into_bytes())),
+        ),
+    ])
+}
+
+fn named<'a>(files: Vec<(&str, Make<'a>)>) -> Vec<(String, Make<'a>)> {
+    let files = files.into_iter();
+    files.map(|(name, make)| (name.to_string(), make)).collect()
 }
 
 fn weights<'a>(state: impl FnOnce() -> StateDict + 'a) -> Make<'a> {

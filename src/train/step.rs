@@ -6,6 +6,7 @@ use burn::module::{AutodiffModule, Module};
 use burn::optim::{GradientsAccumulator, GradientsParams, Optimizer};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Int, Tensor};
+use dp_sims_model::Observer;
 use dp_sims_model::buffers::{average, clip_gradients, copy_buffers};
 use dp_sims_model::discriminator::Discriminator;
 use dp_sims_model::generator::Generator;
@@ -15,8 +16,9 @@ use dp_sims_model::losses::{
 };
 
 use super::batch::{DeviceBatch, StepScalars};
-use super::networks::{Frozen, Networks};
+use super::networks::Networks;
 use super::optimizer::{ModuleOptimizer, adam};
+use super::parts::StepPart;
 use super::random::{Draws, Purpose, SeededDraws, latents};
 use crate::config::Experiment;
 
@@ -70,13 +72,27 @@ impl<B: AutodiffBackend> Training<B> {
         step: u64,
         batches: &[DeviceBatch<B::InnerBackend>],
     ) -> Result<StepScalars<B::InnerBackend>> {
+        self.step_observed(step, batches, &mut ())
+    }
+
+    /// [`Self::step`], with an observer who is told where its parts end.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn step_observed(
+        &mut self,
+        step: u64,
+        batches: &[DeviceBatch<B::InnerBackend>],
+        observer: &mut dyn Observer<StepPart>,
+    ) -> Result<StepScalars<B::InnerBackend>> {
         ensure!(!batches.is_empty(), "a step needs at least one batch");
         let mut scalars = StepScalars::new();
-        self.generator_step(step, batches, &mut scalars);
-        self.discriminator_step(step, batches, &mut scalars);
+        self.generator_step(step, batches, &mut scalars, observer);
+        self.discriminator_step(step, batches, &mut scalars, observer);
         let decay = self.experiment.ema.decay_at(step);
         let current = self.networks.generator.valid();
         self.networks.ema = average(self.networks.ema.clone(), &current, decay);
+        observer.end_of(StepPart::Average);
         Ok(scalars)
     }
 
@@ -85,13 +101,14 @@ impl<B: AutodiffBackend> Training<B> {
         step: u64,
         batches: &[DeviceBatch<B::InnerBackend>],
         scalars: &mut StepScalars<B::InnerBackend>,
+        observer: &mut dyn Observer<StepPart>,
     ) {
         let mut generator_gradients = GradientsAccumulator::new();
         let mut projector_gradients = GradientsAccumulator::new();
         for (index, batch) in batches.iter().enumerate() {
             let counter = step * batches.len() as u64 + index as u64;
             let (generator, projector) =
-                self.generator_pass(counter, batch, batches.len() as f64, scalars);
+                self.generator_pass(counter, batch, batches.len() as f64, scalars, observer);
             generator_gradients.accumulate(&self.networks.generator, generator);
             if let (Some((module, _)), Some(gradients)) = (&self.networks.contrastive, projector) {
                 projector_gradients.accumulate(module, gradients);
@@ -113,6 +130,7 @@ impl<B: AutodiffBackend> Training<B> {
                 projector_gradients.grads(),
             );
         }
+        observer.end_of(StepPart::GeneratorOptimizer);
     }
 
     /// Gradients of one batch for generator and projector.
@@ -126,6 +144,7 @@ impl<B: AutodiffBackend> Training<B> {
         batch: &DeviceBatch<B::InnerBackend>,
         passes: f64,
         scalars: &mut StepScalars<B::InnerBackend>,
+        observer: &mut dyn Observer<StepPart>,
     ) -> (GradientsParams, Option<GradientsParams>) {
         let loss = self.experiment.loss.clone();
         let images = batch.images.dims()[0];
@@ -144,6 +163,7 @@ impl<B: AutodiffBackend> Training<B> {
         let generator = &mut self.networks.generator;
         let features = generator.features(maps, latent.clone(), Mode::Train);
         let image = generator.image(features.clone().narrow(0, 0, images), Mode::Train);
+        observer.end_of(StepPart::Generator);
 
         let cut = image.clone().detach().require_grad();
         let mut frozen =
@@ -159,8 +179,10 @@ impl<B: AutodiffBackend> Training<B> {
         let term = self.pixel.generator(logits, labels, alpha) * loss.lambda_gan;
         scalars.push("g_gan", term.clone().inner());
         let mut total = term.clone().inner();
+        observer.end_of(StepPart::Judgement);
         let mut image_gradient = gradient(&cut, &term.backward());
         scalars.push("norm_gan", norm(image_gradient.clone()));
+        observer.end_of(StepPart::JudgementBackward);
 
         let mut projector_gradients = None;
         if let Some((projector, network)) = &self.networks.contrastive {
@@ -175,11 +197,13 @@ impl<B: AutodiffBackend> Training<B> {
             let term = projector.loss(fake, real, &positions) * loss.contrastive.lambda;
             scalars.push("g_contrastive", term.clone().inner());
             total = total + term.clone().inner();
+            observer.end_of(StepPart::Contrastive);
             let mut gradients = (term / passes).backward();
             let pull = gradient(&cut, &gradients) * passes;
             scalars.push("norm_contrastive", norm(pull.clone()));
             image_gradient = image_gradient + pull;
             projector_gradients = Some(GradientsParams::from_module(&mut gradients, projector));
+            observer.end_of(StepPart::ContrastiveBackward);
         }
 
         let mut surrogate = (image * Tensor::from_inner(image_gradient)).sum();
@@ -200,13 +224,13 @@ impl<B: AutodiffBackend> Training<B> {
             let pull = gradient(&cut, &term.backward());
             scalars.push("norm_diversity", norm(pull.clone()));
             surrogate = surrogate + (features * Tensor::from_inner(pull)).sum();
+            observer.end_of(StepPart::Diversity);
         }
         scalars.push("g_total", total);
         let gradients = (surrogate / passes).backward();
-        (
-            GradientsParams::from_grads(gradients, &self.networks.generator),
-            projector_gradients,
-        )
+        let gradients = GradientsParams::from_grads(gradients, &self.networks.generator);
+        observer.end_of(StepPart::GeneratorBackward);
+        (gradients, projector_gradients)
     }
 
     fn discriminator_step(
@@ -214,11 +238,13 @@ impl<B: AutodiffBackend> Training<B> {
         step: u64,
         batches: &[DeviceBatch<B::InnerBackend>],
         scalars: &mut StepScalars<B::InnerBackend>,
+        observer: &mut dyn Observer<StepPart>,
     ) {
         let mut accumulator = GradientsAccumulator::new();
         for (index, batch) in batches.iter().enumerate() {
             let counter = step * batches.len() as u64 + index as u64;
-            let gradients = self.discriminator_pass(counter, batch, batches.len() as f64, scalars);
+            let gradients =
+                self.discriminator_pass(counter, batch, batches.len() as f64, scalars, observer);
             accumulator.accumulate(&self.networks.discriminator, gradients);
         }
         let config = &self.experiment.optimizer;
@@ -230,6 +256,7 @@ impl<B: AutodiffBackend> Training<B> {
         self.networks.discriminator =
             self.optimizer_discriminator
                 .step(config.lr_discriminator, discriminator, gradients);
+        observer.end_of(StepPart::DiscriminatorOptimizer);
     }
 
     /// Gradients of one batch for the discriminator: fakes first, then photos, as separate
@@ -240,6 +267,7 @@ impl<B: AutodiffBackend> Training<B> {
         batch: &DeviceBatch<B::InnerBackend>,
         passes: f64,
         scalars: &mut StepScalars<B::InnerBackend>,
+        observer: &mut dyn Observer<StepPart>,
     ) -> GradientsParams {
         let shape = [batch.images.dims()[0], self.networks.generator.latent_dim()];
         let purpose = Purpose::Discriminator;
@@ -248,6 +276,7 @@ impl<B: AutodiffBackend> Training<B> {
         let mut generator = self.networks.generator.valid();
         let fake = generator.forward(batch.maps.clone(), latent, Mode::Train);
         self.networks.generator = copy_buffers(self.networks.generator.clone(), &generator);
+        observer.end_of(StepPart::Fakes);
 
         let fake_logits = self.logits(fake.clone());
         let real_logits = self.logits(batch.images.clone());
@@ -276,8 +305,11 @@ impl<B: AutodiffBackend> Training<B> {
             total = total + term;
         }
         scalars.push("d_total", total.clone().inner());
+        observer.end_of(StepPart::Discriminator);
         let gradients = (total / passes).backward();
-        GradientsParams::from_grads(gradients, &self.networks.discriminator)
+        let gradients = GradientsParams::from_grads(gradients, &self.networks.discriminator);
+        observer.end_of(StepPart::DiscriminatorBackward);
+        gradients
     }
 
     fn logits(&mut self, images: Tensor<B::InnerBackend, 4>) -> Tensor<B, 4> {
@@ -290,25 +322,6 @@ impl<B: AutodiffBackend> Training<B> {
             .discriminator
             .forward(Tensor::from_inner(images), features, Mode::Train)
     }
-}
-
-impl<B: AutodiffBackend> Frozen<B> {
-    /// Features of generated images, through which the gradient passes.
-    fn features(&self, images: Tensor<B, 4>) -> Vec<Tensor<B, 4>> {
-        select(self.tracked.forward(images), &self.taps)
-    }
-
-    /// Features without a graph.
-    fn plain_features(
-        &self,
-        images: Tensor<B::InnerBackend, 4>,
-    ) -> Vec<Tensor<B::InnerBackend, 4>> {
-        select(self.plain.forward(images), &self.taps)
-    }
-}
-
-fn select<T: Clone>(features: Vec<T>, taps: &[usize]) -> Vec<T> {
-    taps.iter().map(|&tap| features[tap].clone()).collect()
 }
 
 /// Gradient at a leaf of the graph; zero where the loss does not depend on it.

@@ -25,9 +25,8 @@ import tempfile
 from pathlib import Path
 
 TORCH = Path(__file__).with_name("bench_torch.py")
-SAME = ("bench", "threads", "height", "width", "batch", "base_width", "classes")
-# Networks of the step that `bench --count` lists at the size that the step has.
-COUNTED = {"backbone": "efficientnet_lite1", "contrastive": "vgg16"}
+SAME = ("bench", "threads", "height", "width", "batch", "base_width", "backbone",
+        "classes")
 MEBI = 1 << 20
 
 
@@ -55,44 +54,29 @@ def run(command: list[str], threads: int | None) -> dict:
 
 def commands(args: argparse.Namespace) -> tuple[list[str], list[str]]:
     """Those of the program and of PyTorch. What is not given is left to their defaults."""
-    sizes = []
-    for flag in ("size", "batch", "base_width"):
+    flags = ["--repeats", str(args.repeats)]
+    for flag in ("size", "batch", "width", "backbone"):
         value = getattr(args, flag)
-        sizes += [f"--{flag.replace('_', '-')}", str(value)] if value else []
-    repeats = {"generator": "--repeats", "step": "--steps"}[args.bench]
-    program = [args.program, "bench", args.bench, *sizes, repeats, str(args.repeats)]
-    torch = [sys.executable, str(TORCH), args.bench, *sizes, "--repeats", str(args.repeats)]
+        flags += [f"--{flag}", str(value)] if value is not None else []
+    program = [args.program, "bench", args.bench, *flags, "--backend", args.backend, "--json"]
+    torch = [sys.executable, str(TORCH), args.bench, *flags, "--json"]
     torch += ["--threads", str(args.threads)] if args.threads else []
     torch += ["--compile"] if args.compile else []
-    return [*program, "--backend", args.backend, "--json"], [*torch, "--json"]
+    return program, torch
 
 
 # What must be the same -------------------------------------------------------------------------
 
 
-def counted(program: str, report: dict) -> dict[str, int]:
-    """Parameter counts where the report of a program has none: those that `bench --count` lists."""
-    output = subprocess.run([program, "bench", "--count", "--json"], check=True,
-                            capture_output=True, text=True).stdout
-    rows = {}
-    for row in json.loads(output):  # The first row of a network is ADE20K's.
-        rows.setdefault(row["network"], row["parameters"])
-    if report["bench"] == "step":
-        return {name: rows[network] for name, network in COUNTED.items()}
-    default = (report["base_width"], report["classes"]) == (64, 151)
-    return {"generator": rows["DP-SIMS generator"]} if default else {}
-
-
-def check(own: dict, torch: dict, program: str) -> list[str]:
-    """Names of the networks whose parameters could not be compared."""
+def check(own: dict, torch: dict):
     wrong = [f"{key}: {own[key]} here, {torch[key]} in PyTorch"
              for key in SAME if own[key] != torch[key]]
-    counts = own.get("parameters") or counted(program, own)
-    wrong += [f"parameters of {name}: {count} here, {torch['parameters'].get(name)} in PyTorch"
-              for name, count in counts.items() if count != torch["parameters"].get(name)]
+    counts = own["parameters"], torch["parameters"]
+    wrong += [f"parameters of {name}: {counts[0].get(name)} here, {counts[1].get(name)} in PyTorch"
+              for name in sorted(counts[0].keys() | counts[1].keys())
+              if counts[0].get(name) != counts[1].get(name)]
     if wrong:
         raise Mismatch("the two sides do not measure the same:\n  " + "\n  ".join(wrong))
-    return sorted(torch["parameters"].keys() - counts.keys())
 
 
 # Report ----------------------------------------------------------------------------------------
@@ -116,12 +100,13 @@ def summary(rounds: list[tuple[dict, dict]]) -> dict:
     own, torch = zip(*rounds)
     result = {}
     for key in ("median_seconds", "fastest_seconds", "peak_memory_bytes",
-                "matmul_gflop_per_second"):
+                "matmul_gflop_per_second", "memory_gigabytes_per_second"):
         ratios = [a[key] / b[key] for a, b in rounds]
         result[key] = {"program": spread([report[key] for report in own]),
                        "torch": spread([report[key] for report in torch]),
                        "ratio": spread(ratios)}
-    result["gflop"] = {"program": own[0]["gflop"], "torch": torch[0]["gflop"]}
+    for key in ("gflop", "nominal_gflop"):
+        result[key] = {"program": own[0][key], "torch": torch[0][key]}
     result["import_memory_bytes"] = torch[0]["import_memory_bytes"]
     return result
 
@@ -139,8 +124,9 @@ def show(result: dict):
               f"PyTorch {torch['median'] / scale:.3f} {unit}, ratio {ratio['median']:.3f} "
               f"({ratio['lowest']:.3f} to {ratio['highest']:.3f})")
 
+    backbone = f"{result['backbone']}, " if result["backbone"] else ""
     print(f"{result['bench']}, {result['height']}x{result['width']}, batch {result['batch']}, "
-          f"width {result['base_width']}, {result['classes']} classes; "
+          f"width {result['base_width']}, {backbone}{result['classes']} classes; "
           f"PyTorch {result['torch_version']}{' compiled' if result['compiled'] else ''}")
     print(f"{'machine':12}{result['machine']['processor']}, {result['machine']['cores']} cores, "
           f"{result['threads']} threads; load {result['load_before']:.2f} before, "
@@ -150,10 +136,10 @@ def show(result: dict):
     line("peak memory", "peak_memory_bytes", "MiB", MEBI)
     print(f"{'':12}PyTorch's imports take {result['import_memory_bytes'] / MEBI:.0f} MiB of it")
     line("matmul", "matmul_gflop_per_second", "GFLOP/s", 1)
+    line("memory", "memory_gigabytes_per_second", "GB/s", 1)
     print(f"{'work':12}dp-sims {result['gflop']['program']:.1f} GFLOP, "
+          f"{result['nominal_gflop']['program']:.1f} dense; "
           f"PyTorch {result['gflop']['torch']:.1f} GFLOP")
-    if result["unchecked"]:
-        print(f"{'unchecked':12}parameters of {', '.join(result['unchecked'])}")
 
 
 def arguments() -> argparse.Namespace:
@@ -164,22 +150,28 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=7, help="timed repetitions a round")
     parser.add_argument("--size", metavar="HxW")
     parser.add_argument("--batch", type=int)
-    parser.add_argument("--base-width", type=int)
+    parser.add_argument("--width", type=int, help="of the generator's last block")
+    parser.add_argument("--backbone", help="of the step, by its name in experiments")
     parser.add_argument("--threads", type=int, help="of both; all cores without it")
     parser.add_argument("--backend", default="flex", help="of dp-sims")
     parser.add_argument("--compile", action="store_true", help="PyTorch with torch.compile")
     parser.add_argument("--json", action="store_true")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.rounds < 1 or args.repeats < 1:
+        parser.error("--rounds and --repeats must be at least 1")
+    if args.backbone and args.bench == "generator":
+        parser.error("--backbone: the generator has none")
+    return args
 
 
 def main():
     args = arguments()
     program, torch = commands(args)
-    before, rounds, unchecked = os.getloadavg()[0], [], []
+    before, rounds = os.getloadavg()[0], []
     for number in range(1, args.rounds + 1):
         rounds.append((run(program, args.threads), run(torch, args.threads)))
         try:
-            unchecked = check(*rounds[-1], args.program)
+            check(*rounds[-1])
         except Mismatch as mismatch:
             sys.exit(str(mismatch))
         show_round(number, *rounds[-1])
@@ -187,7 +179,7 @@ def main():
     result = {key: own[key] for key in (*SAME, "backend")}
     result |= {"torch_version": other["torch"], "compiled": other["compiled"],
                "layout": other["layout"], "parameters": other["parameters"],
-               "unchecked": unchecked, "rounds": args.rounds, "repeats": args.repeats,
+               "rounds": args.rounds, "repeats": args.repeats,
                "machine": machine(), "load_before": before, "load_after": os.getloadavg()[0]}
     result |= summary(rounds)
     if args.json:

@@ -87,7 +87,7 @@ def torch_speed(root: Path, args, size: tuple[int, int], samples: int) -> float:
 def own_speed(args, samples: int, packed: str | None) -> float:
     command = [args.program, "bench", "loader", "--data", args.data, "--size", args.size]
     command += ["--batch", str(args.batch), "--workers", str(args.workers)]
-    command += ["--samples", str(samples), "--rounds", "1", "--json"]
+    command += ["--samples", str(samples), "--repeats", "1", "--json"]
     if packed:
         command += ["--packed", packed]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout

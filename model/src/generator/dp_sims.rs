@@ -2,7 +2,8 @@ use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend};
 
 use super::encoder::repeat_batch;
-use super::{Encoder, GeneratorConfig, Mapping, NoiseMode, SpadeBlock};
+use super::{Encoder, GeneratorConfig, GeneratorPart, Mapping, NoiseMode, SpadeBlock};
+use crate::Observer;
 use crate::init::InitRng;
 use crate::layers::{
     Condition, Conv, ConvConfig, LabelConv, LabelMaps, LatentConv, Mode, leaky_relu,
@@ -77,6 +78,7 @@ impl<B: Backend> DpSimsGenerator<B> {
         label_maps: LabelMaps<B>,
         latent: Tensor<B, 2>,
         mode: Mode,
+        observer: &mut dyn Observer<GeneratorPart>,
     ) -> Tensor<B, 4> {
         let [maps, height, width] = label_maps.dims();
         let [images, latent_dim] = latent.dims();
@@ -84,6 +86,7 @@ impl<B: Backend> DpSimsGenerator<B> {
             Some(mapping) => mapping.forward(latent.clone()),
             None => latent.clone().reshape([images, 1, latent_dim]),
         };
+        observer.end_of(GeneratorPart::Mapping);
         let (rows, columns) = (height / self.start_stride, width / self.start_stride);
         let grid = label_maps.nearest(rows, columns);
         let mut features = self.start.forward(grid);
@@ -91,7 +94,9 @@ impl<B: Backend> DpSimsGenerator<B> {
         if let Some(conv) = &self.start_noise {
             features = features + conv.forward(latent.clone(), rows, columns);
         }
+        observer.end_of(GeneratorPart::Start);
         let mut conditions = self.encoder.forward(label_maps, latent, tokens, mode);
+        observer.end_of(GeneratorPart::Pyramid);
         let coarsest = conditions[conditions.len() - 1].clone();
         let last = self.blocks.len() - 1;
         for (index, block) in self.blocks.iter_mut().enumerate() {
@@ -101,6 +106,8 @@ impl<B: Backend> DpSimsGenerator<B> {
             if index < last {
                 features = upsample_nearest(features);
             }
+            let (height, width) = (rows << index, columns << index);
+            observer.end_of(GeneratorPart::Block { height, width });
         }
         leaky_relu(features)
     }

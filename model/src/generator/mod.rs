@@ -8,6 +8,7 @@ mod encoder;
 mod mapping;
 mod network;
 mod oasis;
+mod part;
 #[cfg(test)]
 mod tests;
 
@@ -18,3 +19,4 @@ pub use encoder::{Encoder, EncoderLevel};
 pub use mapping::Mapping;
 pub use network::Generator;
 pub use oasis::{LabelNoiseConv, OasisBlock, OasisGenerator};
+pub use part::GeneratorPart;

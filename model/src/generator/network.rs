@@ -1,10 +1,13 @@
 use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend};
 
-use super::{DpSimsGenerator, GeneratorArchitecture, GeneratorConfig, OasisGenerator, SpadeBlock};
-use crate::ConfigError;
+use super::{
+    DpSimsGenerator, GeneratorArchitecture, GeneratorConfig, GeneratorPart, OasisGenerator,
+    SpadeBlock,
+};
 use crate::init::InitRng;
 use crate::layers::{Conv, LabelMaps, Mode};
+use crate::{ConfigError, Observer};
 
 /// A generator of either architecture: label maps and latents in, images out.
 #[derive(Module, Debug)]
@@ -57,8 +60,24 @@ impl<B: Backend> Generator<B> {
         latent: Tensor<B, 2>,
         mode: Mode,
     ) -> Tensor<B, 4> {
-        let features = self.features(maps, latent, mode);
-        self.image(features, mode)
+        self.forward_observed(maps, latent, mode, &mut ())
+    }
+
+    /// [`Self::forward`], with an observer who is told where its parts end.
+    ///
+    /// # Shapes
+    /// Those of [`Self::forward`].
+    pub fn forward_observed(
+        &mut self,
+        maps: impl Into<LabelMaps<B>>,
+        latent: Tensor<B, 2>,
+        mode: Mode,
+        observer: &mut dyn Observer<GeneratorPart>,
+    ) -> Tensor<B, 4> {
+        let features = self.features_observed(maps.into(), latent, mode, observer);
+        let image = self.image(features, mode);
+        observer.end_of(GeneratorPart::ToImage);
+        image
     }
 
     /// The features G_f before the last convolution, which the diversity loss compares
@@ -74,10 +93,19 @@ impl<B: Backend> Generator<B> {
         latent: Tensor<B, 2>,
         mode: Mode,
     ) -> Tensor<B, 4> {
-        let maps = maps.into();
+        self.features_observed(maps.into(), latent, mode, &mut ())
+    }
+
+    fn features_observed(
+        &mut self,
+        maps: LabelMaps<B>,
+        latent: Tensor<B, 2>,
+        mode: Mode,
+        observer: &mut dyn Observer<GeneratorPart>,
+    ) -> Tensor<B, 4> {
         match self {
-            Self::DpSims(network) => network.features(maps, latent, mode),
-            Self::Oasis(network) => network.features(maps, latent, mode),
+            Self::DpSims(network) => network.features(maps, latent, mode, observer),
+            Self::Oasis(network) => network.features(maps, latent, mode, observer),
         }
     }
 

@@ -5,9 +5,10 @@ use clap::Args;
 use dp_sims_datasets::scenes::Scenes;
 use dp_sims_datasets::{DescribedFolder, LabelledImages, LoaderConfig, Size, Split};
 
+use super::print;
 use crate::bench::{LoaderReport, loader, shares};
 use crate::commands::dataset::SourceArgs;
-use crate::commands::{Failure, failed, mistake, parse_size};
+use crate::commands::{Failure, mistake, parse_size};
 use crate::data::packed_split;
 
 /// Scenes that are drawn when no dataset is given.
@@ -30,12 +31,12 @@ pub struct LoaderArgs {
     /// Threads that read.
     #[arg(long, default_value_t = 2, value_name = "N")]
     workers: usize,
-    /// Samples per round.
+    /// Samples of a timed repetition.
     #[arg(long, default_value_t = 512, value_name = "N")]
     samples: usize,
-    /// Rounds; the median counts.
-    #[arg(long, default_value_t = 5, value_name = "N")]
-    rounds: usize,
+    /// Timed repetitions; the median counts.
+    #[arg(long, alias = "rounds", default_value_t = 7, value_name = "N")]
+    repeats: usize,
     /// Decode large JPEGs at a fraction of their size, as `data.reduced_jpeg` does.
     #[arg(long)]
     reduced_jpeg: bool,
@@ -61,7 +62,7 @@ pub fn run(args: LoaderArgs) -> Result<(), Failure> {
         offsets: args.offsets,
     };
     let time = |dataset: Arc<dyn LabelledImages>| {
-        loader(dataset, &config, args.samples, args.rounds).map_err(mistake)
+        loader(dataset, &config, args.samples, args.repeats).map_err(mistake)
     };
     let report = if let Some(folder) = &args.packed {
         let packed = packed_split(folder, Split::Train).map_err(mistake)?;
@@ -87,10 +88,5 @@ pub fn run(args: LoaderArgs) -> Result<(), Failure> {
             ..time(Arc::new(folder))?
         }
     };
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&report).map_err(failed)?);
-    } else {
-        print!("{report}");
-    }
-    Ok(())
+    print(&report, args.json)
 }

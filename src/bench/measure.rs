@@ -1,0 +1,135 @@
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::time::Instant;
+
+use anyhow::Result;
+use burn::tensor::backend::Backend;
+use dp_sims_model::Observer;
+use serde::{Deserialize, Serialize};
+
+use super::parts::{Part, take_apart};
+use super::settings::Settings;
+use super::speed::{ProbeSizes, Speeds};
+use crate::data::progress_bar;
+
+/// Repetitions before the clock runs: kernels are tuned and memory is taken then.
+pub(super) const WARM_UP: usize = 2;
+
+/// Calls and time of an operation within one repetition.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Operation {
+    /// Name, as burn's backend traits call it; what lies between operations is `other`.
+    pub name: String,
+    /// Calls; none of `other`.
+    pub calls: u64,
+    /// Time by the clock.
+    pub seconds: f64,
+}
+
+/// Multiply-adds of some work, by both ways of counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Macs {
+    /// As published figures count: dense ([`Convention::Published`]).
+    ///
+    /// [`Convention::Published`]: dp_sims_model::cost::Convention::Published
+    pub nominal: u64,
+    /// What the program executes ([`Convention::Executed`]).
+    ///
+    /// [`Convention::Executed`]: dp_sims_model::cost::Convention::Executed
+    pub executed: u64,
+}
+
+/// Times of a benchmark, and what they are compared with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measured {
+    /// Seconds of each repetition, in the order in which they ran.
+    pub seconds: Vec<f64>,
+    /// Multiply-adds of one repetition.
+    pub macs: Macs,
+    /// Speeds of the device: the better ones of those before and those after.
+    pub speeds: Speeds,
+    /// Trained and frozen parameters by network, without buffers.
+    pub parameters: BTreeMap<String, u64>,
+    /// Largest resident memory of the process in bytes, where the system tells.
+    pub peak_memory_bytes: Option<u64>,
+    /// Time by part of one more repetition.
+    pub parts: Vec<Part>,
+    /// The operations of one more repetition, the longest first, where they were asked for.
+    pub operations: Vec<Operation>,
+}
+
+/// Times repetitions of `work` that nobody looks at, and then takes one apart.
+///
+/// # Errors
+/// When the work or the device fails.
+pub(super) fn measure<B: Backend, P: Display>(
+    settings: &Settings,
+    macs: Macs,
+    parameters: BTreeMap<String, u64>,
+    sizes: ProbeSizes,
+    device: &B::Device,
+    mut work: impl FnMut(&mut dyn Observer<P>) -> Result<()>,
+) -> Result<Measured> {
+    let before = Speeds::measure::<B>(sizes, device)?;
+    let bar = progress_bar("timing", (WARM_UP + settings.repeats) as u64);
+    let mut seconds = Vec::with_capacity(settings.repeats);
+    for repeat in 0..WARM_UP + settings.repeats {
+        let started = Instant::now();
+        work(&mut ())?;
+        if repeat >= WARM_UP {
+            seconds.push(started.elapsed().as_secs_f64());
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    let peak_memory_bytes = crate::memory::peak();
+    let parts = take_apart::<B, P>(device, &mut work)?;
+    let operations = if settings.profile {
+        profile(|| work(&mut ()))?
+    } else {
+        Vec::new()
+    };
+    Ok(Measured {
+        seconds,
+        macs,
+        speeds: before.best(Speeds::measure::<B>(sizes, device)?),
+        parameters,
+        peak_memory_bytes,
+        parts,
+        operations,
+    })
+}
+
+/// The operations of one repetition.
+#[cfg(feature = "flex")]
+fn profile(mut work: impl FnMut() -> Result<()>) -> Result<Vec<Operation>> {
+    use dp_sims_backends::cpu::profile;
+
+    let started = Instant::now();
+    profile::start();
+    let outcome = work();
+    let times = profile::stop();
+    let all = started.elapsed().as_secs_f64();
+    outcome?;
+    let inside: f64 = times.iter().map(|time| time.seconds).sum();
+    let mut operations: Vec<_> = times
+        .into_iter()
+        .map(|time| Operation {
+            name: time.name.to_string(),
+            calls: time.calls,
+            seconds: time.seconds,
+        })
+        .collect();
+    operations.push(Operation {
+        name: "other".to_string(),
+        calls: 0,
+        seconds: all - inside,
+    });
+    operations.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+    Ok(operations)
+}
+
+#[cfg(not(feature = "flex"))]
+fn profile(_: impl FnMut() -> Result<()>) -> Result<Vec<Operation>> {
+    anyhow::bail!("--profile needs the backend flex, which this program was built without")
+}

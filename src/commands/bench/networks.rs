@@ -1,0 +1,135 @@
+use anyhow::Result;
+use burn::tensor::backend::AutodiffBackend;
+use clap::Args;
+use dp_sims_backends::Task;
+use dp_sims_datasets::Size;
+use dp_sims_model::backbones::BackboneKind;
+
+use super::{device, print};
+use crate::bench::{
+    BACKBONE, Choice, Machine, NetworksReport, ProbeSizes, Settings, Subject, backbone_named,
+    networks,
+};
+use crate::commands::{BackendArgs, Failure, failed, mistake, parse_size};
+
+/// Arguments of `bench networks`.
+#[derive(Debug, Args)]
+pub struct NetworksArgs {
+    /// Networks to time, with commas between them, or `all`. Without it some of every kind, which
+    /// takes about two minutes on two cores.
+    #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
+    networks: Vec<Choice>,
+    /// The only backbone to time, unless --networks names others, and the one whose features the
+    /// discriminator is given. [default: several, and efficientnet_lite1]
+    #[arg(long, value_parser = backbone_named, value_name = "NAME")]
+    backbone: Option<BackboneKind>,
+    /// Height and width of the images in pixels, multiples of 32.
+    #[arg(long, default_value = "256x256", value_parser = parse_size, value_name = "HxW")]
+    size: Size,
+    /// Images per pass.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    batch: usize,
+    /// Width of the generators' last block.
+    #[arg(long, alias = "base-width", default_value_t = 64, value_name = "C")]
+    width: usize,
+    /// Timed repetitions of every pass, after one that is not.
+    #[arg(long, default_value_t = 7, value_name = "N")]
+    repeats: usize,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    backend: BackendArgs,
+}
+
+impl NetworksArgs {
+    fn settings(&self) -> Settings {
+        Settings {
+            size: self.size,
+            batch: self.batch,
+            base_width: self.width,
+            backbone: self.backbone.unwrap_or(BACKBONE),
+            repeats: self.repeats,
+            profile: false,
+        }
+    }
+}
+
+struct NetworksTask {
+    settings: Settings,
+    subjects: Vec<Subject>,
+    machine: Machine,
+    sizes: ProbeSizes,
+}
+
+impl Task for NetworksTask {
+    type Output = Result<NetworksReport>;
+
+    fn run<B: AutodiffBackend>(self, device: &B::Device) -> Self::Output {
+        let (settings, subjects) = (&self.settings, &self.subjects);
+        networks::<B>(settings, subjects, self.machine, self.sizes, device)
+    }
+}
+
+/// Times the networks and prints what it found.
+pub fn run(args: NetworksArgs) -> Result<(), Failure> {
+    let settings = args.settings();
+    let subjects = Subject::chosen(&args.networks, args.backbone);
+    for subject in &subjects {
+        subject.check(&settings).map_err(mistake)?;
+    }
+    let (selected, info) = device(&args.backend)?;
+    let task = NetworksTask {
+        settings,
+        subjects,
+        machine: Machine::of(&info),
+        sizes: ProbeSizes::of(&info),
+    };
+    print(&selected.run(task).map_err(failed)?, args.json)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: NetworksArgs,
+    }
+
+    fn parse(line: &str) -> Result<NetworksArgs, String> {
+        let line = format!("networks {line}");
+        let parsed = Line::try_parse_from(line.split_whitespace());
+        parsed
+            .map(|line| line.args)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn networks_are_chosen_by_name() {
+        let args = parse("--networks vgg16,oasis-generator").unwrap();
+        let chosen = Subject::chosen(&args.networks, args.backbone);
+        assert_eq!(
+            chosen,
+            [
+                Subject::Backbone(BackboneKind::Vgg16),
+                Subject::OasisGenerator
+            ]
+        );
+        let error = parse("--networks vgg16,vgg17").unwrap_err();
+        assert!(error.contains("dp-gan-generator, "), "{error}");
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_paper() {
+        let settings = parse("").unwrap().settings();
+        assert_eq!((settings.size, settings.batch), (Size::square(256), 1));
+        assert_eq!((settings.base_width, settings.repeats), (64, 7));
+        let settings = parse("--backbone resnet50 --width 8").unwrap().settings();
+        assert_eq!(settings.backbone, BackboneKind::Resnet50);
+        assert_eq!(settings.base_width, 8);
+    }
+}

@@ -1,0 +1,53 @@
+use std::fmt;
+
+/// A part of a training step, as an [`Observer`](dp_sims_model::Observer) is told of it. With
+/// several batches a step each part comes once for every one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepPart {
+    /// Generator step: images under a pair of latents.
+    Generator,
+    /// Generator step: frozen backbone, discriminator and pixel loss on the images.
+    Judgement,
+    /// Generator step: from the pixel loss back to the images.
+    JudgementBackward,
+    /// Generator step: features of images and photos, and their contrastive loss.
+    Contrastive,
+    /// Generator step: from the contrastive loss back to the images.
+    ContrastiveBackward,
+    /// Generator step: diversity loss, forward and back to the generator's features.
+    Diversity,
+    /// Generator step: from the images back through the generator.
+    GeneratorBackward,
+    /// Generator step: Adam of generator and projector.
+    GeneratorOptimizer,
+    /// Discriminator step: images without a graph.
+    Fakes,
+    /// Discriminator step: frozen backbone, discriminator and loss on images and photos.
+    Discriminator,
+    /// Discriminator step: from the loss back through the discriminator.
+    DiscriminatorBackward,
+    /// Discriminator step: Adam.
+    DiscriminatorOptimizer,
+    /// Moving average of the generator.
+    Average,
+}
+
+impl fmt::Display for StepPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Generator => "G step: generator",
+            Self::Judgement => "G step: discriminator",
+            Self::JudgementBackward => "G step: discriminator back",
+            Self::Contrastive => "G step: contrastive",
+            Self::ContrastiveBackward => "G step: contrastive back",
+            Self::Diversity => "G step: diversity",
+            Self::GeneratorBackward => "G step: generator back",
+            Self::GeneratorOptimizer => "G step: optimizer",
+            Self::Fakes => "D step: fakes",
+            Self::Discriminator => "D step: discriminator",
+            Self::DiscriminatorBackward => "D step: discriminator back",
+            Self::DiscriminatorOptimizer => "D step: optimizer",
+            Self::Average => "moving average",
+        })
+    }
+}
