@@ -19,10 +19,12 @@
 )]
 
 mod activation;
+mod modulate;
 #[cfg(test)]
 mod testing;
 
 pub use activation::leaky_relu;
+pub use modulate::modulate;
 
 #[cfg(feature = "flex")]
 use std::any::Any;

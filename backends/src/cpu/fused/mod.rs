@@ -13,6 +13,7 @@
 )]
 
 pub(crate) mod activation;
+pub(crate) mod modulate;
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorPrimitive};
