@@ -20,11 +20,13 @@
 
 mod activation;
 mod modulate;
+mod normalise;
 #[cfg(test)]
 mod testing;
 
 pub use activation::leaky_relu;
 pub use modulate::modulate;
+pub use normalise::{Normalised, normalise, standardise};
 
 #[cfg(feature = "flex")]
 use std::any::Any;

@@ -14,6 +14,8 @@
 
 pub(crate) mod activation;
 pub(crate) mod modulate;
+pub(crate) mod normalise;
+mod sums;
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorPrimitive};
