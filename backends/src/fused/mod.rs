@@ -21,12 +21,14 @@
 mod activation;
 mod modulate;
 mod normalise;
+pub(crate) mod spectral;
 #[cfg(test)]
 mod testing;
 
 pub use activation::leaky_relu;
 pub use modulate::modulate;
 pub use normalise::{Normalised, normalise, standardise};
+pub use spectral::{Scaled, spectral_norm};
 
 #[cfg(feature = "flex")]
 use std::any::Any;

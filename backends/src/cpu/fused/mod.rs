@@ -15,6 +15,7 @@
 pub(crate) mod activation;
 pub(crate) mod modulate;
 pub(crate) mod normalise;
+pub(crate) mod spectral;
 mod sums;
 
 use burn::tensor::backend::Backend;
@@ -143,4 +144,53 @@ fn primitive<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> FloatTensor<B>
 
 fn tensor<B: Backend, const D: usize>(primitive: FloatTensor<B>) -> Tensor<B, D> {
     Tensor::from_primitive(TensorPrimitive::Float(primitive))
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::TensorData;
+
+    use super::super::Cpu;
+    use super::*;
+    use crate::FlexAutodiff;
+    use crate::fused::{modulate, normalise, spectral_norm};
+
+    fn numbers<B: Backend, const D: usize>(shape: [usize; D]) -> Tensor<B, D> {
+        let count: usize = shape.iter().product();
+        let number = |index: usize| (index as f32 * 0.7371).sin() + 0.1;
+        let values: Vec<f32> = (0..count).map(number).collect();
+        Tensor::from_data(TensorData::new(values, shape), &Default::default())
+    }
+
+    /// A value and the gradients of an input, a modulation and a weight.
+    fn everything() -> [TensorData; 4] {
+        let input = numbers::<FlexAutodiff, 3>([3, 33, 1000]).require_grad();
+        let modulation = numbers([3, 66, 20, 50]).require_grad();
+        let weight = numbers([66, 66, 3, 3]).require_grad();
+        let vectors = [numbers([66]), numbers([594])];
+        let normal = normalise(input.clone(), 1e-5).normal;
+        let output = modulate(normal, modulation.clone(), Some(0.2));
+        let scaled = spectral_norm(weight.clone(), vectors, true).weight;
+        let value = output.square().sum() + scaled.sum();
+        let gradients = value.backward();
+        let data = |gradient: Option<Tensor<Cpu, 4>>| gradient.unwrap().into_data();
+        [
+            value.into_data(),
+            input.grad(&gradients).unwrap().into_data(),
+            data(modulation.grad(&gradients)),
+            data(weight.grad(&gradients)),
+        ]
+    }
+
+    #[test]
+    fn results_do_not_depend_on_the_number_of_threads() {
+        let with = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            pool.expect("a pool of a few threads starts")
+                .install(everything)
+        };
+        let alone = with(1);
+        assert_eq!(alone, with(2));
+        assert_eq!(alone, with(3));
+    }
 }
