@@ -19,6 +19,8 @@
 )]
 
 mod activation;
+pub(crate) mod adam;
+mod average;
 mod modulate;
 mod normalise;
 pub(crate) mod spectral;
@@ -26,6 +28,8 @@ pub(crate) mod spectral;
 mod testing;
 
 pub use activation::leaky_relu;
+pub use adam::FusedAdam;
+pub use average::moving_average;
 pub use modulate::modulate;
 pub use normalise::{Normalised, normalise, standardise};
 pub use spectral::{Scaled, spectral_norm};

@@ -13,6 +13,8 @@
 )]
 
 pub(crate) mod activation;
+pub(crate) mod adam;
+pub(crate) mod average;
 pub(crate) mod modulate;
 pub(crate) mod normalise;
 pub(crate) mod spectral;
