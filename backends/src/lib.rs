@@ -2,11 +2,13 @@
 //!
 //! Everything else is generic over [`AutodiffBackend`](burn::tensor::backend::AutodiffBackend). A
 //! program names a backend at run time with [`BackendChoice`]; [`Selected::run`] turns the name
-//! into a type and calls the generic code.
+//! into a type and calls the generic code. Generic code calls [`fused`] operations, which are faster on
+//! some backends.
 
 mod choice;
 #[cfg(feature = "flex")]
 pub mod cpu;
+pub mod fused;
 mod select;
 
 pub use choice::{BackendChoice, BackendError, BackendKind};

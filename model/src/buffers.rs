@@ -9,6 +9,7 @@ use burn::module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorPrimitive};
+use dp_sims_backends::fused::moving_average;
 
 use crate::weights::ModulePath;
 
@@ -36,6 +37,14 @@ pub fn average<B: Backend, M: Module<B>>(average: M, current: &M, decay: f64) ->
         current: values.0,
         decay,
     })
+}
+
+/// Takes a module out of its place and leaves an empty one there, until the caller puts another one
+/// back: what nobody else holds can be updated in its own memory.
+pub fn take<B: Backend, M: Module<B>>(module: &mut M) -> M {
+    let taken = module.clone();
+    *module = taken.clone().map(&mut Emptier);
+    taken
 }
 
 /// Scales the gradients of `module` so that their joint L2 norm is at most `largest`. The norm
@@ -122,6 +131,18 @@ impl<B: AutodiffBackend> ModuleMapper<B> for BufferCopier<B> {
     }
 }
 
+/// Replaces every value by one of a single element.
+struct Emptier;
+
+impl<B: Backend> ModuleMapper<B> for Emptier {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        param.map(|value| {
+            let empty = Tensor::zeros([1; D], &value.device());
+            empty.set_require_grad(value.is_require_grad())
+        })
+    }
+}
+
 struct Averager<B: Backend> {
     current: VecDeque<TensorPrimitive<B>>,
     decay: f64,
@@ -133,7 +154,7 @@ impl<B: Backend> ModuleMapper<B> for Averager<B> {
         match self.current.pop_front() {
             Some(current) => {
                 let current = Tensor::<B, D>::from_primitive(current);
-                param.map(|average| average * decay + current * (1.0 - decay))
+                param.map(|average| moving_average(average, current, decay))
             }
             None => param,
         }
@@ -233,6 +254,16 @@ mod tests {
         }
     }
 
+    fn what_is_taken_is_whole<B: AutodiffBackend>() {
+        let mut place = conv::<B>(1);
+        let (ids, before) = (place.weight.id, weight(&place));
+        let taken = take(&mut place);
+        assert_eq!(weight(&taken), before);
+        assert_eq!(taken.weight.id, ids);
+        assert!(taken.weight.is_require_grad());
+        assert_eq!(weight(&place), [0.0]);
+    }
+
     fn clipping_bounds_the_joint_norm<B: AutodiffBackend>() {
         let device = Default::default();
         let mut network = conv::<B>(1);
@@ -262,6 +293,7 @@ mod tests {
         buffers_are_found_by_name,
         only_buffers_are_copied,
         the_average_covers_weights_and_buffers,
+        what_is_taken_is_whole,
         clipping_bounds_the_joint_norm
     );
 }

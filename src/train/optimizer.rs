@@ -2,15 +2,16 @@ use anyhow::{Context, Result, ensure};
 use burn::module::{AutodiffModule, ModuleVisitor, Param};
 use burn::optim::adaptor::OptimizerAdaptor;
 use burn::optim::record::AdaptorRecord;
-use burn::optim::{Adam, AdamConfig, AdamState, AdaptiveMomentumState, Optimizer};
+use burn::optim::{AdamState, AdaptiveMomentumState, Optimizer};
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Tensor, TensorData};
+use dp_sims_backends::fused::FusedAdam;
 use dp_sims_model::weights::{ModulePath, StateDict};
 
 use crate::config::OptimizerConfig;
 
 /// Adam over the parameters of one module.
-pub type ModuleOptimizer<B, M> = OptimizerAdaptor<Adam, M, B>;
+pub type ModuleOptimizer<B, M> = OptimizerAdaptor<FusedAdam, M, B>;
 
 type Records<B, M> = <ModuleOptimizer<B, M> as Optimizer<M, B>>::Record;
 
@@ -18,11 +19,7 @@ type Records<B, M> = <ModuleOptimizer<B, M> as Optimizer<M, B>>::Record;
 pub fn adam<B: AutodiffBackend, M: AutodiffModule<B>>(
     config: &OptimizerConfig,
 ) -> ModuleOptimizer<B, M> {
-    AdamConfig::new()
-        .with_beta_1(config.beta_1)
-        .with_beta_2(config.beta_2)
-        .with_epsilon(config.epsilon)
-        .init()
+    FusedAdam::new(config.beta_1, config.beta_2, config.epsilon).into()
 }
 
 /// Share of the largest learning rate at a progress from 0 to 1: falls from 1 to 0 along a half
@@ -117,7 +114,7 @@ impl<B: AutodiffBackend, M: AutodiffModule<B>> Writer<B, M> {
         &mut self,
         name: &str,
         param: &Param<Tensor<B, D>>,
-    ) -> Result<Option<AdaptorRecord<Adam, B>>> {
+    ) -> Result<Option<AdaptorRecord<FusedAdam, B>>> {
         let file = &self.file;
         let Some(time) = self.state.remove(&format!("{name}.time")) else {
             return Ok(None);

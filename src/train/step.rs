@@ -7,7 +7,7 @@ use burn::optim::{GradientsAccumulator, GradientsParams, Optimizer};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Int, Tensor};
 use dp_sims_model::Observer;
-use dp_sims_model::buffers::{average, clip_gradients, copy_buffers};
+use dp_sims_model::buffers::{average, clip_gradients, copy_buffers, take};
 use dp_sims_model::discriminator::Discriminator;
 use dp_sims_model::generator::Generator;
 use dp_sims_model::layers::{LabelMaps, Mode};
@@ -91,7 +91,7 @@ impl<B: AutodiffBackend> Training<B> {
         self.discriminator_step(step, batches, &mut scalars, observer);
         let decay = self.experiment.ema.decay_at(step);
         let current = self.networks.generator.valid();
-        self.networks.ema = average(self.networks.ema.clone(), &current, decay);
+        self.networks.ema = average(take(&mut self.networks.ema), &current, decay);
         observer.end_of(StepPart::Average);
         Ok(scalars)
     }
@@ -119,14 +119,14 @@ impl<B: AutodiffBackend> Training<B> {
         if let Some(largest) = config.clip_norm {
             gradients = clip_gradients(&self.networks.generator, gradients, largest);
         }
-        let generator = self.networks.generator.clone();
+        let generator = take(&mut self.networks.generator);
         self.networks.generator =
             self.optimizer_generator
                 .step(config.lr_generator, generator, gradients);
         if let Some((projector, _)) = &mut self.networks.contrastive {
             *projector = self.optimizer_projector.step(
                 config.lr_generator,
-                projector.clone(),
+                take(projector),
                 projector_gradients.grads(),
             );
         }
@@ -252,7 +252,7 @@ impl<B: AutodiffBackend> Training<B> {
         if let Some(largest) = config.clip_norm {
             gradients = clip_gradients(&self.networks.discriminator, gradients, largest);
         }
-        let discriminator = self.networks.discriminator.clone();
+        let discriminator = take(&mut self.networks.discriminator);
         self.networks.discriminator =
             self.optimizer_discriminator
                 .step(config.lr_discriminator, discriminator, gradients);

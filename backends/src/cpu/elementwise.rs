@@ -20,7 +20,7 @@ const FEWEST: usize = 2 * GRAIN;
 const LONG: usize = 256;
 
 /// The elements of a tensor in order.
-fn values(tensor: &FlexTensor) -> Option<&[f32]> {
+pub(super) fn values(tensor: &FlexTensor) -> Option<&[f32]> {
     if tensor.dtype() != DType::F32 {
         return None;
     }
@@ -29,7 +29,7 @@ fn values(tensor: &FlexTensor) -> Option<&[f32]> {
 }
 
 /// The same to write to, if nobody else holds the tensor.
-fn own_values(tensor: &mut FlexTensor) -> Option<&mut [f32]> {
+pub(super) fn own_values(tensor: &mut FlexTensor) -> Option<&mut [f32]> {
     let (start, end) = tensor.layout().contiguous_offsets()?;
     // A view of a part would keep the rest alive.
     if !tensor.is_unique() || start != 0 || tensor.storage::<f32>().len() != end {

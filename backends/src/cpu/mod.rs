@@ -45,6 +45,7 @@ mod bool;
 mod conv;
 mod elementwise;
 mod float;
+pub(crate) mod fused;
 mod int;
 mod matmul;
 mod module;

@@ -2,7 +2,7 @@ use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend};
 
 use crate::init::InitRng;
-use crate::layers::{Condition, Conv, ConvConfig, Mode, Spade, leaky_relu};
+use crate::layers::{Condition, Conv, ConvConfig, Mode, Spade, Then};
 
 /// SPADE residual block (facts G7): SPADE → leaky ReLU → 3×3 convolution, twice, beside an
 /// identity or a SPADE → 1×1 convolution shortcut. The SPADEs share one condition (facts G17).
@@ -87,17 +87,21 @@ impl<B: Backend> SpadeBlock<B> {
                 // Both SPADEs of the input normalise by the same statistics of the batch.
                 let [normal, of_shortcut] =
                     self.spade_0.norm.forward_pair(&mut spade.norm, flat, mode);
-                let modulated = spade.modulate(of_shortcut, &condition(Place::Shortcut));
+                let modulated =
+                    spade.modulate(of_shortcut, &condition(Place::Shortcut), Then::Nothing);
                 (normal, conv.forward(modulated, mode))
             }
             _ => (self.spade_0.norm.forward_flat(flat, mode), input),
         };
-        let hidden = self.spade_0.modulate(normal, &condition(Place::First));
-        let hidden = self.conv_0.forward(leaky_relu(hidden), mode);
+        let then = Then::LeakyRelu;
+        let hidden = self
+            .spade_0
+            .modulate(normal, &condition(Place::First), then);
+        let hidden = self.conv_0.forward(hidden, mode);
         let hidden = self
             .spade_1
-            .forward(hidden, &condition(Place::Second), mode);
-        self.conv_1.forward(leaky_relu(hidden), mode) + shortcut
+            .forward(hidden, &condition(Place::Second), then, mode);
+        self.conv_1.forward(hidden, mode) + shortcut
     }
 }
 

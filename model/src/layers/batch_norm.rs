@@ -1,5 +1,6 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, backend::Backend};
+use dp_sims_backends::fused::{Normalised, normalise, standardise};
 
 use super::{Mode, set_buffer};
 use crate::init::{InitRng, buffer, filled};
@@ -62,25 +63,29 @@ impl<B: Backend> BatchNorm<B> {
 
     /// The same with the pixels in one axis.
     ///
-    /// Per-channel values are repeated over the batch before they meet the features: CPU
-    /// backends have a fast path for one value per contiguous row, and a slow one for the general
-    /// broadcast.
-    ///
     /// # Shapes
     /// - input: `[N, C, HW]`
     /// - output: `[N, C, HW]`
     pub(crate) fn forward_flat(&mut self, input: Tensor<B, 3>, mode: Mode) -> Tensor<B, 3> {
         match mode {
             Mode::Train => {
-                let statistics = Statistics::of(input);
-                self.track(&statistics);
-                self.normalise(statistics.centred, statistics.variance)
+                let count = values_per_channel(&input);
+                let batch = normalise(input, self.epsilon);
+                self.track(&batch, count);
+                self.modulate(batch.normal)
             }
             Mode::Eval => {
-                let shape = [1, self.channels(), 1];
-                let mean = self.running_mean.val().reshape(shape);
-                let centred = input.clone() - rows(mean, &input);
-                self.normalise(centred, self.running_var.val().reshape(shape))
+                let variance = self.running_var.val();
+                let mut scale = variance.add_scalar(self.epsilon).sqrt().recip();
+                if let Some(weight) = &self.weight {
+                    scale = scale * weight.val();
+                }
+                let mean = self.running_mean.val();
+                let shift = match &self.bias {
+                    Some(bias) => bias.val(),
+                    None => mean.zeros_like(),
+                };
+                standardise(input, [mean, scale, shift])
             }
         }
     }
@@ -101,11 +106,11 @@ impl<B: Backend> BatchNorm<B> {
     ) -> [Tensor<B, 3>; 2] {
         match mode {
             Mode::Train => {
-                let statistics = Statistics::of(input);
-                self.track(&statistics);
-                other.track(&statistics);
-                let normal = self.normalise(statistics.centred, statistics.variance);
-                [normal.clone(), normal]
+                let count = values_per_channel(&input);
+                let batch = normalise(input, self.epsilon);
+                self.track(&batch, count);
+                other.track(&batch, count);
+                [batch.normal.clone(), batch.normal]
             }
             Mode::Eval => [
                 self.forward_flat(input.clone(), mode),
@@ -114,75 +119,41 @@ impl<B: Backend> BatchNorm<B> {
         }
     }
 
-    fn channels(&self) -> usize {
-        self.running_mean.dims()[0]
-    }
-
-    /// Scales to unit variance, then by γ, and shifts by β.
-    fn normalise(&self, centred: Tensor<B, 3>, variance: Tensor<B, 3>) -> Tensor<B, 3> {
-        let shape = [1, self.channels(), 1];
-        let mut scale = variance.add_scalar(self.epsilon).sqrt().recip();
-        if let Some(weight) = &self.weight {
-            scale = scale * weight.val().reshape(shape);
-        }
-        let scale = rows(scale, &centred);
-        let output = centred * scale;
+    /// Scales by γ and shifts by β, if affine.
+    ///
+    /// Both are repeated over the batch before they meet the features: CPU backends have a fast
+    /// path for one value per contiguous row, and a slow one for the general broadcast.
+    fn modulate(&self, normal: Tensor<B, 3>) -> Tensor<B, 3> {
+        let [batch, channels, _] = normal.dims();
+        let rows = |values: &Param<Tensor<B, 1>>| {
+            let values = values.val().reshape([1, channels, 1]);
+            values.repeat_dim(0, batch)
+        };
+        let scaled = match &self.weight {
+            Some(weight) => normal * rows(weight),
+            None => normal,
+        };
         match &self.bias {
-            Some(bias) => {
-                let bias = rows(bias.val().reshape(shape), &output);
-                output + bias
-            }
-            None => output,
+            Some(bias) => scaled + rows(bias),
+            None => scaled,
         }
     }
 
-    fn track(&mut self, statistics: &Statistics<B>) {
+    fn track(&mut self, batch: &Normalised<B>, count: f64) {
         let momentum = self.momentum;
         let blend = |old: Tensor<B, 1>, new: Tensor<B, 1>| old * (1.0 - momentum) + new * momentum;
-        let shape = [self.channels()];
-        let mean = statistics.mean.clone().detach().reshape(shape);
-        let running = blend(self.running_mean.val(), mean);
+        let running = blend(self.running_mean.val(), batch.mean.clone());
         set_buffer(&mut self.running_mean, running);
-        let count = statistics.count;
-        let unbiased = statistics.variance.clone().detach() * (count / (count - 1.0).max(1.0));
-        let running = blend(self.running_var.val(), unbiased.reshape(shape));
+        let unbiased = batch.variance.clone() * (count / (count - 1.0).max(1.0));
+        let running = blend(self.running_var.val(), unbiased);
         set_buffer(&mut self.running_var, running);
     }
 }
 
-/// Statistics of a batch, `[1, C, 1]`, and the batch without its mean, `[N, C, HW]`.
-struct Statistics<B: Backend> {
-    mean: Tensor<B, 3>,
-    /// Biased.
-    variance: Tensor<B, 3>,
-    centred: Tensor<B, 3>,
-    /// Values of a channel.
-    count: f64,
-}
-
-impl<B: Backend> Statistics<B> {
-    fn of(input: Tensor<B, 3>) -> Self {
-        let [batch, _, pixels] = input.dims();
-        let mean = mean_per_channel(input.clone());
-        let rows = rows(mean.clone(), &input);
-        let centred = input - rows;
-        Self {
-            mean,
-            variance: mean_per_channel(centred.clone().square()),
-            centred,
-            count: (batch * pixels) as f64,
-        }
-    }
-}
-
-/// Values per channel, `[1, C, 1]`, repeated over the batch of the features that they meet.
-fn rows<B: Backend>(values: Tensor<B, 3>, features: &Tensor<B, 3>) -> Tensor<B, 3> {
-    values.repeat_dim(0, features.dims()[0])
-}
-
-/// Mean over batch and pixels, `[N, C, HW]` to `[1, C, 1]`; the contiguous axis first.
-fn mean_per_channel<B: Backend>(input: Tensor<B, 3>) -> Tensor<B, 3> {
-    input.mean_dim(2).mean_dim(0)
+/// Values of a channel in a batch `[N, C, HW]`.
+fn values_per_channel<B: Backend>(input: &Tensor<B, 3>) -> f64 {
+    let [batch, _, pixels] = input.dims();
+    (batch * pixels) as f64
 }
 
 #[cfg(test)]

@@ -34,11 +34,12 @@ pub use resize::{
     resize_bilinear_single, upsample_nearest,
 };
 pub use resized_conv::convolve_resized;
-pub use spade::{Condition, Spade};
+pub use spade::{Condition, Spade, Then};
 pub use spectral::SpectralNorm;
 
 use burn::module::Param;
-use burn::tensor::{Tensor, activation, backend::Backend};
+use burn::tensor::{Tensor, backend::Backend};
+use dp_sims_backends::fused;
 use serde::{Deserialize, Serialize};
 
 /// Negative slope of every leaky ReLU in the generator and the discriminator (facts G6, D4).
@@ -55,7 +56,7 @@ pub enum Mode {
 
 /// Leaky ReLU with the slope of the paper's networks.
 pub fn leaky_relu<B: Backend, const D: usize>(input: Tensor<B, D>) -> Tensor<B, D> {
-    activation::leaky_relu(input, LEAKY_SLOPE)
+    fused::leaky_relu(input, LEAKY_SLOPE)
 }
 
 /// GELU with the error function.

@@ -41,7 +41,12 @@ impl<B: Backend> Layer<B> for BatchNorm<B> {
 
 impl<B: Backend> Layer<B> for Spade<B> {
     fn apply(&mut self, inputs: &[Tensor<B, 4>], mode: Mode) -> Tensor<B, 4> {
-        self.forward(inputs[0].clone(), &inputs[1].clone().into(), mode)
+        self.forward(
+            inputs[0].clone(),
+            &inputs[1].clone().into(),
+            Then::Nothing,
+            mode,
+        )
     }
 }
 

@@ -1,7 +1,8 @@
 use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend, module::conv2d, ops::ConvOptions};
+use dp_sims_backends::fused;
 
-use super::{BatchNorm, Conv, ConvConfig, Mode, convolve_resized};
+use super::{BatchNorm, Conv, ConvConfig, LEAKY_SLOPE, Mode, convolve_resized};
 use crate::init::InitRng;
 
 /// What a SPADE reads (facts G17).
@@ -21,6 +22,15 @@ impl<B: Backend> From<Tensor<B, 4>> for Condition<B> {
             local,
         }
     }
+}
+
+/// What follows a SPADE, in the same pass over the features.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// Its output is returned as it is.
+    Nothing,
+    /// [`leaky_relu`](super::leaky_relu).
+    LeakyRelu,
 }
 
 /// Spatially adaptive normalisation: norm(x) · (1 + γ) + β, with γ and β computed from a
@@ -53,7 +63,7 @@ impl<B: Backend> Spade<B> {
         }
     }
 
-    /// Normalises and modulates.
+    /// Normalises and modulates; a leaky ReLU may follow.
     ///
     /// # Shapes
     /// - input: `[N, C, H, W]`
@@ -63,13 +73,14 @@ impl<B: Backend> Spade<B> {
         &mut self,
         input: Tensor<B, 4>,
         condition: &Condition<B>,
+        then: Then,
         mode: Mode,
     ) -> Tensor<B, 4> {
         let [batch, channels, height, width] = input.dims();
         let normal = self
             .norm
             .forward_flat(input.reshape([batch, channels, height * width]), mode);
-        self.modulate(normal, condition)
+        self.modulate(normal, condition, then)
     }
 
     /// Modulates what has been normalised.
@@ -77,18 +88,17 @@ impl<B: Backend> Spade<B> {
     /// # Shapes
     /// - normal: `[N, C, HW]`
     /// - output: `[N, C, H, W]`
-    pub(crate) fn modulate(&self, normal: Tensor<B, 3>, condition: &Condition<B>) -> Tensor<B, 4> {
-        let [batch, channels, pixels] = normal.dims();
-        let [_, _, height, width] = condition.local.dims();
-        let modulation = self.modulation(condition);
-        let half = |from: usize| {
-            modulation
-                .clone()
-                .slice([0..batch, from..from + channels])
-                .reshape([batch, channels, pixels])
+    pub(crate) fn modulate(
+        &self,
+        normal: Tensor<B, 3>,
+        condition: &Condition<B>,
+        then: Then,
+    ) -> Tensor<B, 4> {
+        let slope = match then {
+            Then::Nothing => None,
+            Then::LeakyRelu => Some(LEAKY_SLOPE),
         };
-        let (scale, shift) = (half(0), half(channels));
-        (normal * scale + shift).reshape([batch, channels, height, width])
+        fused::modulate(normal, self.modulation(condition), slope)
     }
 
     /// 1 + γ and β, `[N, 2C, H, W]`; the 1 is part of the bias.

@@ -1,5 +1,6 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, backend::Backend};
+use dp_sims_backends::fused::spectral_norm;
 
 use super::{Mode, set_buffer};
 use crate::init::{InitRng, buffer};
@@ -9,8 +10,8 @@ const EPSILON: f64 = 1e-12;
 /// Spectral norm: divides a convolution weight by an estimate of its largest singular value.
 ///
 /// One power iteration per training forward, started from random vectors (facts G9). The vectors
-/// are constants for the gradient; σ = uᵀWv is not. Costs three matrix-vector products with the
-/// weight in training mode and one in evaluation mode.
+/// are constants for the gradient; σ = uᵀWv is not. Costs two or three matrix-vector products with
+/// the weight in training mode and one in evaluation mode.
 #[derive(Module, Debug)]
 pub struct SpectralNorm<B: Backend> {
     /// Left vector of shape `[channels_out]`.
@@ -38,20 +39,13 @@ impl<B: Backend> SpectralNorm<B> {
     /// - weight: `[channels_out, channels_in, kh, kw]`, flattened with output channels as rows
     /// - output: the same
     pub fn forward(&mut self, weight: Tensor<B, 4>, mode: Mode) -> Tensor<B, 4> {
-        let [rows, inner, height, width] = weight.dims();
-        let columns = inner * height * width;
-        let matrix = weight.clone().reshape([rows, columns]);
-        let mut u = self.u.val().reshape([rows, 1]);
-        let mut v = self.v.val().reshape([columns, 1]);
-        if mode == Mode::Train {
-            let constant = matrix.clone().detach();
-            v = normalise(constant.clone().transpose().matmul(u));
-            u = normalise(constant.matmul(v.clone()));
-            set_buffer(&mut self.u, u.clone().reshape([rows]));
-            set_buffer(&mut self.v, v.clone().reshape([columns]));
+        let iterate = mode == Mode::Train;
+        let scaled = spectral_norm(weight, [self.u.val(), self.v.val()], iterate);
+        if iterate {
+            set_buffer(&mut self.u, scaled.left);
+            set_buffer(&mut self.v, scaled.right);
         }
-        let sigma = (matrix.matmul(v) * u).sum().reshape([1, 1, 1, 1]);
-        weight / sigma
+        scaled.weight
     }
 }
 

@@ -1,0 +1,210 @@
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::tensor::Tensor;
+use burn_backend::{Shape, TensorMetadata};
+use burn_flex::FlexTensor;
+use pulp::NullaryFnOnce;
+
+use super::super::Cpu;
+use super::super::profile::Timer;
+use super::{
+    GRAIN, Place, Target, are_plain, blank, in_order, primitive, read, run, shaped, tensor,
+};
+use crate::FlexAutodiff;
+
+/// Without a graph.
+pub(crate) fn plain(
+    (normal, modulation): (Tensor<Cpu, 3>, Tensor<Cpu, 4>),
+    slope: f64,
+) -> Result<Tensor<Cpu, 4>, (Tensor<Cpu, 3>, Tensor<Cpu, 4>)> {
+    let (normal, modulation) = (primitive(normal), primitive(modulation));
+    if !suit(&normal, &modulation, slope) {
+        return Err((tensor(normal), tensor(modulation)));
+    }
+    Ok(tensor(forward(normal, &modulation, slope as f32)))
+}
+
+/// Within a graph.
+pub(crate) fn tracked(
+    (normal, modulation): (Tensor<FlexAutodiff, 3>, Tensor<FlexAutodiff, 4>),
+    slope: f64,
+) -> Result<Tensor<FlexAutodiff, 4>, (Tensor<FlexAutodiff, 3>, Tensor<FlexAutodiff, 4>)> {
+    let (normal, modulation) = (primitive(normal), primitive(modulation));
+    if !suit(&normal.primitive, &modulation.primitive, slope) {
+        return Err((tensor(normal), tensor(modulation)));
+    }
+    let slope = slope as f32;
+    let kind = Modulate
+        .prepare::<NoCheckpointing>([normal.node.clone(), modulation.node.clone()])
+        .compute_bound()
+        .stateful();
+    // What is left of the operands must live until the output is in the graph (decision 0017).
+    let output = match kind {
+        OpsKind::Tracked(prep) => {
+            let (normal, modulation) = (normal.primitive, modulation.primitive);
+            let output = forward(normal.clone(), &modulation, slope);
+            let state = State {
+                output: (slope != 1.0).then(|| output.clone()),
+                normal,
+                modulation,
+                slope,
+            };
+            prep.finish(state, output)
+        }
+        OpsKind::UnTracked(prep) => {
+            prep.finish(forward(normal.primitive, &modulation.primitive, slope))
+        }
+    };
+    drop((normal.rc, modulation.rc));
+    Ok(tensor(output))
+}
+
+/// Whether there is a scale and a shift for each element.
+fn suit(normal: &FlexTensor, modulation: &FlexTensor, slope: f64) -> bool {
+    let [batch, channels, pixels] = normal.shape().dims();
+    let [images, both, height, width] = modulation.shape().dims();
+    are_plain(&[normal, modulation])
+        && slope > 0.0
+        && (images, both, height * width) == (batch, 2 * channels, pixels)
+}
+
+#[derive(Debug)]
+struct Modulate;
+
+#[derive(Clone, Debug)]
+struct State {
+    normal: FlexTensor,
+    modulation: FlexTensor,
+    /// Where a leaky ReLU follows.
+    output: Option<FlexTensor>,
+    slope: f32,
+}
+
+impl Backward<Cpu, 2> for Modulate {
+    type State = State;
+
+    fn backward(self, ops: Ops<State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = grads.consume::<Cpu>(&ops.node);
+        let gradients = backward(&ops.state, gradient);
+        for (node, gradient) in ops.parents.into_iter().zip(gradients) {
+            if let Some(node) = node {
+                grads.register::<Cpu>(node.id, gradient);
+            }
+        }
+    }
+}
+
+fn forward(normal: FlexTensor, modulation: &FlexTensor, slope: f32) -> FlexTensor {
+    let _timer = Timer::new("modulate");
+    let [batch, channels, height, width] = modulation.shape().dims();
+    let image = channels / 2 * height * width;
+    let mut target = Target::over(normal);
+    let mut jobs = Vec::new();
+    let images = target.place().parts(image).into_iter();
+    for (place, modulation) in images.zip(read(modulation).chunks(2 * image)) {
+        let (scale, shift) = modulation.split_at(image);
+        let operands = scale.chunks(GRAIN).zip(shift.chunks(GRAIN));
+        let parts = place.parts(GRAIN).into_iter().zip(operands);
+        jobs.extend(parts.map(|(place, (scale, shift))| Forward {
+            place,
+            scale,
+            shift,
+            slope,
+        }));
+    }
+    run(jobs, batch * image);
+    let shape = Shape::from([batch, channels / 2, height, width]);
+    target.to.reshape(shape)
+}
+
+struct Forward<'a> {
+    place: Place<'a>,
+    scale: &'a [f32],
+    shift: &'a [f32],
+    slope: f32,
+}
+
+impl NullaryFnOnce for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let operands = self.scale.iter().zip(self.shift);
+        for (value, (scale, shift)) in self.place.filled().iter_mut().zip(operands) {
+            let modulated = *value * *scale + *shift;
+            *value = modulated * if modulated < 0.0 { self.slope } else { 1.0 };
+        }
+    }
+}
+
+/// Gradients of the normalised features and of the modulation.
+fn backward(state: &State, gradient: FlexTensor) -> [FlexTensor; 2] {
+    let _timer = Timer::new("modulate_backward");
+    let image: usize = state.normal.shape()[1..].iter().product();
+    let mut target = Target::over(in_order(gradient));
+    let place = target.place();
+    let elements = place.to.len();
+    let mut of_modulation = blank(2 * elements);
+    let output = state.output.as_ref().map(read);
+    let mut jobs = Vec::new();
+    let images = place.parts(image).into_iter();
+    for (index, (place, of_both)) in images.zip(of_modulation.chunks_mut(2 * image)).enumerate() {
+        let (of_scale, of_shift) = of_both.split_at_mut(image);
+        let written = of_scale.chunks_mut(GRAIN).zip(of_shift.chunks_mut(GRAIN));
+        let normal = read(&state.normal)[index * image..][..image].chunks(GRAIN);
+        let scale = read(&state.modulation)[2 * index * image..][..image].chunks(GRAIN);
+        let mut output = output.map(|output| output[index * image..][..image].chunks(GRAIN));
+        let parts = place.parts(GRAIN).into_iter().zip(written);
+        let parts = parts.zip(normal.zip(scale));
+        jobs.extend(parts.map(
+            |((place, (of_scale, of_shift)), (normal, scale))| Gradient {
+                place,
+                of_scale,
+                of_shift,
+                normal,
+                scale,
+                output: output.as_mut().and_then(Iterator::next),
+                slope: state.slope,
+            },
+        ));
+    }
+    run(jobs, 2 * elements);
+    let of_normal = target.to.reshape(state.normal.shape());
+    [of_normal, shaped(of_modulation, state.modulation.shape())]
+}
+
+struct Gradient<'a> {
+    place: Place<'a>,
+    of_scale: &'a mut [f32],
+    of_shift: &'a mut [f32],
+    normal: &'a [f32],
+    scale: &'a [f32],
+    output: Option<&'a [f32]>,
+    slope: f32,
+}
+
+impl NullaryFnOnce for Gradient<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let of_normal = self.place.filled();
+        match self.output {
+            Some(output) => {
+                let gradients = of_normal.iter().zip(output);
+                for (of_shift, (gradient, output)) in self.of_shift.iter_mut().zip(gradients) {
+                    *of_shift = *gradient * if *output < 0.0 { self.slope } else { 1.0 };
+                }
+            }
+            None => self.of_shift.copy_from_slice(of_normal),
+        }
+        let results = of_normal.iter_mut().zip(self.of_scale).zip(self.of_shift);
+        let operands = self.normal.iter().zip(self.scale);
+        for (((of_normal, of_scale), gradient), (normal, scale)) in results.zip(operands) {
+            *of_normal = *gradient * *scale;
+            *of_scale = *gradient * *normal;
+        }
+    }
+}
