@@ -8,7 +8,7 @@ pub(super) const COLUMNS: usize = 16;
 /// Rows of a panel of the left operand.
 pub(super) const ROWS: usize = 12;
 
-/// `out = left · right`, or `out += left · right`, on one thread; a job for [`pulp::Arch::dispatch`].
+/// `out = left · right` on one thread; a job for [`pulp::Arch::dispatch`].
 pub(super) struct PanelProduct<'a> {
     /// Panels of rows, `[inner, ROWS]` each; what lies in the rows beyond the last is not read.
     pub(super) left: &'a [f32],
@@ -22,8 +22,6 @@ pub(super) struct PanelProduct<'a> {
     pub(super) rows: usize,
     /// `[panels, rows, COLUMNS]`
     pub(super) out: &'a mut [f32],
-    /// Whether to add to `out`.
-    pub(super) add: bool,
 }
 
 impl WithSimd for PanelProduct<'_> {
@@ -121,11 +119,7 @@ impl PanelProduct<'_> {
                 let start = ((first + q) * self.rows + row + r) * COLUMNS;
                 let (to, _) = S::as_mut_simd_f32s(&mut self.out[start..start + COLUMNS]);
                 for (to, sum) in to.iter_mut().zip(sums) {
-                    *to = if self.add {
-                        simd.add_f32s(*to, *sum)
-                    } else {
-                        *sum
-                    };
+                    *to = *sum;
                 }
             }
         }
@@ -165,29 +159,25 @@ mod tests {
                 }
             }
             let mut out = vec![1.0; panels * rows * COLUMNS];
-            for add in [false, true] {
-                Arch::new().dispatch(PanelProduct {
-                    left: &left,
-                    left_distance: inner * ROWS,
-                    right: &right,
-                    right_distance: inner * COLUMNS,
-                    inner,
-                    rows,
-                    out: &mut out,
-                    add,
-                });
-                let times = if add { 2.0 } else { 1.0 };
-                for row in 0..rows {
-                    for column in 0..panels * COLUMNS {
-                        let products = (0..inner).map(|k| value(0, row, k) * value(4, k, column));
-                        let expected = times * products.sum::<f32>();
-                        let panel = column / COLUMNS;
-                        let found = out[(panel * rows + row) * COLUMNS + column % COLUMNS];
-                        assert_eq!(
-                            found, expected,
-                            "{rows}x{inner}, row {row}, column {column}"
-                        );
-                    }
+            Arch::new().dispatch(PanelProduct {
+                left: &left,
+                left_distance: inner * ROWS,
+                right: &right,
+                right_distance: inner * COLUMNS,
+                inner,
+                rows,
+                out: &mut out,
+            });
+            for row in 0..rows {
+                for column in 0..panels * COLUMNS {
+                    let products = (0..inner).map(|k| value(0, row, k) * value(4, k, column));
+                    let expected = products.sum::<f32>();
+                    let panel = column / COLUMNS;
+                    let found = out[(panel * rows + row) * COLUMNS + column % COLUMNS];
+                    assert_eq!(
+                        found, expected,
+                        "{rows}x{inner}, row {row}, column {column}"
+                    );
                 }
             }
         }

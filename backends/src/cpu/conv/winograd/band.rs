@@ -99,7 +99,6 @@ impl Job<'_, '_> {
                     inner: channels,
                     rows: count,
                     out,
-                    add: false,
                 }
                 .with_simd(simd);
             }
@@ -187,7 +186,7 @@ impl Job<'_, '_> {
                 let mut column = 0;
                 while column < columns {
                     let lane = tile % COLUMNS;
-                    if lane == 0 || tile == 0 {
+                    if lane == 0 {
                         let from =
                             &self.buffers.products[(tile / COLUMNS * count + output) * COLUMNS..];
                         load::<L>(from, panels * count * COLUMNS, bias, &mut pixels);
