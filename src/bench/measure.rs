@@ -20,6 +20,9 @@ pub(super) const WARM_UP: usize = 2;
 pub struct Operation {
     /// Name, as burn's backend traits call it; what lies between operations is `other`.
     pub name: String,
+    /// Shapes of its operands, where operations are told apart by them.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub shapes: String,
     /// Calls; none of `other`.
     pub calls: u64,
     /// Time by the clock.
@@ -56,6 +59,8 @@ pub struct Measured {
     pub parts: Vec<Part>,
     /// The operations of one more repetition, the longest first, where they were asked for.
     pub operations: Vec<Operation>,
+    /// The same by shapes as well, those operations whose shapes are known.
+    pub shaped: Vec<Operation>,
 }
 
 /// Times repetitions of `work` that nobody looks at, and then takes one apart.
@@ -84,10 +89,10 @@ pub(super) fn measure<B: Backend, P: Display>(
     bar.finish_and_clear();
     let peak_memory_bytes = crate::memory::peak();
     let parts = take_apart::<B, P>(device, &mut work)?;
-    let operations = if settings.profile {
+    let (operations, shaped) = if settings.profile {
         profile(|| work(&mut ()))?
     } else {
-        Vec::new()
+        Default::default()
     };
     Ok(Measured {
         seconds,
@@ -97,12 +102,15 @@ pub(super) fn measure<B: Backend, P: Display>(
         peak_memory_bytes,
         parts,
         operations,
+        shaped,
     })
 }
 
-/// The operations of one repetition.
+/// The operations of one repetition: all by name, and those with shapes by them too.
+type Profile = (Vec<Operation>, Vec<Operation>);
+
 #[cfg(feature = "flex")]
-fn profile(mut work: impl FnMut() -> Result<()>) -> Result<Vec<Operation>> {
+fn profile(mut work: impl FnMut() -> Result<()>) -> Result<Profile> {
     use dp_sims_backends::cpu::profile;
 
     let started = Instant::now();
@@ -112,24 +120,37 @@ fn profile(mut work: impl FnMut() -> Result<()>) -> Result<Vec<Operation>> {
     let all = started.elapsed().as_secs_f64();
     outcome?;
     let inside: f64 = times.iter().map(|time| time.seconds).sum();
-    let mut operations: Vec<_> = times
-        .into_iter()
-        .map(|time| Operation {
-            name: time.name.to_string(),
-            calls: time.calls,
-            seconds: time.seconds,
-        })
-        .collect();
-    operations.push(Operation {
-        name: "other".to_string(),
+    let named = |name: &str| Operation {
+        name: name.to_string(),
+        shapes: String::new(),
         calls: 0,
+        seconds: 0.0,
+    };
+    let mut by_name = BTreeMap::new();
+    let mut shaped = Vec::new();
+    for time in times {
+        let operation = by_name.entry(time.name).or_insert_with(|| named(time.name));
+        operation.calls += time.calls;
+        operation.seconds += time.seconds;
+        if !time.shapes.is_empty() {
+            shaped.push(Operation {
+                name: time.name.to_string(),
+                shapes: time.shapes,
+                calls: time.calls,
+                seconds: time.seconds,
+            });
+        }
+    }
+    let mut operations: Vec<_> = by_name.into_values().collect();
+    operations.push(Operation {
         seconds: all - inside,
+        ..named("other")
     });
     operations.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
-    Ok(operations)
+    Ok((operations, shaped))
 }
 
 #[cfg(not(feature = "flex"))]
-fn profile(_: impl FnMut() -> Result<()>) -> Result<Vec<Operation>> {
+fn profile(_: impl FnMut() -> Result<()>) -> Result<Profile> {
     anyhow::bail!("--profile needs the backend flex, which this program was built without")
 }

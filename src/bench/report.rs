@@ -8,7 +8,7 @@ use super::machine::{Machine, line};
 use super::measure::{Measured, Operation};
 use super::parts::Part;
 use super::settings::Settings;
-use super::table::{write_operations, write_parts};
+use super::table::{write_operations, write_parts, write_shaped};
 use super::timing::Timing;
 
 /// Outcome of timing the generator or the training step, as `--json` prints it.
@@ -68,6 +68,9 @@ pub struct Report {
     /// The operations of one more repetition, the longest first, with `--profile`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub operations: Vec<Operation>,
+    /// The same by shapes as well, those operations whose shapes are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shaped: Vec<Operation>,
 }
 
 impl Report {
@@ -109,6 +112,7 @@ impl Report {
             peak_memory_bytes: measured.peak_memory_bytes,
             parts: measured.parts,
             operations: measured.operations,
+            shaped: measured.shaped,
         }
     }
 }
@@ -165,7 +169,8 @@ impl fmt::Display for Report {
             line(f, "peak memory", format!("{} MiB", bytes >> 20))?;
         }
         write_parts(f, &self.parts)?;
-        write_operations(f, &self.operations)
+        write_operations(f, &self.operations)?;
+        write_shaped(f, &self.shaped)
     }
 }
 
@@ -192,6 +197,12 @@ mod tests {
             name: name.to_string(),
             seconds,
         };
+        let operation = |shapes: &str, calls, seconds| Operation {
+            name: "conv2d".to_string(),
+            shapes: shapes.to_string(),
+            calls,
+            seconds,
+        };
         let measured = Measured {
             seconds: vec![3.0, 1.0, 2.0, 4.0],
             macs: Macs {
@@ -205,11 +216,8 @@ mod tests {
             parameters: [("generator".to_string(), 7)].into(),
             peak_memory_bytes: Some(3 << 20),
             parts: vec![part("G step: generator", 1.5), part("other", 0.5)],
-            operations: vec![Operation {
-                name: "conv2d".to_string(),
-                calls: 5,
-                seconds: 0.25,
-            }],
+            operations: vec![operation("", 5, 0.25)],
+            shaped: vec![operation("[4, 32, 16, 16] to 8, 3x3", 2, 0.125)],
         };
         Report::new("step", 12, &settings, some_machine(), measured)
     }
@@ -258,6 +266,7 @@ mod tests {
             "G step: generator              1500.0   75.0 %  ##############################\n",
             "together                       2000.0\n",
             "conv2d                          250.0  100.0 %        5",
+            "conv2d  [4, 32, 16, 16] to 8, 3x3",
         ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }

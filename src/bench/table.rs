@@ -50,6 +50,7 @@ pub(super) fn write_operations(
         name,
         calls,
         seconds,
+        ..
     } in operations.iter().take(SHOWN)
     {
         writeln!(
@@ -58,6 +59,24 @@ pub(super) fn write_operations(
             1e3 * seconds,
             100.0 * seconds / all
         )?;
+    }
+    Ok(())
+}
+
+/// Time and calls of the longest operations told apart by shapes; nothing where there are none.
+pub(super) fn write_shaped(f: &mut fmt::Formatter<'_>, operations: &[Operation]) -> fmt::Result {
+    if operations.is_empty() {
+        return Ok(());
+    }
+    writeln!(f, "\n{:>9}{:>9}  operation and shapes", "ms", "calls")?;
+    for Operation {
+        name,
+        shapes,
+        calls,
+        seconds,
+    } in operations.iter().take(2 * SHOWN)
+    {
+        writeln!(f, "{:>9.1}{calls:>9}  {name}  {shapes}", 1e3 * seconds)?;
     }
     Ok(())
 }

@@ -33,7 +33,9 @@ macro_rules! threaded {
     };
     (of_two { $($name:ident: $operation:expr;)* }) => {
         $(fn $name(left: FlexTensor, right: FlexTensor) -> FlexTensor {
-            let _timer = Timer::new(stringify!($name));
+            let _timer = Timer::with_shapes(stringify!($name), || {
+                format!("{}, {}", crate::cpu::profile::shape(&left), crate::cpu::profile::shape(&right))
+            });
             elementwise::zip(left, right, $operation)
                 .unwrap_or_else(|(left, right)| Flex::$name(left, right))
         })*

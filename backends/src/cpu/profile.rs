@@ -6,18 +6,25 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use burn_flex::FlexTensor;
+
 static IS_ON: AtomicBool = AtomicBool::new(false);
-static TIMES: Mutex<BTreeMap<&'static str, (u64, Duration)>> = Mutex::new(BTreeMap::new());
+static TIMES: Mutex<Times> = Mutex::new(BTreeMap::new());
+
+/// Calls and time by name and shapes.
+type Times = BTreeMap<(&'static str, String), (u64, Duration)>;
 
 thread_local! {
     static IS_INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Calls and time of an operation of the backend.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct OperationTime {
     /// Name, as burn's backend traits call it.
     pub name: &'static str,
+    /// Shapes of the operands, for operations whose time depends on them most; else empty.
+    pub shapes: String,
     /// Calls.
     pub calls: u64,
     /// Time of all calls in seconds, by the clock.
@@ -31,14 +38,15 @@ pub fn start() {
     IS_ON.store(true, Ordering::Relaxed);
 }
 
-/// Stops, and returns what was measured, the longest first.
+/// Stops, and returns what was measured by name and shapes, the longest first.
 pub fn stop() -> Vec<OperationTime> {
     IS_ON.store(false, Ordering::Relaxed);
     let taken = std::mem::take(&mut *lock());
     let mut times: Vec<_> = taken
         .into_iter()
-        .map(|(name, (calls, time))| OperationTime {
+        .map(|((name, shapes), (calls, time))| OperationTime {
             name,
+            shapes,
             calls,
             seconds: time.as_secs_f64(),
         })
@@ -47,7 +55,7 @@ pub fn stop() -> Vec<OperationTime> {
     times
 }
 
-fn lock() -> std::sync::MutexGuard<'static, BTreeMap<&'static str, (u64, Duration)>> {
+fn lock() -> std::sync::MutexGuard<'static, Times> {
     // A thread that panicked while it held the lock has at worst lost its own time.
     TIMES
         .lock()
@@ -55,27 +63,41 @@ fn lock() -> std::sync::MutexGuard<'static, BTreeMap<&'static str, (u64, Duratio
 }
 
 /// Takes the time until it is dropped. Costs one load where nobody measures.
-pub(super) struct Timer(Option<(&'static str, Instant)>);
+pub(super) struct Timer(Option<(&'static str, String, Instant)>);
 
 impl Timer {
     pub(super) fn new(name: &'static str) -> Self {
+        Self::with_shapes(name, String::new)
+    }
+
+    /// The same for an operation whose shapes are told apart; they are asked for if somebody measures.
+    pub(super) fn with_shapes(name: &'static str, shapes: impl FnOnce() -> String) -> Self {
         if !IS_ON.load(Ordering::Relaxed) || IS_INSIDE.replace(true) {
             return Self(None);
         }
-        Self(Some((name, Instant::now())))
+        Self(Some((name, shapes(), Instant::now())))
     }
 }
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        if let Some((name, started)) = self.0.take() {
+        if let Some((name, shapes, started)) = self.0.take() {
+            let elapsed = started.elapsed();
             IS_INSIDE.set(false);
             let mut times = lock();
-            let (calls, time) = times.entry(name).or_default();
+            let (calls, time) = times.entry((name, shapes)).or_default();
             *calls += 1;
-            *time += started.elapsed();
+            *time += elapsed;
         }
     }
+}
+
+/// The shape of a tensor, and whether its elements lie in another order than that of its axes.
+pub(super) fn shape(tensor: &FlexTensor) -> String {
+    let layout = tensor.layout();
+    let is_strided = layout.contiguous_offsets().is_none();
+    let order = if is_strided { " strided" } else { "" };
+    format!("{:?}{order}", layout.shape().as_slice())
 }
 
 #[cfg(test)]
@@ -91,11 +113,15 @@ mod tests {
             let _outer = Timer::new("outer");
             drop(Timer::new("inner"));
         }
+        drop(Timer::with_shapes("outer", || "2x3".to_string()));
         let times = stop();
         drop(Timer::new("after"));
         let named = |name| times.iter().find(|time| time.name == name);
-        assert_eq!(named("outer").unwrap().calls, 3);
-        assert!(named("outer").unwrap().seconds >= 0.0);
+        let calls = |shapes| {
+            let mut outer = times.iter().filter(|time| time.name == "outer");
+            outer.find(|time| time.shapes == shapes).unwrap().calls
+        };
+        assert_eq!((calls(""), calls("2x3")), (3, 1));
         for name in ["before", "inner", "after"] {
             assert_eq!(named(name), None);
         }
