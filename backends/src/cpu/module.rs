@@ -15,6 +15,19 @@ use super::profile::Timer;
 /// Queries of attention that one task takes.
 const QUERIES: usize = 256;
 
+/// Those of a convolution, for the profile.
+fn shapes(x: &FlexTensor, weight: &FlexTensor, options: &ConvOptions<2>) -> String {
+    let [outputs, _, height, width] = weight.shape().dims();
+    let mut text = format!("{:?} to {outputs}, {height}x{width}", x.shape().as_slice());
+    if options.stride != [1, 1] {
+        text += &format!(", stride {}", options.stride[0]);
+    }
+    if options.groups > 1 {
+        text += &format!(", {} groups", options.groups);
+    }
+    text
+}
+
 impl ModuleOps<Self> for Cpu {
     delegate!(ModuleOps {
         conv1d(
@@ -174,9 +187,9 @@ impl ModuleOps<Self> for Cpu {
         bias: Option<FlexTensor>,
         options: ConvOptions<2>,
     ) -> FlexTensor {
-        let _timer = Timer::new("conv2d");
+        let _timer = Timer::with_shapes("conv2d", || shapes(&x, &weight, &options));
         let conv = Conv::new(&x, &weight, &options);
-        if x.dtype() != DType::F32 || !conv.unfolds() {
+        if x.dtype() != DType::F32 || conv.is_depthwise() || conv.is_empty() {
             return Flex::conv2d(x, weight, bias, options);
         }
         match conv.exchanged() {
@@ -186,6 +199,8 @@ impl ModuleOps<Self> for Cpu {
                 let bias = bias.as_ref().map(|bias| bias.storage::<f32>());
                 conv::filtered(&conv, x, Kernels::Plain(weight.storage()), bias)
             }
+            _ if conv::joins(&conv) => conv::joined(&conv, x, weight, bias),
+            _ if conv::is_pointwise(&conv) => conv::pointwise(&conv, x, weight, bias),
             Some(exchanged) if conv.narrows() => {
                 conv::folded(&exchanged, conv::mirror_weight(&conv, weight), x, bias)
             }
@@ -199,13 +214,13 @@ impl ModuleOps<Self> for Cpu {
         output_grad: FlexTensor,
         options: ConvOptions<2>,
     ) -> FlexTensor {
-        let _timer = Timer::new("conv2d_x_backward");
-        if x.dtype() != DType::F32 {
+        let _timer = Timer::with_shapes("conv2d_x_backward", || shapes(&x, &weight, &options));
+        let conv = Conv::new(&x, &weight, &options);
+        if x.dtype() != DType::F32 || conv.is_empty() {
             return Flex::conv2d_x_backward(x, weight, output_grad, options);
         }
-        let conv = Conv::new(&x, &weight, &options);
         match conv.exchanged() {
-            Some(exchanged) if !conv.unfolds() => {
+            Some(exchanged) if conv.is_depthwise() => {
                 let mirror = conv::mirror_weight(&conv, weight);
                 Flex::conv2d(output_grad, mirror, None, exchanged.options())
             }
@@ -214,6 +229,8 @@ impl ModuleOps<Self> for Cpu {
                 let kernels = Kernels::Mirrored(weight.storage());
                 conv::filtered(&exchanged, output_grad, kernels, None)
             }
+            _ if conv::joins(&conv) => conv::joined_folded(&conv, weight, output_grad),
+            _ if conv::is_pointwise(&conv) => conv::pointwise_input(&conv, weight, output_grad),
             Some(exchanged) if conv.narrows() => {
                 let mirror = conv::mirror_weight(&conv, weight);
                 conv::unfolded(&exchanged, output_grad, mirror, None)
@@ -228,7 +245,7 @@ impl ModuleOps<Self> for Cpu {
         output_grad: FlexTensor,
         options: ConvOptions<2>,
     ) -> FlexTensor {
-        let _timer = Timer::new("conv2d_weight_backward");
+        let _timer = Timer::with_shapes("conv2d_weight_backward", || shapes(&x, &weight, &options));
         if x.dtype() != DType::F32 {
             return Flex::conv2d_weight_backward(x, weight, output_grad, options);
         }

@@ -120,11 +120,14 @@ impl Conv {
                 .all(|axis| axis.stride == 1 && axis.padding == 0)
     }
 
-    /// Whether the convolution is best done by unfolding windows.
-    ///
-    /// Pointwise and depthwise convolutions are not: Flex has loops of their own for them.
-    pub(in super::super) fn unfolds(&self) -> bool {
-        self.taps() > 1 && (self.inputs > 1 || self.outputs > 1)
+    /// Whether every channel is convolved by itself, for which Flex has loops of their own.
+    pub(in super::super) fn is_depthwise(&self) -> bool {
+        self.inputs == 1 && self.outputs == 1
+    }
+
+    /// Whether there is no output at all.
+    pub(in super::super) fn is_empty(&self) -> bool {
+        self.batch * self.output_plane() * self.input_plane() == 0
     }
 
     /// Whether the output has fewer channels than the input, so that windows of the output are
@@ -217,18 +220,27 @@ impl Conv {
     /// Adds a tile of window gradients back to where the windows came from.
     ///
     /// # Shapes
-    /// - `tile`: `[channels * K_h * K_w, rows * W_out]`
+    /// - `tile`: `[channels * K_h * K_w, pitch]`, of which `[.., start..start + rows * W_out]` is read
     /// - `rows`: output rows of the tile, within one image
     /// - `x_grad`: `[channels, H, W]`, added to
-    pub(super) fn fold(&self, tile: &[f32], rows: Range<usize>, x_grad: &mut [f32]) {
+    pub(super) fn fold(
+        &self,
+        tile: &[f32],
+        pitch: usize,
+        start: usize,
+        rows: Range<usize>,
+        x_grad: &mut [f32],
+    ) {
         let width = self.columns.input;
-        let mut lines = tile.chunks_exact(self.columns.output);
+        let mut windows = tile.chunks_exact(pitch);
         for plane in x_grad.chunks_exact_mut(self.input_plane()) {
             for tap_row in 0..self.rows.kernel {
                 let inside_rows = self.rows.inside(tap_row);
                 for tap_column in 0..self.columns.kernel {
                     let inside = self.columns.inside(tap_column);
-                    for (row, line) in rows.clone().zip(&mut lines) {
+                    let Some(window) = windows.next() else { return };
+                    let lines = window[start..].chunks_exact(self.columns.output);
+                    for (row, line) in rows.clone().zip(lines) {
                         if !inside_rows.contains(&row) || inside.is_empty() {
                             continue;
                         }

@@ -75,7 +75,7 @@ pub(in super::super) fn folded(
                 };
                 let tile = &mut buffer[..count * taps * positions];
                 set_product(tile, [count * taps, conv.outputs, positions], left, right);
-                conv.fold(tile, start..end, own);
+                conv.fold(tile, positions, 0, start..end, own);
             }
         });
     let shape = [conv.batch, channels, conv.rows.input, conv.columns.input];

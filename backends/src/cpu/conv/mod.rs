@@ -4,7 +4,9 @@ mod bias;
 mod forward;
 mod geometry;
 mod input;
+mod joined;
 mod panels;
+mod pointwise;
 mod product;
 #[cfg(test)]
 mod tests;
@@ -15,6 +17,8 @@ pub(super) use bias::bias_gradient;
 pub(super) use forward::unfolded;
 pub(super) use geometry::{Axis, Conv};
 pub(super) use input::{folded, mirror_weight};
+pub(super) use joined::{joined, joined_folded, joins};
+pub(super) use pointwise::{is_pointwise, pointwise, pointwise_input};
 pub(super) use product::{Matrix, set_product, sum};
 pub(super) use weight::weight_gradient;
 pub(super) use winograd::{Kernels, filtered, suits};

@@ -43,7 +43,7 @@ pub(in super::super) fn weight_gradient(
     let gradient = match conv.exchanged() {
         _ if conv.inputs == 1 => depthwise(conv, x, output_grad),
         _ if winograd::suits(conv) => winograd::gradient(conv, x, output_grad),
-        Some(exchanged) if conv.unfolds() && conv.narrows() => mirror(
+        Some(exchanged) if conv.taps() > 1 && conv.narrows() => mirror(
             &by_products(&exchanged, output_grad, x),
             [conv.groups, conv.inputs, conv.outputs, conv.taps()],
         ),
