@@ -4,11 +4,13 @@
 //! knows, or too few for threads to pay; Flex takes those. Results are those of Flex to the bit, and
 //! memory of an operand that nobody else holds is used again.
 
+use burn_backend::ops::FloatTensorOps;
 use burn_backend::{DType, TensorMetadata};
-use burn_flex::FlexTensor;
+use burn_flex::{Flex, FlexTensor};
 use rayon::prelude::*;
 
 use super::conv::{shaped, sum, zeros};
+use super::strided;
 
 /// Elements of a task.
 const GRAIN: usize = 1 << 14;
@@ -75,24 +77,29 @@ pub(super) fn zip(
     mut right: FlexTensor,
     operation: impl Fn(f32, f32) -> f32 + Sync,
 ) -> Result<FlexTensor, (FlexTensor, FlexTensor)> {
+    let is_plain = |tensor: &FlexTensor| tensor.dtype() == DType::F32;
+    if left.shape().num_elements() < FEWEST || !is_plain(&left) || !is_plain(&right) {
+        return Err((left, right));
+    }
+    (left, right) = (strided::in_order(left), strided::in_order(right));
     let (Some(from), Some(other)) = (values(&left), values(&right)) else {
         return Err((left, right));
     };
     let length = from.len();
-    if length < FEWEST {
-        return Err((left, right));
-    }
     if let (&[value], true) = (other, left.shape().num_dims() == right.shape().num_dims()) {
         let result = map(left, |element| operation(element, value));
         return result.map_err(|left| (left, right));
     }
     if left.shape() != right.shape() {
-        let Some(row) = row_length(&left, &right) else {
+        if let Some(row) = row_length(&left, &right) {
+            let other = other.to_vec();
+            let result = by_row(left, &other, row, operation);
+            return result.map_err(|left| (left, right));
+        }
+        if !repeats(&left, &right) {
             return Err((left, right));
-        };
-        let other = other.to_vec();
-        let result = by_row(left, &other, row, operation);
-        return result.map_err(|left| (left, right));
+        }
+        right = strided::in_order(Flex::float_expand(right, left.shape()));
     }
     if let Some(own) = own_values(&mut left) {
         if let Some(other) = values(&right) {
@@ -124,6 +131,13 @@ pub(super) fn zip(
         });
     }
     Ok(shaped(out, left.shape()))
+}
+
+/// Whether `right` has the shape of `left` but for axes of one element.
+fn repeats(left: &FlexTensor, right: &FlexTensor) -> bool {
+    let (left, right) = (left.shape(), right.shape());
+    let pairs = left.iter().zip(right.iter());
+    left.num_dims() == right.num_dims() && pairs.clone().all(|(a, b)| a == b || *b == 1)
 }
 
 /// Elements of a row of `left` for each of which `right` has one value.

@@ -6,7 +6,7 @@ use burn_backend::{
 use burn_flex::ops::unary::erf_f32;
 use burn_flex::{Flex, FlexDevice, FlexTensor, Layout};
 
-use super::profile::Timer;
+use super::profile::{self, Timer};
 use super::{Cpu, elementwise, matmul, strided};
 
 impl FloatTensorOps<Self> for Cpu {
@@ -41,7 +41,6 @@ impl FloatTensorOps<Self> for Cpu {
             tensor: FlexTensor, dim: usize, indices: FlexTensor, value: FlexTensor
         ) -> FlexTensor;
         float_slice(tensor: FlexTensor, slices: &[Slice]) -> FlexTensor;
-        float_slice_assign(tensor: FlexTensor, slices: &[Slice], value: FlexTensor) -> FlexTensor;
         float_mask_where(tensor: FlexTensor, mask: FlexTensor, value: FlexTensor) -> FlexTensor;
         float_mask_fill(tensor: FlexTensor, mask: FlexTensor, value: Scalar) -> FlexTensor;
         float_equal(lhs: FlexTensor, rhs: FlexTensor, out_dtype: BoolDType) -> FlexTensor;
@@ -155,16 +154,26 @@ impl FloatTensorOps<Self> for Cpu {
     });
 
     fn float_matmul(lhs: FlexTensor, rhs: FlexTensor) -> FlexTensor {
-        let _timer = Timer::new("float_matmul");
+        let _timer = Timer::with_shapes("float_matmul", || {
+            format!("{} x {}", profile::shape(&lhs), profile::shape(&rhs))
+        });
         match matmul::product(&lhs, &rhs) {
             Some(product) => product,
             None => Flex::float_matmul(lhs, rhs),
         }
     }
 
+    fn float_slice_assign(tensor: FlexTensor, slices: &[Slice], value: FlexTensor) -> FlexTensor {
+        let _timer = Timer::with_shapes("float_slice_assign", || {
+            format!("{} in {}", profile::shape(&value), profile::shape(&tensor))
+        });
+        strided::assign(tensor, slices, value)
+            .unwrap_or_else(|(tensor, value)| Flex::float_slice_assign(tensor, slices, value))
+    }
+
     /// Also a contiguous part of a tensor, which Flex would copy, keeps its memory.
     fn float_reshape(tensor: FlexTensor, shape: Shape) -> FlexTensor {
-        let _timer = Timer::new("float_reshape");
+        let _timer = Timer::with_shapes("float_reshape", || profile::shape(&tensor));
         let layout = tensor.layout();
         match layout.contiguous_offsets() {
             Some((start, end)) if end - start == shape.num_elements() => {
