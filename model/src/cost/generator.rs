@@ -2,7 +2,7 @@ use serde::Serialize;
 
 use super::{Convention, Cost, attention, convolution, label_conv, latent_conv, linear};
 use crate::generator::{GeneratorArchitecture, GeneratorConfig, NoiseMode};
-use crate::layers::ConvConfig;
+use crate::layers::{ConvConfig, resize_macs};
 
 /// Cost of a generator by part. Each is that of one image under one latent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -214,7 +214,7 @@ impl Condition {
                 let local = ConvConfig::new(self.local, outputs, 3).macs(height, width);
                 let [rows, columns] = self.global_size;
                 let under_taps = ConvConfig::new(self.global, outputs, 3).macs(rows, columns);
-                let resize = 9 * height * rows * columns + 3 * height * width * columns;
+                let resize = resize_macs(self.global_size, size);
                 Cost {
                     macs: local + under_taps + (outputs * resize) as u64,
                     ..dense

@@ -34,6 +34,7 @@ pub use resize::{
     resize_bilinear_single, upsample_nearest,
 };
 pub use resized_conv::convolve_resized;
+pub(crate) use resized_conv::resize_macs;
 pub use spade::{Condition, Spade, Then};
 pub use spectral::SpectralNorm;
 

@@ -2,6 +2,10 @@ use burn::tensor::{Tensor, TensorData, backend::Backend};
 
 use super::interpolation_matrix;
 
+/// Most pixels under all taps at which both interpolations are one matrix: as two they are products
+/// of matrices too small to be fast.
+const FEW: usize = 64;
+
 /// 3×3 convolution, with zero padding, of a map that is first resized bilinearly, without the
 /// resized map.
 ///
@@ -11,7 +15,8 @@ use super::interpolation_matrix;
 /// way up to rounding.
 ///
 /// Costs 9 · h · w · C + 9 · H · h · w + 3 · H · W · w multiply-adds per output channel, where the
-/// plain way costs 9 · H · W · C; h · w and H · W are the sizes before and after the resize.
+/// plain way costs 9 · H · W · C; h · w and H · W are the sizes before and after the resize. Of maps
+/// of a few pixels, V and H are applied as one matrix: 9 · h · w · C + 9 · H · W · h · w.
 ///
 /// # Shapes
 /// - input: `[N, C, h, w]`
@@ -38,9 +43,23 @@ pub fn convolve_resized<B: Backend>(
         .reshape([channels, batch * rows * columns]);
     let under_taps = taps
         .matmul(pixels)
-        .reshape([outputs, 3, 3, batch, rows, columns])
-        .permute([3, 0, 1, 4, 2, 5])
-        .reshape([batch * outputs, 3 * rows, 3 * columns]);
+        .reshape([outputs, 3, 3, batch, rows, columns]);
+    if is_small([rows, columns]) {
+        let [down, across] = [shifted(rows, height), shifted(columns, width)];
+        let down = down.transpose().reshape([3, 1, rows, 1, height, 1]);
+        let across = across.transpose().reshape([1, 3, 1, columns, 1, width]);
+        let spread = [3, 3, rows, columns, height, width];
+        let spread = down.expand(spread) * across.expand(spread);
+        return under_taps
+            .permute([3, 0, 1, 2, 4, 5])
+            .reshape([batch * outputs, 9 * rows * columns])
+            .matmul(spread.reshape([9 * rows * columns, height * width]))
+            .reshape([batch, outputs, height, width]);
+    }
+    let under_taps =
+        under_taps
+            .permute([3, 0, 1, 4, 2, 5])
+            .reshape([batch * outputs, 3 * rows, 3 * columns]);
     let tall = shifted(rows, height)
         .unsqueeze_dim::<3>(0)
         .expand([batch * outputs, height, 3 * rows])
@@ -48,6 +67,19 @@ pub fn convolve_resized<B: Backend>(
     tall.reshape([batch * outputs * height, 3 * columns])
         .matmul(shifted(columns, width).transpose())
         .reshape([batch, outputs, height, width])
+}
+
+/// Multiply-adds of [`convolve_resized`] per output channel, after the kernel was applied.
+pub(crate) fn resize_macs(from: [usize; 2], to: [usize; 2]) -> usize {
+    let ([rows, columns], [height, width]) = (from, to);
+    if is_small(from) {
+        return 9 * rows * columns * height * width;
+    }
+    9 * height * rows * columns + 3 * height * width * columns
+}
+
+fn is_small([rows, columns]: [usize; 2]) -> bool {
+    9 * rows * columns <= FEW
 }
 
 /// For each of three taps, the interpolation matrix of the pixels that the tap reads: `[to, 3 from]`,
