@@ -39,7 +39,8 @@ pub fn keep_freed() {
     // know.
     unsafe {
         libc::mallopt(libc::M_MMAP_MAX, 0);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, libc::c_int::MAX);
+        // Minus one, and not the largest threshold, turns it off: that would be 2 GiB.
+        libc::mallopt(libc::M_TRIM_THRESHOLD, -1);
     }
 }
 
