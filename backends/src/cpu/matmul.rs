@@ -74,18 +74,18 @@ pub(super) fn product(left: &FlexTensor, right: &FlexTensor) -> Option<FlexTenso
 }
 
 /// A tensor as matrices.
-struct Operand<'a> {
+pub(super) struct Operand<'a> {
     values: &'a [f32],
     /// Length and stride of the axes before the last two.
     batch: Vec<(usize, usize)>,
     rows: usize,
     columns: usize,
-    row_stride: usize,
+    pub(super) row_stride: usize,
     column_stride: usize,
 }
 
 impl<'a> Operand<'a> {
-    fn of(tensor: &'a FlexTensor) -> Option<Self> {
+    pub(super) fn of(tensor: &'a FlexTensor) -> Option<Self> {
         if tensor.dtype() != DType::F32 {
             return None;
         }
@@ -109,7 +109,7 @@ impl<'a> Operand<'a> {
     }
 
     /// Where the matrix `index` of a batch begins.
-    fn start(&self, batch: &[usize], mut index: usize) -> usize {
+    pub(super) fn start(&self, batch: &[usize], mut index: usize) -> usize {
         let mut start = 0;
         for (&length, &(own, stride)) in batch.iter().zip(&self.batch).rev() {
             if own > 1 {
@@ -120,7 +120,7 @@ impl<'a> Operand<'a> {
         start
     }
 
-    fn matrix(&self, start: usize) -> Matrix<'a> {
+    pub(super) fn matrix(&self, start: usize) -> Matrix<'a> {
         Matrix {
             values: &self.values[start..],
             row_stride: self.row_stride,

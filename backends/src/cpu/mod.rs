@@ -43,6 +43,7 @@ macro_rules! threaded {
 }
 
 mod activation;
+mod attention;
 mod bool;
 mod conv;
 mod elementwise;

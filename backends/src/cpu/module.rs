@@ -1,19 +1,15 @@
 use burn_backend::ops::{
     AttentionModuleOptions, ConvOptions, ConvTransposeOptions, DeformConv2dBackward,
-    DeformConvOptions, FloatTensorOps, InterpolateOptions, MaxPool2dBackward, MaxPool2dWithIndices,
-    ModuleOps,
+    DeformConvOptions, InterpolateOptions, MaxPool2dBackward, MaxPool2dWithIndices, ModuleOps,
 };
 use burn_backend::{DType, TensorMetadata};
 use burn_flex::{Flex, FlexTensor};
-use rayon::prelude::*;
 
 use super::Cpu;
+use super::attention;
 use super::conv::{self, Conv, Kernels};
 use super::pool;
 use super::profile::Timer;
-
-/// Queries of attention that one task takes.
-const QUERIES: usize = 256;
 
 /// Those of a convolution, for the profile.
 fn shapes(x: &FlexTensor, weight: &FlexTensor, options: &ConvOptions<2>) -> String {
@@ -102,7 +98,6 @@ impl ModuleOps<Self> for Cpu {
         )
     }
 
-    /// Queries are independent of each other: threads take some each.
     fn attention(
         query: FlexTensor,
         key: FlexTensor,
@@ -112,19 +107,11 @@ impl ModuleOps<Self> for Cpu {
         options: AttentionModuleOptions,
     ) -> FlexTensor {
         let _timer = Timer::new("attention");
-        let queries = query.shape()[2];
-        if mask.is_some() || attn_bias.is_some() || options.is_causal || queries <= QUERIES {
-            return Flex::attention(query, key, value, mask, attn_bias, options);
-        }
-        let parts: Vec<_> = (0..queries.div_ceil(QUERIES))
-            .into_par_iter()
-            .map(|part| {
-                let first = part * QUERIES;
-                let query = query.narrow(2, first, QUERIES.min(queries - first));
-                Flex::attention(query, key.clone(), value.clone(), None, None, options)
-            })
-            .collect();
-        Flex::float_cat(parts, 2)
+        let own = match (&mask, &attn_bias) {
+            (None, None) => attention::attention(&query, &key, &value, &options),
+            _ => None,
+        };
+        own.unwrap_or_else(|| Flex::attention(query, key, value, mask, attn_bias, options))
     }
 
     fn max_pool2d(

@@ -2,9 +2,7 @@ use burn::backend::Autodiff;
 use burn::tensor::activation::{gelu, log_sigmoid, relu, sigmoid, softmax};
 use burn::tensor::module::{avg_pool2d, conv2d, embedding, interpolate, max_pool2d};
 use burn::tensor::module::{max_pool2d_with_indices, unfold4d};
-use burn::tensor::ops::{
-    AttentionModuleOptions, ConvOptions, InterpolateMode, InterpolateOptions, UnfoldOptions,
-};
+use burn::tensor::ops::{ConvOptions, InterpolateMode, InterpolateOptions, UnfoldOptions};
 use burn::tensor::quantization::{QuantScheme, QuantValue};
 use burn::tensor::{
     Bool, Distribution, ElementConversion, Int, Tensor, TensorData, Transaction, s,
@@ -217,37 +215,5 @@ fn the_backend_describes_itself_like_flex() {
             Cpu::dtype_usage(&device, dtype),
             Flex::dtype_usage(&device, dtype)
         );
-    }
-}
-
-/// More queries than a task takes, and a last task with fewer.
-#[test]
-fn attention_in_parts_is_that_of_flex() {
-    use burn_backend::ops::ModuleOps;
-
-    let numbers = |shape: [usize; 4], offset: usize| {
-        let count: usize = shape.iter().product();
-        let number = |index: usize| ((index + offset) as f32 * 0.7371).sin();
-        super::conv::tensor((0..count).map(number).collect(), shape)
-    };
-    // Sums of Flex depend on where its operands lie, so that the last bit is left open.
-    let (key, value) = (numbers([2, 3, 70, 8], 1), numbers([2, 3, 70, 5], 2));
-    for (queries, is_causal) in [(5, false), (600, false), (600, true)] {
-        let query = numbers([2, 3, queries, 8], 0);
-        let options = AttentionModuleOptions {
-            is_causal,
-            ..Default::default()
-        };
-        let operands = || (query.clone(), key.clone(), value.clone());
-        let (q, k, v) = operands();
-        let found = Cpu::attention(q, k, v, None, None, options);
-        let (q, k, v) = operands();
-        let expected = Flex::attention(q, k, v, None, None, options);
-        assert_eq!(found.layout().shape(), expected.layout().shape());
-        let [found, expected] = [found, expected].map(|tensor| tensor.to_contiguous());
-        let pairs = found.storage::<f32>().iter().zip(expected.storage::<f32>());
-        for (found, expected) in pairs {
-            assert!((found - expected).abs() < 1e-6, "{found}, {expected}");
-        }
     }
 }

@@ -1,0 +1,316 @@
+use burn_backend::ops::AttentionModuleOptions;
+use burn_backend::{DType, Shape, TensorMetadata};
+use burn_flex::FlexTensor;
+use pulp::{Arch, NullaryFnOnce};
+use rayon::prelude::*;
+
+use super::conv::{Matrix, set_product, shaped, zeros};
+use super::matmul::Operand;
+
+/// Queries that one task takes: enough for the product to outweigh the packing of the keys, few
+/// enough for the scores to be small. A number of its own, so that results do not depend on the number
+/// of threads.
+const QUERIES: usize = 256;
+
+/// Partial sums of a row, so that the compiler can use vector registers.
+const LANES: usize = 16;
+
+/// softmax(Q · Kᵀ · scale) · V, operands read where they lie.
+///
+/// Costs queries · keys · (d + d_v) multiply-adds; memory for the scores of 256 queries per thread, so
+/// that it grows with the number of keys alone. Declines types other than `f32`, axes that run
+/// backwards, empty operands, causal attention and capped scores.
+///
+/// # Shapes
+/// - `query`: `[N, heads, queries, d]`
+/// - `key`: `[N, heads, keys, d]`
+/// - `value`: `[N, heads, keys, d_v]`
+/// - result: `[N, heads, queries, d_v]`
+pub(super) fn attention(
+    query: &FlexTensor,
+    key: &FlexTensor,
+    value: &FlexTensor,
+    options: &AttentionModuleOptions,
+) -> Option<FlexTensor> {
+    let tensors = [query, key, value];
+    let is_plain = tensors.iter().all(|tensor| {
+        let is_empty = tensor.shape().num_elements() == 0;
+        tensor.dtype() == DType::F32 && !is_empty && tensor.shape().num_dims() == 4
+    });
+    if !is_plain || options.is_causal || options.softcap.is_some() {
+        return None;
+    }
+    let [batch, heads, queries, depth] = query.shape().dims();
+    let [_, _, keys, values] = value.shape().dims();
+    if key.shape() != Shape::from([batch, heads, keys, depth])
+        || value.shape() != Shape::from([batch, heads, keys, values])
+    {
+        return None;
+    }
+    let scale = options.scale.unwrap_or(1.0 / (depth as f64).sqrt()) as f32;
+    let (query, key, value) = (Operand::of(query)?, Operand::of(key)?, Operand::of(value)?);
+    let mut out = zeros(batch * heads * queries * values);
+    let heads_of_all = out.chunks_exact_mut(queries * values).enumerate();
+    let tasks: Vec<_> = heads_of_all
+        .flat_map(|(head, out)| {
+            let blocks = out.chunks_mut(QUERIES * values).enumerate();
+            blocks.map(move |(block, out)| (head, block * QUERIES, out))
+        })
+        .collect();
+    tasks.into_par_iter().for_each(|(head, first, out)| {
+        let [query_start, key_start, value_start] =
+            [&query, &key, &value].map(|operand| operand.start(&[batch, heads], head));
+        let rows = out.len() / values;
+        let mut scores = vec![0.0; rows * keys];
+        let keys_across = key.matrix(key_start);
+        set_product(
+            &mut scores,
+            [rows, depth, keys],
+            query.matrix(query_start + first * query.row_stride),
+            Matrix {
+                row_stride: keys_across.column_stride,
+                column_stride: keys_across.row_stride,
+                ..keys_across
+            },
+        );
+        let mut sums = vec![0.0; rows];
+        Arch::new().dispatch(Exponentials {
+            scores: &mut scores,
+            sums: &mut sums,
+            scale,
+        });
+        let weights = Matrix {
+            values: &scores,
+            row_stride: keys,
+            column_stride: 1,
+        };
+        let sizes = [rows, keys, values];
+        set_product(out, sizes, weights, value.matrix(value_start));
+        for (row, sum) in out.chunks_exact_mut(values).zip(&sums) {
+            let share = sum.recip();
+            row.iter_mut().for_each(|value| *value *= share);
+        }
+    });
+    Some(shaped(out, Shape::from([batch, heads, queries, values])))
+}
+
+/// Turns rows of scores into exp(scale · (score - largest)), and sums each.
+struct Exponentials<'a> {
+    scores: &'a mut [f32],
+    /// One per row.
+    sums: &'a mut [f32],
+    scale: f32,
+}
+
+impl NullaryFnOnce for Exponentials<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let length = self.scores.len() / self.sums.len();
+        for (row, sum) in self.scores.chunks_exact_mut(length).zip(self.sums) {
+            let mut largest = [f32::NEG_INFINITY; LANES];
+            for part in row.chunks_mut(LANES) {
+                for (value, largest) in part.iter_mut().zip(&mut largest) {
+                    *value *= self.scale;
+                    *largest = if *value > *largest { *value } else { *largest };
+                }
+            }
+            let largest = largest.into_iter().fold(f32::NEG_INFINITY, f32::max);
+            let mut sums = [0.0; LANES];
+            let (parts, rest) = row.as_chunks_mut::<LANES>();
+            for part in parts {
+                for (value, sum) in part.iter_mut().zip(&mut sums) {
+                    *value = exponential(*value - largest);
+                    *sum += *value;
+                }
+            }
+            for (value, sum) in rest.iter_mut().zip(&mut sums) {
+                *value = exponential(*value - largest);
+                *sum += *value;
+            }
+            *sum = sums.iter().sum();
+        }
+    }
+}
+
+/// eˣ for x up to 0, within two units in the last place; 0 where that is below the normal numbers.
+///
+/// x = n · ln 2 + r with a polynomial for eʳ, of which all steps are arithmetic that the compiler does
+/// side by side, unlike the call of the C library.
+#[inline(always)]
+fn exponential(x: f32) -> f32 {
+    /// Added and taken off again, it rounds to whole numbers, which are then the last bits.
+    const ROUND: f32 = 12_582_912.0;
+    /// Bits of a significand, and the exponent of 1.
+    const SIGNIFICAND: u32 = 23;
+    const ONE: u32 = 127;
+    /// The logarithm of the least normal number, rounded up.
+    const LEAST: f32 = -87.336_54;
+    /// ln 2 in two parts: the first is a multiple of 2⁻⁹, so that its product with n is exact.
+    const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
+
+    let rounded = x * std::f32::consts::LOG2_E + ROUND;
+    let n = rounded - ROUND;
+    let r = (x - n * LN_2[0]) - n * LN_2[1];
+    // 1 + r + r² · p(r), p with the coefficients of Cephes for |r| up to ln 2 / 2.
+    let mut p = 1.987_569_1e-4;
+    for coefficient in [
+        1.398_199_9e-3,
+        8.333_452e-3,
+        4.166_579_6e-2,
+        1.666_666_5e-1,
+        5.0e-1,
+    ] {
+        p = p * r + coefficient;
+    }
+    let value = p * (r * r) + r + 1.0;
+    let power = f32::from_bits(rounded.to_bits().wrapping_add(ONE) << SIGNIFICAND);
+    if x < LEAST { 0.0 } else { value * power }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn_backend::ops::{AttentionModuleOptions, ModuleOps};
+
+    use super::super::Cpu;
+    use super::*;
+
+    fn numbers(shape: [usize; 4], offset: usize, factor: f32) -> FlexTensor {
+        let count: usize = shape.iter().product();
+        let number = |index: usize| ((index + offset) as f32 * 0.7371).sin() * factor;
+        shaped((0..count).map(number).collect(), Shape::from(shape))
+    }
+
+    /// By the definition, in `f64`.
+    fn expected([query, key, value]: [&FlexTensor; 3], scale: f64) -> Vec<f32> {
+        let [batch, heads, queries, depth] = query.shape().dims();
+        let [_, _, keys, values] = value.shape().dims();
+        let [query, key, value] = [query, key, value].map(FlexTensor::to_contiguous);
+        let [q, k, v] = [&query, &key, &value].map(|tensor| tensor.storage::<f32>());
+        let mut out = Vec::new();
+        for head in 0..batch * heads {
+            for row in 0..queries {
+                let q = &q[(head * queries + row) * depth..][..depth];
+                let scores: Vec<f64> = (0..keys)
+                    .map(|column| {
+                        let k = &k[(head * keys + column) * depth..][..depth];
+                        let products = q.iter().zip(k).map(|(a, b)| f64::from(*a) * f64::from(*b));
+                        products.sum::<f64>() * scale
+                    })
+                    .collect();
+                let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let weights: Vec<f64> = scores.iter().map(|s| (s - largest).exp()).collect();
+                let sum: f64 = weights.iter().sum();
+                for column in 0..values {
+                    let v = |index: usize| f64::from(v[(head * keys + index) * values + column]);
+                    let total: f64 = weights.iter().enumerate().map(|(i, w)| w * v(i)).sum();
+                    out.push((total / sum) as f32);
+                }
+            }
+        }
+        out
+    }
+
+    fn assert_attends(query: &FlexTensor, key: &FlexTensor, value: &FlexTensor, bound: f32) {
+        for scale in [None, Some(0.4)] {
+            let options = AttentionModuleOptions {
+                scale,
+                ..Default::default()
+            };
+            let found = attention(query, key, value, &options).unwrap();
+            let depth = query.shape()[3] as f64;
+            let wanted = expected([query, key, value], scale.unwrap_or(1.0 / depth.sqrt()));
+            for (found, wanted) in found.storage::<f32>().iter().zip(&wanted) {
+                let what = format!("{:?} {:?}", query.shape(), key.shape());
+                assert!((found - wanted).abs() < bound, "{what}: {found}, {wanted}");
+            }
+        }
+    }
+
+    #[test]
+    fn weights_are_the_softmax_of_scaled_products() {
+        for ([batch, heads, queries, depth], keys, values) in [
+            ([1, 1, 1, 1], 1, 1),
+            ([2, 3, 5, 4], 7, 3),
+            ([1, 1, 300, 33], 70, 20),
+            ([2, 1, 513, 16], 1, 5),
+        ] {
+            let query = numbers([batch, heads, queries, depth], 0, 1.0);
+            let key = numbers([batch, heads, keys, depth], 1, 1.0);
+            let value = numbers([batch, heads, keys, values], 2, 1.0);
+            assert_attends(&query, &key, &value, 2e-6);
+        }
+    }
+
+    #[test]
+    fn operands_are_read_where_they_lie() {
+        let query = numbers([2, 8, 1, 90], 0, 1.0).permute(&[0, 2, 3, 1]);
+        let key = numbers([2, 8, 1, 50], 1, 1.0).permute(&[0, 2, 3, 1]);
+        let value = numbers([2, 1, 60, 6], 2, 1.0).narrow(2, 7, 50);
+        assert_attends(&query, &key, &value, 2e-6);
+    }
+
+    #[test]
+    fn huge_scores_do_not_overflow() {
+        let query = numbers([1, 1, 20, 4], 0, 300.0);
+        let key = numbers([1, 1, 30, 4], 1, 300.0);
+        let value = numbers([1, 1, 30, 4], 2, 1.0);
+        // Products of this size are themselves rounded by a hundredth.
+        assert_attends(&query, &key, &value, 2e-2);
+    }
+
+    #[test]
+    fn exponentials_are_right_to_the_last_bits() {
+        let steps = 400_000;
+        for step in 0..=steps {
+            let x = -87.3 * (step as f32 / steps as f32);
+            let wanted = f64::from(x).exp();
+            let error = (f64::from(exponential(x)) - wanted).abs() / wanted;
+            assert!(error < 2.0 * f64::from(f32::EPSILON), "{x}: {error}");
+        }
+        assert_eq!(exponential(0.0), 1.0);
+        for x in [-87.34, -100.0, -1e6, f32::MIN, f32::NEG_INFINITY] {
+            assert_eq!(exponential(x), 0.0, "{x}");
+        }
+        assert!(exponential(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn results_do_not_depend_on_the_number_of_threads() {
+        let query = numbers([1, 2, 700, 24], 0, 1.0);
+        let (key, value) = (
+            numbers([1, 2, 90, 24], 1, 1.0),
+            numbers([1, 2, 90, 9], 2, 1.0),
+        );
+        let with = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            let run = || attention(&query, &key, &value, &Default::default()).unwrap();
+            pool.expect("a pool of a few threads starts")
+                .install(run)
+                .into_data()
+        };
+        assert_eq!(with(1), with(2));
+        assert_eq!(with(1), with(3));
+    }
+
+    #[test]
+    fn what_it_declines_is_left_to_flex() {
+        let query = numbers([1, 2, 6, 4], 0, 1.0);
+        let options = AttentionModuleOptions {
+            is_causal: true,
+            ..Default::default()
+        };
+        assert!(attention(&query, &query, &query, &options).is_none());
+        let attend = |options| {
+            let operands = (query.clone(), query.clone(), query.clone());
+            Cpu::attention(operands.0, operands.1, operands.2, None, None, options)
+        };
+        let first = attend(options).to_contiguous();
+        // The first query sees nothing but the first key.
+        let from = query.storage::<f32>();
+        for (found, wanted) in first.storage::<f32>()[..4].iter().zip(from) {
+            assert!((found - wanted).abs() < 1e-6, "{found}, {wanted}");
+        }
+    }
+}
