@@ -9,6 +9,7 @@ mod choice;
 #[cfg(feature = "flex")]
 pub mod cpu;
 pub mod fused;
+pub mod host;
 mod select;
 
 pub use choice::{BackendChoice, BackendError, BackendKind};

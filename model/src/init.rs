@@ -62,6 +62,11 @@ impl InitRng {
         Self { rng: None }
     }
 
+    /// Whether weights get their values afterwards.
+    pub fn is_unset(&self) -> bool {
+        self.rng.is_none()
+    }
+
     /// A parameter drawn from N(0, `std`²).
     pub fn normal<B: Backend, const D: usize>(
         &mut self,

@@ -7,11 +7,13 @@
 //! only whole checkpoints and hidden folders, which the next [`write`](fn@write) clears away.
 
 mod error;
+mod hashed;
 mod list;
 mod manifest;
 mod write;
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub use error::CheckpointError;
@@ -20,11 +22,12 @@ pub use manifest::{FileEntry, Manifest};
 pub use write::write;
 
 use error::io;
+use hashed::hashed;
 
 /// Name of the file that lists and seals the others.
 pub const MANIFEST: &str = "manifest.json";
 
-/// A checkpoint folder whose every file was found whole.
+/// A checkpoint folder whose files are all there.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
     path: PathBuf,
@@ -42,12 +45,34 @@ impl Checkpoint {
         self.manifest.step
     }
 
-    /// The verified list of files.
+    /// The list of files.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// Content of one of the files, verified once more.
+    /// What `parse` makes of one of the files, given a reader and the length in bytes. Another thread
+    /// hashes what is read in the meantime.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`]: what was parsed is given back only if the file is whole.
+    pub fn read_with<T>(
+        &self,
+        name: &str,
+        parse: impl FnOnce(&mut dyn Read, u64) -> T,
+    ) -> Result<T, CheckpointError> {
+        let path = self.path.join(name);
+        let Some(entry) = self.manifest.files.get(name) else {
+            return Err(CheckpointError::MissingFile { path });
+        };
+        let file = File::open(&path).map_err(io("read", &path))?;
+        let (parsed, found) =
+            hashed(file, |reader| parse(reader, entry.bytes)).map_err(io("read", &path))?;
+        entry.verify(&path, &found)?;
+        Ok(parsed)
+    }
+
+    /// Content of one of the files, verified.
     ///
     /// # Errors
     ///
@@ -71,6 +96,21 @@ impl Checkpoint {
 ///
 /// Names the first file that is missing, damaged or not listed, and what to do about it.
 pub fn open(path: &Path) -> Result<Checkpoint, CheckpointError> {
+    let checkpoint = open_unread(path)?;
+    for (name, entry) in &checkpoint.manifest.files {
+        let file = path.join(name);
+        entry.verify(&file, &FileEntry::of_file(&file)?)?;
+    }
+    Ok(checkpoint)
+}
+
+/// Opens a checkpoint folder and verifies that every listed file is there with its size, and no other
+/// file is. Contents are verified as they are read: for those who need a few of them.
+///
+/// # Errors
+///
+/// As [`open`], but for contents.
+pub fn open_unread(path: &Path) -> Result<Checkpoint, CheckpointError> {
     let manifest = Manifest::read(path)?;
     for (name, entry) in &manifest.files {
         let file = path.join(name);
@@ -87,10 +127,6 @@ pub fn open(path: &Path) -> Result<Checkpoint, CheckpointError> {
                 path: path.join(name),
             });
         }
-    }
-    for (name, entry) in &manifest.files {
-        let file = path.join(name);
-        entry.verify(&file, &FileEntry::of_file(&file)?)?;
     }
     Ok(Checkpoint {
         path: path.to_owned(),

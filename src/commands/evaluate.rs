@@ -8,8 +8,6 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use clap::Args;
 use dp_sims_backends::Task;
 use dp_sims_datasets::Size;
-use dp_sims_model::generator::Generator;
-use dp_sims_model::weights::load_state_dict;
 
 use choice::{dataset, metrics};
 
@@ -22,7 +20,7 @@ use crate::evaluate::{
     Source, Subject, described, number, page, statistics_folder, time_generator,
 };
 use crate::files::write_whole;
-use crate::train::{default_weights_folder, read_experiment, tensors};
+use crate::train::{default_weights_folder, read_experiment, read_generator};
 
 /// Arguments of `evaluate`.
 #[derive(Debug, Args)]
@@ -212,7 +210,8 @@ impl Job {
             Judged::Checkpoint(inner) => {
                 let (checkpoint, experiment) = &**inner;
                 let started = Instant::now();
-                let mut generator = generator::<B>(checkpoint, experiment, &self.photos, device)
+                let classes = self.photos.classes().len();
+                let mut generator = read_generator::<B>(checkpoint, experiment, classes, device)
                     .map_err(mistake)?;
                 let seed = self.plan.protocol.seed;
                 let mut source = Source::Generator {
@@ -352,17 +351,4 @@ impl Task for Job {
         let (results, gallery) = self.work::<B::InnerBackend>(device)?;
         self.write(&results, &gallery).map_err(failed)
     }
-}
-
-/// The averaged generator of a checkpoint.
-fn generator<B: Backend>(
-    checkpoint: &Checkpoint,
-    experiment: &Experiment,
-    photos: &Photos,
-    device: &B::Device,
-) -> Result<Generator<B>> {
-    let classes = photos.classes().len();
-    let generator = experiment.generator.init(classes, 0, device)?;
-    let (state, origin) = tensors(checkpoint, "ema")?;
-    Ok(load_state_dict(generator, &state, &origin)?.for_inference())
 }

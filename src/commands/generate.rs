@@ -1,30 +1,35 @@
-use std::path::{Path, PathBuf};
+mod maps;
+mod stream;
 
-use anyhow::{Context, Result, bail, ensure};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
 use clap::Args;
 use dp_sims_backends::Task;
-use dp_sims_datasets::resize::resize_labels;
-use dp_sims_datasets::{ClassTable, Description, Sample, Split, read_instance_png, read_labels};
+use dp_sims_datasets::ClassTable;
 use dp_sims_model::generator::Generator;
 use dp_sims_model::layers::Mode;
-use dp_sims_model::weights::{load_state_dict, read_weights};
-use image::{ImageFormat, RgbImage};
+use dp_sims_model::weights::read_weights;
 
+use self::maps::Maps;
+use self::stream::{save, stream};
 use super::train::open_or_newest;
 use super::{BackendArgs, Failure, failed, mistake};
 use crate::checkpoint::Checkpoint;
 use crate::config::Experiment;
 use crate::consumers::preview::{GridRow, grid};
-use crate::data::progress_bar;
-use crate::files::write_whole;
 use crate::train::{
-    Purpose, SeededDraws, latents, read_description, read_experiment, sample_maps, tensors, to_rgb,
+    Purpose, SeededDraws, latents, read_description, read_experiment, read_generator, sample_maps,
+    to_rgb,
 };
 
 /// Name of the tensor in a file of latents.
 const LATENTS: &str = "latents";
+
+/// Most rows of grid.png, which is kept in memory.
+const GRID_ROWS: usize = 32;
 
 /// Arguments of `generate`.
 #[derive(Debug, Args)]
@@ -52,7 +57,8 @@ pub struct GenerateArgs {
     /// [K, latent_dim].
     #[arg(long, value_name = "FILE.safetensors", conflicts_with_all = ["seed", "samples"])]
     latents: Option<PathBuf>,
-    /// Also write grid.png: a row per label map, label map first, then the samples.
+    /// Also write grid.png: a row for each of the first 32 label maps, label map first, then the
+    /// samples.
     #[arg(long)]
     grid: bool,
     #[command(flatten)]
@@ -71,12 +77,11 @@ struct Job {
     checkpoint: Checkpoint,
     experiment: Experiment,
     classes: ClassTable,
-    /// Every label map, at the size of the model.
-    maps: Vec<Sample>,
+    maps: Maps,
 }
 
 impl Job {
-    /// Reads the checkpoint's configuration and every label map, so that a wrong file is found
+    /// Reads the checkpoint's configuration and every label map once, so that a wrong file is found
     /// before anything is computed.
     fn open(args: GenerateArgs) -> Result<Self> {
         ensure!(args.samples > 0, "--samples must be at least 1");
@@ -92,18 +97,13 @@ impl Job {
         if offsets && args.instances.is_none() {
             eprintln!("no --instances: every pixel counts as outside of objects");
         }
-        let maps = label_files(&args.labels)?
-            .into_iter()
-            .map(|path| read_map(&path, args.instances.as_deref(), &description, &experiment))
-            .collect::<Result<Vec<_>>>()?;
-        for (index, map) in maps.iter().enumerate() {
-            let name = &map.name;
-            ensure!(
-                maps[..index].iter().all(|other| other.name != *name),
-                "two label maps are called `{name}`: their images would overwrite each other"
-            );
-        }
         let classes = description.class_table();
+        let size = experiment.data.size();
+        let maps = Maps::open(&args.labels, args.instances.as_deref(), description, size)?;
+        if args.grid && maps.len() > GRID_ROWS {
+            let count = maps.len();
+            eprintln!("grid.png shows the first {GRID_ROWS} of {count} label maps");
+        }
         Ok(Self {
             args,
             checkpoint,
@@ -111,15 +111,6 @@ impl Job {
             classes,
             maps,
         })
-    }
-
-    fn generator<B: Backend>(&self, device: &B::Device) -> Result<Generator<B>> {
-        let generator = self
-            .experiment
-            .generator
-            .init(self.classes.len(), 0, device)?;
-        let (state, origin) = tensors(&self.checkpoint, "ema")?;
-        Ok(load_state_dict(generator, &state, &origin)?.for_inference())
     }
 
     fn latent<B: Backend>(&self, dim: usize, device: &B::Device) -> Result<Tensor<B, 2>> {
@@ -157,37 +148,23 @@ impl Job {
     ) -> Result<()> {
         let out = &self.args.out;
         std::fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
-        let size = self.experiment.data.size();
-        let (width, height) = (size.width as u32, size.height as u32);
-        let bar = progress_bar("generating", self.maps.len() as u64);
         let mut rows = Vec::new();
-        for map in &self.maps {
-            let name = &map.name;
+        stream(&self.maps, out, |map| {
             let tensors = sample_maps(map, device);
             let samples = to_rgb(generator.forward(tensors, latent.clone(), Mode::Eval))?;
-            for (k, pixels) in samples.iter().enumerate() {
-                let file = if samples.len() == 1 {
-                    format!("{name}.png")
-                } else {
-                    format!("{name}_{k:02}.png")
-                };
-                let image = RgbImage::from_raw(width, height, pixels.clone())
-                    .context("the generator made an image of another size")?;
-                save(&image, &out.join(file))?;
-            }
-            if self.args.grid {
-                let label_rgb = self.classes.colourise(&map.labels);
+            if self.args.grid && rows.len() < GRID_ROWS {
                 rows.push(GridRow {
-                    label_rgb,
+                    label_rgb: self.classes.colourise(&map.labels),
                     real_rgb: None,
-                    samples,
+                    samples: samples.clone(),
                 });
             }
-            bar.inc(1);
-        }
-        bar.finish_and_clear();
+            Ok(samples)
+        })?;
         if self.args.grid {
-            save(&grid(&rows, width, height)?, &out.join("grid.png"))?;
+            let size = self.experiment.data.size();
+            let picture = grid(&rows, size.width as u32, size.height as u32)?;
+            save(&picture, &out.join("grid.png"))?;
         }
         println!(
             "{} label map(s), {} image(s) each, in {}",
@@ -203,87 +180,14 @@ impl Task for Job {
     type Output = Result<(), Failure>;
 
     fn run<B: AutodiffBackend>(self, device: &B::Device) -> Self::Output {
-        let mut generator = self.generator::<B::InnerBackend>(device).map_err(mistake)?;
+        let (checkpoint, classes) = (&self.checkpoint, self.classes.len());
+        eprintln!("T0");
+        let mut generator =
+            read_generator::<B::InnerBackend>(checkpoint, &self.experiment, classes, device)
+                .map_err(mistake)?;
         let latent = self
             .latent(generator.latent_dim(), device)
             .map_err(mistake)?;
         self.write(&mut generator, &latent, device).map_err(failed)
     }
-}
-
-fn label_files(path: &Path) -> Result<Vec<PathBuf>> {
-    let shown = path.display();
-    let unreadable = || format!("cannot read label maps from {shown}");
-    if !std::fs::metadata(path).with_context(unreadable)?.is_dir() {
-        return Ok(vec![path.to_path_buf()]);
-    }
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(path).with_context(unreadable)? {
-        let file = entry.with_context(unreadable)?.path();
-        if file
-            .extension()
-            .is_some_and(|ending| ending.eq_ignore_ascii_case("png"))
-        {
-            files.push(file);
-        }
-    }
-    if files.is_empty() {
-        bail!("{shown} has no PNG file: label maps are PNG files of class ids");
-    }
-    files.sort();
-    Ok(files)
-}
-
-/// Reads a label map, and the instance map of the same name where there are any.
-fn read_map(
-    path: &Path,
-    instances: Option<&Path>,
-    description: &Description,
-    experiment: &Experiment,
-) -> Result<Sample> {
-    let map = read_labels(path, description)?;
-    let size = experiment.data.size();
-    let name = path.file_stem().context("a label map without a name")?;
-    let instances = instances
-        .map(|place| -> Result<Vec<u16>> {
-            let file = if place.is_dir() {
-                place.join(path.file_name().unwrap_or_default())
-            } else {
-                place.to_path_buf()
-            };
-            let files = Split::ALL
-                .iter()
-                .filter_map(|&split| description.files(split));
-            let first = files.filter_map(|files| files.first_instance()).next();
-            let (found, mut numbers) = read_instance_png(&file, first.unwrap_or(1))?;
-            ensure!(
-                found == map.size,
-                "{} is {found}, but its label map {} is {}: both must have the same size",
-                file.display(),
-                path.display(),
-                map.size
-            );
-            let classes = description.class_table().classes;
-            for (number, &label) in numbers.iter_mut().zip(&map.labels) {
-                if !classes[usize::from(label)].thing {
-                    *number = 0;
-                }
-            }
-            Ok(resize_labels(&numbers, map.size, size)?.into_owned())
-        })
-        .transpose()?;
-    Ok(Sample {
-        name: name.to_string_lossy().into_owned(),
-        width: size.width,
-        height: size.height,
-        image: Vec::new(),
-        labels: resize_labels(&map.labels, map.size, size)?.into_owned(),
-        instances,
-    })
-}
-
-fn save(image: &RgbImage, path: &Path) -> Result<()> {
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    image.write_to(&mut bytes, ImageFormat::Png)?;
-    write_whole(path, bytes.get_ref())
 }

@@ -204,7 +204,7 @@ pub(super) fn open_or_newest(folder: &Path) -> Result<Checkpoint> {
         return newest(folder)?
             .with_context(|| format!("{} has no whole checkpoint", folder.display()));
     }
-    Ok(checkpoint::open(folder)?)
+    Ok(checkpoint::open_unread(folder)?)
 }
 
 /// The newest whole checkpoint of a run folder; damaged ones are named on standard error.

@@ -7,7 +7,8 @@ use dp_sims_datasets::Description;
 use dp_sims_model::buffers::buffer_names;
 use dp_sims_model::generator::Generator;
 use dp_sims_model::weights::{
-    StateDict, from_safetensors_bytes, load_state_dict, state_dict, to_safetensors_bytes,
+    StateDict, from_safetensors_reader, load_owned_state_dict, load_state_dict, state_dict,
+    to_safetensors_bytes,
 };
 use serde::{Deserialize, Serialize};
 
@@ -224,6 +225,21 @@ fn read_toml<T: serde::de::DeserializeOwned>(checkpoint: &Checkpoint, name: &str
     toml::from_str(&text).with_context(|| format!("cannot read {}", path.display()))
 }
 
+/// The averaged generator of a checkpoint, for label maps with `classes` classes, void included.
+///
+/// # Errors
+/// When its file is missing or damaged, or does not fit the configuration.
+pub fn read_generator<B: Backend>(
+    checkpoint: &Checkpoint,
+    experiment: &Experiment,
+    classes: usize,
+    device: &B::Device,
+) -> Result<Generator<B>> {
+    let generator = experiment.generator.init_unset(classes, device)?;
+    let (state, origin) = tensors(checkpoint, "ema")?;
+    Ok(load_owned_state_dict(generator, state, &origin)?.for_inference())
+}
+
 /// Tensors of one file of a checkpoint, and its path for error messages.
 ///
 /// # Errors
@@ -231,8 +247,8 @@ fn read_toml<T: serde::de::DeserializeOwned>(checkpoint: &Checkpoint, name: &str
 pub fn tensors(checkpoint: &Checkpoint, name: &str) -> Result<(StateDict, String)> {
     let file = format!("{name}.safetensors");
     let origin = checkpoint.path().join(&file).display().to_string();
-    Ok((
-        from_safetensors_bytes(&checkpoint.read(&file)?, &origin)?,
-        origin,
-    ))
+    let parsed = checkpoint.read_with(&file, |reader, length| {
+        from_safetensors_reader(reader, length, &origin)
+    })?;
+    Ok((parsed?, origin))
 }

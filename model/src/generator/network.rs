@@ -33,8 +33,28 @@ impl GeneratorConfig {
         seed: u64,
         device: &B::Device,
     ) -> Result<Generator<B>, ConfigError> {
+        self.build(classes, &mut InitRng::new(seed, "generator"), device)
+    }
+
+    /// The same for weights that are loaded afterwards: until then most have neither values nor memory.
+    ///
+    /// # Errors
+    /// When sizes do not fit together.
+    pub fn init_unset<B: Backend>(
+        &self,
+        classes: usize,
+        device: &B::Device,
+    ) -> Result<Generator<B>, ConfigError> {
+        self.build(classes, &mut InitRng::unset(), device)
+    }
+
+    fn build<B: Backend>(
+        &self,
+        classes: usize,
+        rng: &mut InitRng,
+        device: &B::Device,
+    ) -> Result<Generator<B>, ConfigError> {
         self.validate(self.start_stride(), self.start_stride())?;
-        let rng = &mut InitRng::new(seed, "generator");
         Ok(match self.architecture {
             GeneratorArchitecture::DpSims => {
                 Generator::DpSims(DpSimsGenerator::new(self, classes, rng, device))

@@ -2,6 +2,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Tensor, backend::Backend, module::conv2d, ops::ConvOptions};
 
 use super::{Mode, SpectralNorm};
+use crate::buffers::take;
 use crate::init::{InitRng, filled};
 
 /// Shape of a [`Conv`].
@@ -97,8 +98,11 @@ impl<B: Backend> Conv<B> {
     /// The result is the same to the bit; training can not go on from it.
     pub fn fold_spectral_norm(&mut self) {
         if let Some(mut norm) = self.spectral_norm.take() {
-            let weight = norm.forward(self.weight.val(), Mode::Eval).detach();
-            self.weight = Param::initialized(self.weight.id, weight.require_grad());
+            // Taken out, so that it can be divided where it lies.
+            let weight = take(&mut self.weight);
+            let id = weight.id;
+            let weight = norm.forward(weight.into_value(), Mode::Eval).detach();
+            self.weight = Param::initialized(id, weight.require_grad());
         }
     }
 

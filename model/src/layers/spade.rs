@@ -54,9 +54,10 @@ impl<B: Backend> Spade<B> {
         let single = (channels + condition) as f64;
         let joint = (2 * channels + condition) as f64;
         let ratio = (joint / single).sqrt();
-        modulation.weight = modulation
-            .weight
-            .map(|weight| (weight * ratio).detach().require_grad());
+        if !rng.is_unset() {
+            let weight = modulation.weight;
+            modulation.weight = weight.map(|weight| (weight * ratio).detach().require_grad());
+        }
         Self {
             norm: BatchNorm::plain(channels, device),
             modulation,

@@ -1,9 +1,13 @@
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 
 use burn::tensor::{DType, TensorData};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use dp_sims_backends::host::first_not_finite;
+use rayon::prelude::*;
+use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
 
 use super::{StateDict, WeightsError, pytorch};
 
@@ -84,19 +88,71 @@ pub(super) fn safetensors<'a>(
 /// As [`read_weights`]; `origin` names the source in messages.
 pub fn from_safetensors_bytes(bytes: &[u8], origin: &str) -> Result<StateDict, WeightsError> {
     let tensors = safetensors(bytes, origin)?;
+    let read = |(name, view): (&str, TensorView)| {
+        let data = float(view.dtype(), view.shape(), || view.data().to_vec())?;
+        Some((name.to_string(), data))
+    };
+    finite(tensors.iter().filter_map(read).collect(), origin)
+}
+
+/// Reads safetensors of `length` bytes tensor by tensor, so that nothing is in memory twice.
+///
+/// # Errors
+///
+/// Those of [`from_safetensors_bytes`].
+pub fn from_safetensors_reader(
+    reader: &mut dyn Read,
+    length: u64,
+    origin: &str,
+) -> Result<StateDict, WeightsError> {
+    let damaged = |what: &dyn Display| {
+        let reason = format!("safetensors, but {what}; it is truncated or damaged, fetch it again");
+        WeightsError::format(origin, reason)
+    };
+    let mut take = |count: u64| {
+        let mut bytes = Vec::new();
+        // More than the file has is not asked for, whatever is written in it.
+        let count = count.min(length);
+        bytes.reserve_exact(count as usize);
+        match reader.take(count).read_to_end(&mut bytes) {
+            Ok(found) if found as u64 == count => Ok(bytes),
+            Ok(_) => Err(damaged(&"it ends early")),
+            Err(error) => Err(damaged(&error)),
+        }
+    };
+    let start: [u8; 8] = take(8)?.try_into().map_err(|_| damaged(&"it ends early"))?;
+    let header = take(u64::from_le_bytes(start))?;
+    let metadata: Metadata = serde_json::from_slice(&header).map_err(|error| damaged(&error))?;
+    let expected = 8 + header.len() as u64 + metadata.data_len() as u64;
+    if expected != length {
+        return Err(damaged(&format!(
+            "its header asks for {expected} bytes of {length}"
+        )));
+    }
     let mut dict = StateDict::new();
-    for (name, view) in tensors.iter() {
-        let dtype = match view.dtype() {
-            Dtype::F32 => DType::F32,
-            Dtype::F16 => DType::F16,
-            Dtype::BF16 => DType::BF16,
-            Dtype::F64 => DType::F64,
-            _ => continue,
+    for name in metadata.offset_keys() {
+        let Some(info) = metadata.info(&name) else {
+            continue;
         };
-        let data = TensorData::from_bytes_vec(view.data().to_vec(), view.shape().to_vec(), dtype);
-        dict.insert(name.to_string(), data.convert::<f32>());
+        let (first, end) = info.data_offsets;
+        let bytes = take((end - first) as u64)?;
+        if let Some(data) = float(info.dtype, &info.shape, || bytes) {
+            dict.insert(name, data);
+        }
     }
     finite(dict, origin)
+}
+
+/// A float tensor as f32; none of another type.
+fn float(dtype: Dtype, shape: &[usize], bytes: impl FnOnce() -> Vec<u8>) -> Option<TensorData> {
+    let dtype = match dtype {
+        Dtype::F32 => DType::F32,
+        Dtype::F16 => DType::F16,
+        Dtype::BF16 => DType::BF16,
+        Dtype::F64 => DType::F64,
+        _ => return None,
+    };
+    Some(TensorData::from_bytes_vec(bytes(), shape.to_vec(), dtype).convert::<f32>())
 }
 
 /// Writes safetensors, see [`to_safetensors_bytes`].
@@ -142,14 +198,16 @@ pub fn to_safetensors_bytes(dict: &StateDict) -> Result<Vec<u8>, WeightsError> {
 
 /// Refuses values that no training can have meant.
 fn finite(dict: StateDict, origin: &str) -> Result<StateDict, WeightsError> {
-    for (name, data) in &dict {
-        if let Some(index) = data.iter::<f32>().position(|value| !value.is_finite()) {
-            return Err(WeightsError::NotFinite {
-                origin: origin.to_string(),
-                tensor: name.clone(),
-                index,
-            });
-        }
+    let wrong = dict.par_iter().find_map_first(|(name, data)| {
+        let index = first_not_finite(data.as_bytes())?;
+        Some(WeightsError::NotFinite {
+            origin: origin.to_string(),
+            tensor: name.clone(),
+            index,
+        })
+    });
+    match wrong {
+        Some(error) => Err(error),
+        None => Ok(dict),
     }
-    Ok(dict)
 }

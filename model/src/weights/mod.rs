@@ -15,7 +15,10 @@ mod state;
 mod tests;
 
 pub use error::{Misshapen, WeightsError};
-pub use file::{from_safetensors_bytes, read_weights, to_safetensors_bytes, write_safetensors};
+pub use file::{
+    from_safetensors_bytes, from_safetensors_reader, read_weights, to_safetensors_bytes,
+    write_safetensors,
+};
 pub use listing::{Listing, StoredTensor, WeightsFormat, list_weights};
-pub use state::{ModulePath, StateDict, load_state_dict, state_dict};
+pub use state::{ModulePath, StateDict, load_owned_state_dict, load_state_dict, state_dict};
 pub(crate) use state::{check, load_network, shapes};

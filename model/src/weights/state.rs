@@ -40,6 +40,20 @@ pub fn load_state_dict<B: Backend, M: Module<B>>(
     load_network(module, dict, origin, "the network")
 }
 
+/// [`load_state_dict`] that hands the tensors over instead of copying them.
+///
+/// # Errors
+///
+/// Those of [`load_state_dict`].
+pub fn load_owned_state_dict<B: Backend, M: Module<B>>(
+    module: M,
+    mut dict: StateDict,
+    origin: &str,
+) -> Result<M, WeightsError> {
+    check(&shapes(&module), &dict, origin, "the network")?;
+    Ok(fill(module, |name| dict.remove(name)))
+}
+
 /// [`load_state_dict`] with a name for the network in the error message.
 pub(crate) fn load_network<B: Backend, M: Module<B>>(
     module: M,
@@ -48,12 +62,16 @@ pub(crate) fn load_network<B: Backend, M: Module<B>>(
     network: &str,
 ) -> Result<M, WeightsError> {
     check(&shapes(&module), dict, origin, network)?;
-    let mut loader = Loader {
+    Ok(fill(module, |name| dict.get(name).cloned()))
+}
+
+/// Gives every parameter the values that are found under its name.
+fn fill<B: Backend, M: Module<B>>(module: M, find: impl FnMut(&str) -> Option<TensorData>) -> M {
+    module.map(&mut Loader {
         path: ModulePath::default(),
-        dict,
+        find,
         backend: PhantomData::<B>,
-    };
-    Ok(module.map(&mut loader))
+    })
 }
 
 /// Shapes of a module's float tensors by their path; none is made for it.
@@ -182,20 +200,20 @@ impl<B: Backend> ModuleVisitor<B> for Shapes {
     }
 }
 
-struct Loader<'a, B> {
+struct Loader<F, B> {
     path: ModulePath,
-    dict: &'a StateDict,
+    find: F,
     backend: PhantomData<B>,
 }
 
-impl<B: Backend> ModuleMapper<B> for Loader<'_, B> {
+impl<F: FnMut(&str) -> Option<TensorData>, B: Backend> ModuleMapper<B> for Loader<F, B> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
-        // `load_state_dict` has checked that every name is there, with its shape.
-        let Some(data) = self.dict.get(&self.path.name()) else {
+        // `check` has seen that every name is there, with its shape.
+        let Some(data) = (self.find)(&self.path.name()) else {
             return param;
         };
         let id = param.id;
-        let tensor = Tensor::from_data(data.clone().convert::<f32>(), &param.lazy_device());
+        let tensor = Tensor::from_data(data.convert::<f32>(), &param.lazy_device());
         param.transform_for_load(tensor, id)
     }
 
@@ -271,6 +289,8 @@ mod tests {
         let wanted = state_dict::<B, _>(&net::<B>(2));
         let loaded = load_state_dict(target, &wanted, "test").unwrap();
         assert_eq!(state_dict::<B, _>(&loaded), wanted);
+        let owned = load_owned_state_dict(net::<B>(4), wanted.clone(), "test").unwrap();
+        assert_eq!(state_dict::<B, _>(&owned), wanted);
         assert_eq!(loaded.pair.0.weight.id, id);
         assert!(loaded.pair.0.weight.is_require_grad());
         assert!(!loaded.running_mean.is_require_grad());
