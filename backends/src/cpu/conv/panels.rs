@@ -5,12 +5,12 @@ use pulp::{Simd, WithSimd};
 /// Columns of a panel of the right operand.
 pub(super) const COLUMNS: usize = 16;
 
-/// Rows of a panel of the left operand.
+/// Rows of a panel of the left operand, unless both operands are made alike.
 pub(super) const ROWS: usize = 12;
 
 /// `out = left · right` on one thread; a job for [`pulp::Arch::dispatch`].
-pub(super) struct PanelProduct<'a> {
-    /// Panels of rows, `[inner, ROWS]` each; what lies in the rows beyond the last is not read.
+pub(super) struct PanelProduct<'a, const LEFT: usize> {
+    /// Panels of rows, `[inner, LEFT]` each; what lies in the rows beyond the last is not used.
     pub(super) left: &'a [f32],
     /// Elements from one panel of rows to the next.
     pub(super) left_distance: usize,
@@ -22,16 +22,19 @@ pub(super) struct PanelProduct<'a> {
     pub(super) rows: usize,
     /// `[panels, rows, COLUMNS]`
     pub(super) out: &'a mut [f32],
+    /// Whether the product is added to what `out` holds.
+    pub(super) adds: bool,
 }
 
-impl WithSimd for PanelProduct<'_> {
+impl<const LEFT: usize> WithSimd for PanelProduct<'_, LEFT> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         // Vectors per panel, panels and rows at once: as many sums as there are registers for.
         match S::F32_LANES {
-            16 => self.run::<S, 1, 2, 12>(simd),
+            16 if LEFT.is_multiple_of(12) => self.run::<S, 1, 2, 12>(simd),
+            16 => self.run::<S, 1, 2, 8>(simd),
             8 => self.run::<S, 2, 1, 6>(simd),
             4 => self.run::<S, 4, 1, 6>(simd),
             _ => self.run::<S, 16, 1, 1>(simd),
@@ -39,7 +42,7 @@ impl WithSimd for PanelProduct<'_> {
     }
 }
 
-impl PanelProduct<'_> {
+impl<const LEFT: usize> PanelProduct<'_, LEFT> {
     #[inline(always)]
     fn run<S: Simd, const V: usize, const Q: usize, const MOST: usize>(mut self, simd: S) {
         let panel = self.rows * COLUMNS;
@@ -64,7 +67,7 @@ impl PanelProduct<'_> {
     ) {
         let mut row = 0;
         while row < self.rows {
-            let left = (ROWS - row % ROWS).min(self.rows - row);
+            let left = (LEFT - row % LEFT).min(self.rows - row);
             row += match left.min(MOST) {
                 12.. => self.block::<S, V, Q, 12>(simd, first, row),
                 8.. => self.block::<S, V, Q, 8>(simd, first, row),
@@ -84,9 +87,9 @@ impl PanelProduct<'_> {
         first: usize,
         row: usize,
     ) -> usize {
-        let left = &self.left[row / ROWS * self.left_distance..][..self.inner * ROWS];
-        let (left, _) = left.as_chunks::<ROWS>();
-        let offset = row % ROWS;
+        let left = &self.left[row / LEFT * self.left_distance..][..self.inner * LEFT];
+        let (left, _) = left.as_chunks::<LEFT>();
+        let offset = row % LEFT;
         let mut right: [&[[f32; COLUMNS]]; Q] = [&[]; Q];
         for (q, right) in right.iter_mut().enumerate() {
             let start = (first + q) * self.right_distance;
@@ -119,7 +122,11 @@ impl PanelProduct<'_> {
                 let start = ((first + q) * self.rows + row + r) * COLUMNS;
                 let (to, _) = S::as_mut_simd_f32s(&mut self.out[start..start + COLUMNS]);
                 for (to, sum) in to.iter_mut().zip(sums) {
-                    *to = *sum;
+                    *to = if self.adds {
+                        simd.add_f32s(*to, *sum)
+                    } else {
+                        *sum
+                    };
                 }
             }
         }
@@ -159,7 +166,7 @@ mod tests {
                 }
             }
             let mut out = vec![1.0; panels * rows * COLUMNS];
-            Arch::new().dispatch(PanelProduct {
+            Arch::new().dispatch(PanelProduct::<ROWS> {
                 left: &left,
                 left_distance: inner * ROWS,
                 right: &right,
@@ -167,6 +174,7 @@ mod tests {
                 inner,
                 rows,
                 out: &mut out,
+                adds: false,
             });
             for row in 0..rows {
                 for column in 0..panels * COLUMNS {
