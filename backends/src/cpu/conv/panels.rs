@@ -31,9 +31,10 @@ impl<const LEFT: usize> WithSimd for PanelProduct<'_, LEFT> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        // Vectors per panel, panels and rows at once: as many sums as there are registers for.
+        // Vectors per panel, panels and rows at once: as many sums as there are registers for, and
+        // rows that fill a panel in equal blocks.
         match S::F32_LANES {
-            16 if LEFT.is_multiple_of(12) => self.run::<S, 1, 2, 12>(simd),
+            16 if LEFT == ROWS => self.run::<S, 1, 2, 12>(simd),
             16 => self.run::<S, 1, 2, 8>(simd),
             8 => self.run::<S, 2, 1, 6>(simd),
             4 => self.run::<S, 4, 1, 6>(simd),
@@ -142,6 +143,12 @@ mod tests {
 
     #[test]
     fn panels_give_the_product() {
+        assert_product::<ROWS>();
+        assert_product::<COLUMNS>();
+    }
+
+    /// With panels of `LEFT` rows, twice: set, and added.
+    fn assert_product<const LEFT: usize>() {
         for (rows, inner, panels) in [
             (1_usize, 1, 1),
             (5, 3, 2),
@@ -152,10 +159,10 @@ mod tests {
             let value = |seed: usize, row: usize, column: usize| {
                 ((seed + 7 * row + 3 * column) % 11) as f32 - 5.0
             };
-            let mut left = vec![f32::NAN; rows.div_ceil(ROWS) * inner * ROWS];
+            let mut left = vec![f32::NAN; rows.div_ceil(LEFT) * inner * LEFT];
             for row in 0..rows {
                 for k in 0..inner {
-                    left[(row / ROWS * inner + k) * ROWS + row % ROWS] = value(0, row, k);
+                    left[(row / LEFT * inner + k) * LEFT + row % LEFT] = value(0, row, k);
                 }
             }
             let mut right = vec![0.0; panels * inner * COLUMNS];
@@ -166,20 +173,22 @@ mod tests {
                 }
             }
             let mut out = vec![1.0; panels * rows * COLUMNS];
-            Arch::new().dispatch(PanelProduct::<ROWS> {
-                left: &left,
-                left_distance: inner * ROWS,
-                right: &right,
-                right_distance: inner * COLUMNS,
-                inner,
-                rows,
-                out: &mut out,
-                adds: false,
-            });
+            for adds in [false, true] {
+                Arch::new().dispatch(PanelProduct::<LEFT> {
+                    left: &left,
+                    left_distance: inner * LEFT,
+                    right: &right,
+                    right_distance: inner * COLUMNS,
+                    inner,
+                    rows,
+                    out: &mut out,
+                    adds,
+                });
+            }
             for row in 0..rows {
                 for column in 0..panels * COLUMNS {
                     let products = (0..inner).map(|k| value(0, row, k) * value(4, k, column));
-                    let expected = products.sum::<f32>();
+                    let expected = 2.0 * products.sum::<f32>();
                     let panel = column / COLUMNS;
                     let found = out[(panel * rows + row) * COLUMNS + column % COLUMNS];
                     assert_eq!(

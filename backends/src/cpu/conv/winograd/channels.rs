@@ -3,7 +3,7 @@ use std::ops::Range;
 use super::super::panels::COLUMNS;
 use super::lanes::Lanes;
 use super::points::{Grid, INPUTS, OUTPUTS, Points, Transform, both};
-use super::tiles::{POINTS, Tiles};
+use super::tiles::Tiles;
 
 /// Channels whose numbers are computed side by side.
 pub(super) const CHANNELS: usize = COLUMNS;
@@ -79,9 +79,11 @@ impl Transformation<'_> {
                             }
                         }
                         let points: Points<L> = both::<T, _, _, _, _, _>(pixels);
-                        let to = &mut to[part..][..(POINTS - 1) * self.distance + L];
-                        for (point, lanes) in points.into_iter().flatten().enumerate() {
-                            lanes.store(&mut to[point * self.distance..]);
+                        for (row, points) in points.into_iter().enumerate() {
+                            for (column, lanes) in points.into_iter().enumerate() {
+                                let point = row * INPUTS[1] + column;
+                                lanes.store(&mut to[point * self.distance + part..]);
+                            }
                         }
                     }
                     tile += 1;
@@ -124,15 +126,31 @@ impl Transformation<'_> {
         let (mut row, mut column) = (start, 0);
         for pixel in run.clone().step_by(CHANNELS) {
             let some = CHANNELS.min(run.end - pixel);
-            let mut from = [[0.0; CHANNELS]; CHANNELS];
-            for (from, plane) in from.iter_mut().zip(planes) {
-                match plane.get(pixel..).and_then(|plane| plane.first_chunk()) {
-                    Some(pixels) => *from = *pixels,
-                    None if plane.is_empty() => {}
-                    None => from[..some].copy_from_slice(&plane[pixel..][..some]),
-                }
+            let mut rest = [[0.0; CHANNELS]; CHANNELS];
+            let mut from = [&ZEROS; CHANNELS];
+            let planes = planes.iter().take(self.channels.len());
+            for ((from, plane), rest) in from.iter_mut().zip(planes).zip(&mut rest) {
+                let plane = &plane[pixel..];
+                *from = match plane.first_chunk() {
+                    Some(pixels) if some == CHANNELS => pixels,
+                    _ => {
+                        rest[..some].copy_from_slice(&plane[..some]);
+                        rest
+                    }
+                };
             }
-            let pixels = transposed(&from);
+            if some.min(width - column) == CHANNELS {
+                let place = (row * pitch + before + column) * CHANNELS;
+                let (to, _) = lines[place..][..CHANNELS * CHANNELS].as_chunks_mut::<4>();
+                transpose(from, to);
+                column += CHANNELS;
+                if column == width {
+                    (row, column) = (row + 1, 0);
+                }
+                continue;
+            }
+            let mut pixels = [[0.0; CHANNELS]; CHANNELS];
+            transpose(from, pixels.as_flattened_mut().as_chunks_mut().0);
             let mut done = 0;
             while done < some {
                 let together = (some - done).min(width - column);
@@ -149,35 +167,28 @@ impl Transformation<'_> {
     }
 }
 
-/// The transposed matrix, in two rounds that each deal out four runs in turn: loops of that form are
-/// compiled to shuffles of vectors.
+/// Pixels of a channel that is not there.
+const ZEROS: [f32; CHANNELS] = [0.0; CHANNELS];
+
+/// Writes the transposed matrix, in two rounds that each deal out four runs in turn: loops of that
+/// form are compiled to shuffles of vectors.
 #[inline(always)]
-pub(super) fn transposed(from: &[[f32; CHANNELS]; CHANNELS]) -> [[f32; CHANNELS]; CHANNELS] {
+pub(super) fn transpose(from: [&[f32; CHANNELS]; CHANNELS], to: &mut [[f32; 4]]) {
     let mut quarters = [[[0.0; 4]; CHANNELS]; 4];
     for (first, quarter) in quarters.iter_mut().enumerate() {
-        let [a, b, c, d] = [
-            &from[first],
-            &from[first + 4],
-            &from[first + 8],
-            &from[first + 12],
-        ];
+        // Copies, which are loaded as vectors.
+        let (a, b) = (*from[first], *from[first + 4]);
+        let (c, d) = (*from[first + 8], *from[first + 12]);
         for (index, four) in quarter.iter_mut().enumerate() {
             *four = [a[index], b[index], c[index], d[index]];
         }
     }
-    let mut to = [[0.0; CHANNELS]; CHANNELS];
     let [a, b, c, d] = &quarters;
-    let [a, b, c, d] = [
-        a.as_flattened(),
-        b.as_flattened(),
-        c.as_flattened(),
-        d.as_flattened(),
-    ];
-    let (fours, _) = to.as_flattened_mut().as_chunks_mut::<4>();
-    for (index, four) in fours.iter_mut().enumerate() {
+    let (a, b) = (a.as_flattened(), b.as_flattened());
+    let (c, d) = (c.as_flattened(), d.as_flattened());
+    for (index, four) in to[..CHANNELS * CHANNELS / 4].iter_mut().enumerate() {
         *four = [a[index], b[index], c[index], d[index]];
     }
-    to
 }
 
 #[cfg(test)]
@@ -187,8 +198,11 @@ mod tests {
     #[test]
     fn rows_become_columns() {
         let value = |row: usize, column: usize| (row * CHANNELS + column) as f32;
-        let from = std::array::from_fn(|row| std::array::from_fn(|column| value(row, column)));
-        for (row, found) in transposed(&from).into_iter().enumerate() {
+        let from: [[f32; CHANNELS]; CHANNELS] =
+            std::array::from_fn(|row| std::array::from_fn(|column| value(row, column)));
+        let mut to = [[0.0; CHANNELS]; CHANNELS];
+        transpose(from.each_ref(), to.as_flattened_mut().as_chunks_mut().0);
+        for (row, found) in to.into_iter().enumerate() {
             assert_eq!(found, std::array::from_fn(|column| value(column, row)));
         }
     }

@@ -28,14 +28,28 @@ const FEWEST_CHANNELS: usize = 16;
 /// Fewest tiles for which the products saved outweigh the transform of the weight.
 const FEWEST_TILES: usize = 48;
 
+/// The same for the gradient of the weight, of which neither way reads a weight or writes a map.
+const FEWEST_CHANNELS_OF_GRADIENT: usize = 8;
+const FEWEST_TILES_OF_GRADIENT: usize = 12;
+
 /// Whether a convolution is computed this way.
 pub(in super::super) fn suits(conv: &Conv) -> bool {
+    is_plain(conv) && is_large(conv, FEWEST_CHANNELS, FEWEST_TILES)
+}
+
+/// Whether the gradient of its weight is computed this way.
+pub(super) fn suits_gradient(conv: &Conv) -> bool {
+    is_plain(conv) && is_large(conv, FEWEST_CHANNELS_OF_GRADIENT, FEWEST_TILES_OF_GRADIENT)
+}
+
+fn is_plain(conv: &Conv) -> bool {
     let axes = [conv.rows, conv.columns];
     let is_3x3 = axes
         .iter()
         .all(|axis| (axis.kernel, axis.stride, axis.dilation) == (3, 1, 1) && axis.padding <= 2);
-    is_3x3
-        && conv.groups == 1
-        && conv.inputs.min(conv.outputs) >= FEWEST_CHANNELS
-        && Tiles::of(conv).count() >= FEWEST_TILES
+    is_3x3 && conv.groups == 1
+}
+
+fn is_large(conv: &Conv, channels: usize, tiles: usize) -> bool {
+    conv.inputs.min(conv.outputs) >= channels && Tiles::of(conv).count() >= tiles
 }

@@ -3,12 +3,13 @@ use std::ops::Range;
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
-use super::channels::{CHANNELS, Map, transposed};
+use super::channels::{CHANNELS, Map, transpose};
 use super::lanes::Lanes;
 use super::points::{Grid, INPUTS, Points, TAPS, ToWeights, both};
 use super::sums::{Buffers, Job};
 use super::tiles::{POINTS, Tiles};
 use crate::cpu::conv::geometry::Conv;
+use crate::cpu::conv::zeros;
 
 /// Most output channels of a task, and most input channels: the sums of its pairs should stay in the
 /// second-level cache of a core.
@@ -35,7 +36,7 @@ const KERNEL: usize = TAPS * TAPS;
 /// - `output_grad`: `[N, C_out, H_out, W_out]`
 /// - result: `[C_out, C_in, 3, 3]`, without its shape
 pub(in super::super) fn gradient(conv: &Conv, x: &[f32], output_grad: &[f32]) -> Vec<f32> {
-    let mut gradient = vec![0.0; conv.outputs * conv.inputs * KERNEL];
+    let mut gradient = zeros(conv.outputs * conv.inputs * KERNEL);
     let blocks = blocks(conv, &mut gradient);
     let parts = parts(Tiles::of(conv), blocks.len());
     let sum = |buffers: &mut Buffers, block: &Block, rows: Range<usize>, sums: &mut Vec<f32>| {
@@ -190,18 +191,22 @@ impl NullaryFnOnce for Back<'_, '_> {
                 let mut points: Points<CHANNELS> = [[Lanes::ZERO; INPUTS[1]]; INPUTS[0]];
                 let place = panel * self.outputs + self.first + index;
                 for part in self.parts {
-                    for (point, lanes) in points.iter_mut().flatten().enumerate() {
-                        let start = (point * panels * self.outputs + place) * CHANNELS;
-                        *lanes = *lanes + Lanes::load(&part[start..]);
+                    for (row, points) in points.iter_mut().enumerate() {
+                        for (column, lanes) in points.iter_mut().enumerate() {
+                            let point = (row * INPUTS[1] + column) * panels * self.outputs;
+                            *lanes = *lanes + Lanes::load(&part[(point + place) * CHANNELS..]);
+                        }
                     }
                 }
                 let taps: Grid<TAPS, TAPS, CHANNELS> = both::<ToWeights, _, _, _, _, _>(points);
-                let mut rows = [[0.0; CHANNELS]; CHANNELS];
-                for (row, lanes) in rows.iter_mut().zip(taps.into_iter().flatten()) {
-                    *row = lanes.0;
+                let mut rows = [&[0.0; CHANNELS]; CHANNELS];
+                for (row, lanes) in rows.iter_mut().zip(taps.as_flattened()) {
+                    *row = &lanes.0;
                 }
+                let mut columns = [[0.0; CHANNELS]; CHANNELS];
+                transpose(rows, columns.as_flattened_mut().as_chunks_mut().0);
                 let (kernels, _) = to[panel * CHANNELS * KERNEL..].as_chunks_mut::<KERNEL>();
-                for (kernel, taps) in kernels.iter_mut().zip(transposed(&rows)) {
+                for (kernel, taps) in kernels.iter_mut().zip(&columns) {
                     kernel.copy_from_slice(&taps[..KERNEL]);
                 }
             }
