@@ -103,9 +103,7 @@ impl Transformation<'_> {
             ..
         } = self.map;
         let size = count * pitch * CHANNELS;
-        if self.lines.len() < size {
-            self.lines.resize(size, 0.0);
-        }
+        self.lines.resize(self.lines.len().max(size), 0.0);
         let lines = &mut self.lines[..size];
         let start = above.saturating_sub(first).min(count);
         let end = (height + above).saturating_sub(first).clamp(start, count);
@@ -140,6 +138,7 @@ impl Transformation<'_> {
                 };
             }
             if some.min(width - column) == CHANNELS {
+                // Straight to their place, without a second copy.
                 let place = (row * pitch + before + column) * CHANNELS;
                 let (to, _) = lines[place..][..CHANNELS * CHANNELS].as_chunks_mut::<4>();
                 transpose(from, to);

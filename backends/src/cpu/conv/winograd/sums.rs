@@ -11,6 +11,9 @@ use super::tiles::{POINTS, Tiles};
 /// should stay in the second-level cache of a core.
 const WORKING_SET: usize = 1 << 18;
 
+/// Most tiles at once: more do not make the products faster, but the buffers larger.
+const MOST_TILES: usize = 64;
+
 /// What a task writes and reads again; kept for the next one.
 #[derive(Default)]
 pub(super) struct Buffers {
@@ -61,7 +64,8 @@ impl Job<'_> {
         let in_panels = self.input_channels.len().div_ceil(CHANNELS);
         let out_panels = self.output_channels.len().div_ceil(CHANNELS);
         let per_tile = POINTS * (in_panels + out_panels) * CHANNELS;
-        let rows = (WORKING_SET / per_tile / self.tiles.columns).max(1);
+        let most = (WORKING_SET / per_tile).min(MOST_TILES);
+        let rows = (most / self.tiles.columns).max(1);
         // Equal steps.
         let rows = self.rows.len().div_ceil(self.rows.len().div_ceil(rows));
         for first in self.rows.clone().step_by(rows) {

@@ -1,4 +1,5 @@
 use std::ops::Range;
+use std::slice;
 
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
@@ -31,84 +32,107 @@ const KERNEL: usize = TAPS * TAPS;
 /// Gradient of the weight, summed over batch and positions. Each task transforms some rows of tiles
 /// of some input and output channels at a time, and adds up their products.
 ///
+/// Takes 3 multiplications per pair of channels and position, where the definition takes 9, and room
+/// for the sums of the tasks that run; where blocks of channels are too few for tasks, for those of
+/// all tasks, 24 MB at most.
+///
 /// # Shapes
 /// - `x`: `[N, C_in, H, W]`
 /// - `output_grad`: `[N, C_out, H_out, W_out]`
 /// - result: `[C_out, C_in, 3, 3]`, without its shape
 pub(in super::super) fn gradient(conv: &Conv, x: &[f32], output_grad: &[f32]) -> Vec<f32> {
+    let operands = Operands {
+        tiles: Tiles::of(conv),
+        inputs: Map {
+            values: x,
+            channels: conv.inputs,
+            height: conv.rows.input,
+            width: conv.columns.input,
+            padding: [conv.rows.padding, conv.columns.padding],
+        },
+        gradients: Map {
+            values: output_grad,
+            channels: conv.outputs,
+            height: conv.rows.output,
+            width: conv.columns.output,
+            padding: [0; 2],
+        },
+    };
     let mut gradient = zeros(conv.outputs * conv.inputs * KERNEL);
     let blocks = blocks(conv, &mut gradient);
-    let parts = parts(Tiles::of(conv), blocks.len());
-    let sum = |buffers: &mut Buffers, block: &Block, rows: Range<usize>, sums: &mut Vec<f32>| {
+    match &parts(operands.tiles, blocks.len())[..] {
+        [rows] => at_once(&operands, blocks, rows),
+        parts => in_parts(&operands, blocks, parts),
+    }
+    gradient
+}
+
+/// Input and gradient of the output, and how they are cut into tiles.
+struct Operands<'a> {
+    tiles: Tiles,
+    inputs: Map<'a>,
+    gradients: Map<'a>,
+}
+
+impl Operands<'_> {
+    /// The sums of a block over some rows of tiles.
+    fn sum(&self, block: &Block, rows: &Range<usize>, buffers: &mut Buffers, sums: &mut Vec<f32>) {
         sums.resize(block.sums(), 0.0);
         Arch::new().dispatch(Job {
-            tiles: Tiles::of(conv),
-            inputs: Map {
-                values: x,
-                channels: conv.inputs,
-                height: conv.rows.input,
-                width: conv.columns.input,
-                padding: [conv.rows.padding, conv.columns.padding],
-            },
-            gradients: Map {
-                values: output_grad,
-                channels: conv.outputs,
-                height: conv.rows.output,
-                width: conv.columns.output,
-                padding: [0; 2],
-            },
+            tiles: self.tiles,
+            inputs: self.inputs,
+            gradients: self.gradients,
             input_channels: block.inputs.clone(),
             output_channels: block.outputs.clone(),
-            rows,
+            rows: rows.clone(),
             buffers,
             sums,
         });
-    };
-    if let [rows] = &parts[..] {
-        let start = <(Buffers, Vec<f32>)>::default;
-        blocks
-            .into_par_iter()
-            .for_each_init(start, |(buffers, sums), mut block| {
-                sum(buffers, &block, rows.clone(), sums);
-                Arch::new().dispatch(Back {
-                    parts: std::slice::from_ref(sums),
-                    inputs: block.inputs.len(),
-                    outputs: block.outputs.len(),
-                    first: 0,
-                    to: &mut block.to,
-                });
-            });
-        return gradient;
     }
-    let jobs: Vec<_> = blocks
+}
+
+/// Each block is a task, whose sums are still in the cache when they are transformed back.
+fn at_once(operands: &Operands, blocks: Vec<Block>, rows: &Range<usize>) {
+    let start = <(Buffers, Vec<f32>)>::default;
+    let blocks = blocks.into_par_iter();
+    blocks.for_each_init(start, |(buffers, sums), mut block| {
+        operands.sum(&block, rows, buffers, sums);
+        Arch::new().dispatch(Back {
+            parts: slice::from_ref(sums),
+            inputs: block.inputs.len(),
+            outputs: block.outputs.len(),
+            first: 0,
+            to: &mut block.to,
+        });
+    });
+}
+
+/// Each part of a block is a task.
+fn in_parts(operands: &Operands, blocks: Vec<Block>, parts: &[Range<usize>]) {
+    let tasks: Vec<_> = blocks
         .iter()
-        .flat_map(|block| parts.iter().map(move |rows| (block, rows.clone())))
+        .flat_map(|block| parts.iter().map(move |rows| (block, rows)))
         .collect();
-    let sums: Vec<Vec<f32>> = jobs
+    let sums: Vec<_> = tasks
         .into_par_iter()
         .map_init(Buffers::default, |buffers, (block, rows)| {
             let mut sums = Vec::new();
-            sum(buffers, block, rows, &mut sums);
+            operands.sum(block, rows, buffers, &mut sums);
             sums
         })
         .collect();
-    let parts = sums.par_chunks_exact(parts.len());
-    blocks
-        .into_par_iter()
-        .zip(parts)
-        .for_each(|(mut block, parts)| {
-            let steps = block.to.par_chunks_mut(STEP).enumerate();
-            steps.for_each(|(step, to)| {
-                Arch::new().dispatch(Back {
-                    parts,
-                    inputs: block.inputs.len(),
-                    outputs: block.outputs.len(),
-                    first: step * STEP,
-                    to,
-                });
+    for (mut block, parts) in blocks.into_iter().zip(sums.chunks_exact(parts.len())) {
+        let steps = block.to.par_chunks_mut(STEP).enumerate();
+        steps.for_each(|(step, to)| {
+            Arch::new().dispatch(Back {
+                parts,
+                inputs: block.inputs.len(),
+                outputs: block.outputs.len(),
+                first: step * STEP,
+                to,
             });
         });
-    gradient
+    }
 }
 
 /// Some output and some input channels.
