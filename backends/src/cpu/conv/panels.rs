@@ -5,12 +5,12 @@ use pulp::{Simd, WithSimd};
 /// Columns of a panel of the right operand.
 pub(super) const COLUMNS: usize = 16;
 
-/// Rows of a panel of the left operand.
+/// Rows of a panel of the left operand, unless both operands are made alike.
 pub(super) const ROWS: usize = 12;
 
 /// `out = left · right` on one thread; a job for [`pulp::Arch::dispatch`].
-pub(super) struct PanelProduct<'a> {
-    /// Panels of rows, `[inner, ROWS]` each; what lies in the rows beyond the last is not read.
+pub(super) struct PanelProduct<'a, const LEFT: usize> {
+    /// Panels of rows, `[inner, LEFT]` each; what lies in the rows beyond the last is not used.
     pub(super) left: &'a [f32],
     /// Elements from one panel of rows to the next.
     pub(super) left_distance: usize,
@@ -22,16 +22,20 @@ pub(super) struct PanelProduct<'a> {
     pub(super) rows: usize,
     /// `[panels, rows, COLUMNS]`
     pub(super) out: &'a mut [f32],
+    /// Whether the product is added to what `out` holds.
+    pub(super) adds: bool,
 }
 
-impl WithSimd for PanelProduct<'_> {
+impl<const LEFT: usize> WithSimd for PanelProduct<'_, LEFT> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        // Vectors per panel, panels and rows at once: as many sums as there are registers for.
+        // Vectors per panel, panels and rows at once: as many sums as there are registers for, and
+        // rows that fill a panel in equal blocks.
         match S::F32_LANES {
-            16 => self.run::<S, 1, 2, 12>(simd),
+            16 if LEFT == ROWS => self.run::<S, 1, 2, 12>(simd),
+            16 => self.run::<S, 1, 2, 8>(simd),
             8 => self.run::<S, 2, 1, 6>(simd),
             4 => self.run::<S, 4, 1, 6>(simd),
             _ => self.run::<S, 16, 1, 1>(simd),
@@ -39,7 +43,7 @@ impl WithSimd for PanelProduct<'_> {
     }
 }
 
-impl PanelProduct<'_> {
+impl<const LEFT: usize> PanelProduct<'_, LEFT> {
     #[inline(always)]
     fn run<S: Simd, const V: usize, const Q: usize, const MOST: usize>(mut self, simd: S) {
         let panel = self.rows * COLUMNS;
@@ -64,7 +68,7 @@ impl PanelProduct<'_> {
     ) {
         let mut row = 0;
         while row < self.rows {
-            let left = (ROWS - row % ROWS).min(self.rows - row);
+            let left = (LEFT - row % LEFT).min(self.rows - row);
             row += match left.min(MOST) {
                 12.. => self.block::<S, V, Q, 12>(simd, first, row),
                 8.. => self.block::<S, V, Q, 8>(simd, first, row),
@@ -84,9 +88,9 @@ impl PanelProduct<'_> {
         first: usize,
         row: usize,
     ) -> usize {
-        let left = &self.left[row / ROWS * self.left_distance..][..self.inner * ROWS];
-        let (left, _) = left.as_chunks::<ROWS>();
-        let offset = row % ROWS;
+        let left = &self.left[row / LEFT * self.left_distance..][..self.inner * LEFT];
+        let (left, _) = left.as_chunks::<LEFT>();
+        let offset = row % LEFT;
         let mut right: [&[[f32; COLUMNS]]; Q] = [&[]; Q];
         for (q, right) in right.iter_mut().enumerate() {
             let start = (first + q) * self.right_distance;
@@ -119,7 +123,11 @@ impl PanelProduct<'_> {
                 let start = ((first + q) * self.rows + row + r) * COLUMNS;
                 let (to, _) = S::as_mut_simd_f32s(&mut self.out[start..start + COLUMNS]);
                 for (to, sum) in to.iter_mut().zip(sums) {
-                    *to = *sum;
+                    *to = if self.adds {
+                        simd.add_f32s(*to, *sum)
+                    } else {
+                        *sum
+                    };
                 }
             }
         }
@@ -135,6 +143,12 @@ mod tests {
 
     #[test]
     fn panels_give_the_product() {
+        assert_product::<ROWS>();
+        assert_product::<COLUMNS>();
+    }
+
+    /// With panels of `LEFT` rows, twice: set, and added.
+    fn assert_product<const LEFT: usize>() {
         for (rows, inner, panels) in [
             (1_usize, 1, 1),
             (5, 3, 2),
@@ -145,10 +159,10 @@ mod tests {
             let value = |seed: usize, row: usize, column: usize| {
                 ((seed + 7 * row + 3 * column) % 11) as f32 - 5.0
             };
-            let mut left = vec![f32::NAN; rows.div_ceil(ROWS) * inner * ROWS];
+            let mut left = vec![f32::NAN; rows.div_ceil(LEFT) * inner * LEFT];
             for row in 0..rows {
                 for k in 0..inner {
-                    left[(row / ROWS * inner + k) * ROWS + row % ROWS] = value(0, row, k);
+                    left[(row / LEFT * inner + k) * LEFT + row % LEFT] = value(0, row, k);
                 }
             }
             let mut right = vec![0.0; panels * inner * COLUMNS];
@@ -159,19 +173,22 @@ mod tests {
                 }
             }
             let mut out = vec![1.0; panels * rows * COLUMNS];
-            Arch::new().dispatch(PanelProduct {
-                left: &left,
-                left_distance: inner * ROWS,
-                right: &right,
-                right_distance: inner * COLUMNS,
-                inner,
-                rows,
-                out: &mut out,
-            });
+            for adds in [false, true] {
+                Arch::new().dispatch(PanelProduct::<LEFT> {
+                    left: &left,
+                    left_distance: inner * LEFT,
+                    right: &right,
+                    right_distance: inner * COLUMNS,
+                    inner,
+                    rows,
+                    out: &mut out,
+                    adds,
+                });
+            }
             for row in 0..rows {
                 for column in 0..panels * COLUMNS {
                     let products = (0..inner).map(|k| value(0, row, k) * value(4, k, column));
-                    let expected = products.sum::<f32>();
+                    let expected = 2.0 * products.sum::<f32>();
                     let panel = column / COLUMNS;
                     let found = out[(panel * rows + row) * COLUMNS + column % COLUMNS];
                     assert_eq!(

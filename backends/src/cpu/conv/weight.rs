@@ -42,7 +42,7 @@ pub(in super::super) fn weight_gradient(
     let (x, output_grad) = (x.storage::<f32>(), output_grad.storage::<f32>());
     let gradient = match conv.exchanged() {
         _ if conv.inputs == 1 => depthwise(conv, x, output_grad),
-        _ if winograd::suits(conv) => winograd::gradient(conv, x, output_grad),
+        _ if winograd::suits_gradient(conv) => winograd::gradient(conv, x, output_grad),
         Some(exchanged) if conv.taps() > 1 && conv.narrows() => mirror(
             &by_products(&exchanged, output_grad, x),
             [conv.groups, conv.inputs, conv.outputs, conv.taps()],

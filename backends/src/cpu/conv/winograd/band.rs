@@ -91,7 +91,7 @@ impl Job<'_, '_> {
                 .chunks_exact(panels * channels * COLUMNS);
             for (point, (out, right)) in products.zip(inputs).take(POINTS).enumerate() {
                 let panel = first / ROWS * POINTS + point;
-                PanelProduct {
+                PanelProduct::<ROWS> {
                     left: &self.weight[panel * channels * ROWS..],
                     left_distance: POINTS * channels * ROWS,
                     right,
@@ -99,6 +99,7 @@ impl Job<'_, '_> {
                     inner: channels,
                     rows: count,
                     out,
+                    adds: false,
                 }
                 .with_simd(simd);
             }

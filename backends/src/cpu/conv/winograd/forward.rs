@@ -6,9 +6,9 @@ use super::super::geometry::Conv;
 use super::super::panels::ROWS;
 use super::super::{tensor, zeros};
 use super::band::{Band, Buffers, Job};
+use super::kernels::{Kernels, transformed_weight};
 use super::points::OUTPUTS;
 use super::tiles::{POINTS, Tiles};
-use super::weight::{Kernels, transformed_weight};
 
 /// Elements that a task works on: they should stay in the second-level cache of a core.
 const WORKING_SET: usize = 3 << 16;

@@ -1,185 +1,237 @@
+use std::ops::Range;
+use std::slice;
+
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
-use super::lanes::{LANES, Lanes};
-use super::points::{Grid, INPUTS, OfInputs, OfOutputs, OfWeights, Points, TAPS, ToWeights, both};
-use super::tiles::{Map, POINTS, Tiles};
-use super::{at_point, inputs_of, longest_pitch, parts, pitch, transform};
+use super::channels::{CHANNELS, Map, transpose};
+use super::lanes::Lanes;
+use super::points::{Grid, INPUTS, Points, TAPS, ToWeights, both};
+use super::sums::{Buffers, Job};
+use super::tiles::{POINTS, Tiles};
 use crate::cpu::conv::geometry::Conv;
-use crate::cpu::conv::panels::ROWS;
-use crate::cpu::conv::product::{Matrix, add_product};
 use crate::cpu::conv::zeros;
 
-/// Kernels `[C_out, C_in, 3, 3]` of a convolution.
-#[derive(Clone, Copy)]
-pub(in super::super::super) enum Kernels<'a> {
-    /// As they are.
-    Plain(&'a [f32]),
-    /// Those of the convolution that this one undoes, `[C_in, C_out, 3, 3]`: the taps of each are
-    /// read backwards.
-    Mirrored(&'a [f32]),
-}
+/// Most output channels of a task, and most input channels: the sums of its pairs should stay in the
+/// second-level cache of a core.
+const MOST: usize = 128;
 
-impl Kernels<'_> {
-    /// The taps from one input to `count` outputs, side by side.
-    #[inline(always)]
-    fn taps<const L: usize>(
-        self,
-        [outputs, inputs]: [usize; 2],
-        first: usize,
-        count: usize,
-        input: usize,
-    ) -> Grid<TAPS, TAPS, L> {
-        let mut taps = [[0.0; L]; TAPS * TAPS];
-        let (from, distance, is_mirrored) = match self {
-            Self::Plain(values) => (&values[input * 9..], inputs * 9, false),
-            Self::Mirrored(values) => (&values[input * outputs * 9..], 9, true),
-        };
-        for lane in 0..count {
-            let kernel: &[f32; 9] = match from[(first + lane) * distance..].first_chunk() {
-                Some(kernel) => kernel,
-                None => &[0.0; 9],
-            };
-            for (tap, taps) in taps.iter_mut().enumerate() {
-                taps[lane] = if is_mirrored {
-                    kernel[8 - tap]
-                } else {
-                    kernel[tap]
-                };
-            }
-        }
-        let mut grid = [[Lanes::ZERO; TAPS]; TAPS];
-        for (lanes, taps) in grid.iter_mut().flatten().zip(taps) {
-            *lanes = Lanes(taps);
-        }
-        grid
-    }
-}
+/// Tasks wanted. The sum over tiles is cut into as many parts as that takes, a number that depends
+/// on the sizes alone.
+const TASKS: usize = 8;
 
-/// Transforms kernels: panels of output channels, `[C_out / ROWS, POINTS, C_in, ROWS]`.
-pub(super) fn transformed_weight(kernels: Kernels, outputs: usize, inputs: usize) -> Vec<f32> {
-    let panel = POINTS * inputs * ROWS;
-    let mut values = zeros(outputs.div_ceil(ROWS) * panel);
-    let panels = values.par_chunks_exact_mut(panel).enumerate();
-    panels.for_each(|(panel, to)| {
-        Arch::new().dispatch(There {
-            kernels,
-            sizes: [outputs, inputs],
-            first: panel * ROWS,
-            to,
-        });
-    });
-    values
-}
+/// Fewest tiles of a part, so that its sums are few beside its products.
+const FEWEST: usize = 128;
 
-/// Transforms the kernels of one panel of output channels to `[POINTS, C_in, ROWS]`.
-struct There<'a> {
-    kernels: Kernels<'a>,
-    /// Output and input channels.
-    sizes: [usize; 2],
-    /// The first output channel.
-    first: usize,
-    to: &'a mut [f32],
-}
+/// Output channels that are transformed back at once.
+const STEP: usize = 8;
 
-impl NullaryFnOnce for There<'_> {
-    type Output = ();
+/// Weights of a pair of channels.
+const KERNEL: usize = TAPS * TAPS;
 
-    #[inline(always)]
-    fn call(self) {
-        let [outputs, inputs] = self.sizes;
-        let count = ROWS.min(outputs - self.first);
-        for input in 0..inputs {
-            let taps = self
-                .kernels
-                .taps::<ROWS>(self.sizes, self.first, count, input);
-            let points: Points<ROWS> = both::<OfWeights, _, _, _, _, _>(taps);
-            for (point, lanes) in points.into_iter().flatten().enumerate() {
-                lanes.store(&mut self.to[(point * inputs + input) * ROWS..]);
-            }
-        }
-    }
-}
-
-/// Gradient of the weight, summed over batch and positions.
+/// Gradient of the weight, summed over batch and positions. Each task transforms some rows of tiles
+/// of some input and output channels at a time, and adds up their products.
+///
+/// Takes 3 multiplications per pair of channels and position, where the definition takes 9, and room
+/// for the sums of the tasks that run; where blocks of channels are too few for tasks, for those of
+/// all tasks, 24 MB at most.
 ///
 /// # Shapes
 /// - `x`: `[N, C_in, H, W]`
 /// - `output_grad`: `[N, C_out, H_out, W_out]`
 /// - result: `[C_out, C_in, 3, 3]`, without its shape
 pub(in super::super) fn gradient(conv: &Conv, x: &[f32], output_grad: &[f32]) -> Vec<f32> {
-    let tiles = Tiles::of(conv);
-    let longest = longest_pitch(conv, tiles);
-    let mut inputs = zeros(conv.inputs * POINTS * longest);
-    let mut gradients = zeros(conv.outputs * POINTS * longest);
-    let pairs = conv.outputs * conv.inputs;
-    let mut sums = zeros(POINTS * pairs);
-    let output_gradients = Map {
-        values: output_grad,
-        channels: conv.outputs,
-        height: conv.rows.output,
-        width: conv.columns.output,
-        padding: [0; 2],
+    let operands = Operands {
+        tiles: Tiles::of(conv),
+        inputs: Map {
+            values: x,
+            channels: conv.inputs,
+            height: conv.rows.input,
+            width: conv.columns.input,
+            padding: [conv.rows.padding, conv.columns.padding],
+        },
+        gradients: Map {
+            values: output_grad,
+            channels: conv.outputs,
+            height: conv.rows.output,
+            width: conv.columns.output,
+            padding: [0; 2],
+        },
     };
-    for rows in parts(conv, tiles) {
-        let pitch = pitch(rows.len() * tiles.columns);
-        let inputs = &mut inputs[..conv.inputs * POINTS * pitch];
-        let gradients = &mut gradients[..conv.outputs * POINTS * pitch];
-        transform::<OfInputs, 4, 6>(inputs_of(conv, x), tiles, &rows, inputs, pitch);
-        transform::<OfOutputs, 2, 4>(output_gradients, tiles, &rows, gradients, pitch);
-        let count = rows.len() * tiles.columns;
-        sums.par_chunks_exact_mut(pairs)
-            .enumerate()
-            .for_each(|(point, sum)| {
-                let windows = Matrix {
-                    values: &inputs[point * pitch..],
-                    row_stride: 1,
-                    column_stride: POINTS * pitch,
-                };
-                let left = at_point(gradients, point, pitch);
-                add_product(sum, [conv.outputs, count, conv.inputs], left, windows);
-            });
+    let mut gradient = zeros(conv.outputs * conv.inputs * KERNEL);
+    let blocks = blocks(conv, &mut gradient);
+    match &parts(operands.tiles, blocks.len())[..] {
+        [rows] => at_once(&operands, blocks, rows),
+        parts => in_parts(&operands, blocks, parts),
     }
-    let mut gradient = vec![0.0; pairs * TAPS * TAPS];
     gradient
-        .par_chunks_exact_mut(conv.inputs * TAPS * TAPS)
-        .enumerate()
-        .for_each(|(output, to)| {
+}
+
+/// Input and gradient of the output, and how they are cut into tiles.
+struct Operands<'a> {
+    tiles: Tiles,
+    inputs: Map<'a>,
+    gradients: Map<'a>,
+}
+
+impl Operands<'_> {
+    /// The sums of a block over some rows of tiles.
+    fn sum(&self, block: &Block, rows: &Range<usize>, buffers: &mut Buffers, sums: &mut Vec<f32>) {
+        sums.resize(block.sums(), 0.0);
+        Arch::new().dispatch(Job {
+            tiles: self.tiles,
+            inputs: self.inputs,
+            gradients: self.gradients,
+            input_channels: block.inputs.clone(),
+            output_channels: block.outputs.clone(),
+            rows: rows.clone(),
+            buffers,
+            sums,
+        });
+    }
+}
+
+/// Each block is a task, whose sums are still in the cache when they are transformed back.
+fn at_once(operands: &Operands, blocks: Vec<Block>, rows: &Range<usize>) {
+    let start = <(Buffers, Vec<f32>)>::default;
+    let blocks = blocks.into_par_iter();
+    blocks.for_each_init(start, |(buffers, sums), mut block| {
+        operands.sum(&block, rows, buffers, sums);
+        Arch::new().dispatch(Back {
+            parts: slice::from_ref(sums),
+            inputs: block.inputs.len(),
+            outputs: block.outputs.len(),
+            first: 0,
+            to: &mut block.to,
+        });
+    });
+}
+
+/// Each part of a block is a task.
+fn in_parts(operands: &Operands, blocks: Vec<Block>, parts: &[Range<usize>]) {
+    let tasks: Vec<_> = blocks
+        .iter()
+        .flat_map(|block| parts.iter().map(move |rows| (block, rows)))
+        .collect();
+    let sums: Vec<_> = tasks
+        .into_par_iter()
+        .map_init(Buffers::default, |buffers, (block, rows)| {
+            let mut sums = Vec::new();
+            operands.sum(block, rows, buffers, &mut sums);
+            sums
+        })
+        .collect();
+    for (mut block, parts) in blocks.into_iter().zip(sums.chunks_exact(parts.len())) {
+        let steps = block.to.par_chunks_mut(STEP).enumerate();
+        steps.for_each(|(step, to)| {
             Arch::new().dispatch(Back {
-                from: &sums[output * conv.inputs..],
-                distance: pairs,
+                parts,
+                inputs: block.inputs.len(),
+                outputs: block.outputs.len(),
+                first: step * STEP,
                 to,
             });
         });
-    gradient
+    }
 }
 
-/// Gradients of the kernels of one output channel, `[C_in, 3, 3]`, from their values at the points.
-struct Back<'a> {
-    /// A run of `C_in` for each point, `distance` apart.
-    from: &'a [f32],
-    distance: usize,
-    to: &'a mut [f32],
+/// Some output and some input channels.
+struct Block<'a> {
+    outputs: Range<usize>,
+    inputs: Range<usize>,
+    /// Gradients of their kernels, `[C_in, 3, 3]` for each output channel.
+    to: Vec<&'a mut [f32]>,
 }
 
-impl NullaryFnOnce for Back<'_> {
+impl Block<'_> {
+    /// How many sums there are, `[POINTS, C_in / CHANNELS, C_out, CHANNELS]`.
+    fn sums(&self) -> usize {
+        POINTS * self.inputs.len().next_multiple_of(CHANNELS) * self.outputs.len()
+    }
+}
+
+/// Cuts the gradient into blocks.
+fn blocks<'a>(conv: &Conv, gradient: &'a mut [f32]) -> Vec<Block<'a>> {
+    let size = |channels: usize| {
+        let size = channels.div_ceil(channels.div_ceil(MOST));
+        size.next_multiple_of(CHANNELS)
+    };
+    let cut = |channels: usize| {
+        let starts = (0..channels).step_by(size(channels));
+        starts.map(move |start| start..(start + size(channels)).min(channels))
+    };
+    let mut blocks = Vec::new();
+    let rows = gradient.chunks_mut(size(conv.outputs) * conv.inputs * KERNEL);
+    for (outputs, rows) in cut(conv.outputs).zip(rows) {
+        let mut row: Vec<_> = cut(conv.inputs)
+            .map(|inputs| Block {
+                outputs: outputs.clone(),
+                to: Vec::with_capacity(outputs.len()),
+                inputs,
+            })
+            .collect();
+        for to in rows.chunks_exact_mut(conv.inputs * KERNEL) {
+            let parts = to.chunks_mut(size(conv.inputs) * KERNEL);
+            for (block, to) in row.iter_mut().zip(parts) {
+                block.to.push(to);
+            }
+        }
+        blocks.append(&mut row);
+    }
+    blocks
+}
+
+/// Cuts the rows of tiles into parts, for so many blocks.
+fn parts(tiles: Tiles, blocks: usize) -> Vec<Range<usize>> {
+    let most = (tiles.count() / FEWEST).clamp(1, tiles.all_rows);
+    let size = tiles.all_rows.div_ceil(TASKS.div_ceil(blocks).min(most));
+    let starts = (0..tiles.all_rows).step_by(size);
+    starts
+        .map(|start| start..(start + size).min(tiles.all_rows))
+        .collect()
+}
+
+/// Gradients of the kernels of some output channels of a block, `[C_in, 3, 3]` each, from their
+/// values at the points.
+struct Back<'a, 'b> {
+    /// What is added up, `[POINTS, C_in / CHANNELS, C_out, CHANNELS]` each.
+    parts: &'b [Vec<f32>],
+    /// Channels of the block.
+    inputs: usize,
+    outputs: usize,
+    /// The first output channel.
+    first: usize,
+    to: &'b mut [&'a mut [f32]],
+}
+
+impl NullaryFnOnce for Back<'_, '_> {
     type Output = ();
 
     #[inline(always)]
     fn call(self) {
-        for (index, kernels) in self.to.chunks_mut(LANES * TAPS * TAPS).enumerate() {
-            let count = kernels.len() / (TAPS * TAPS);
-            let mut points: Points = [[Lanes::ZERO; INPUTS[1]]; INPUTS[0]];
-            for (row, lanes) in points.iter_mut().enumerate() {
-                for (column, lanes) in lanes.iter_mut().enumerate() {
-                    let start = (row * INPUTS[1] + column) * self.distance + index * LANES;
-                    lanes.0[..count].copy_from_slice(&self.from[start..][..count]);
+        let panels = self.inputs.div_ceil(CHANNELS);
+        for panel in 0..panels {
+            for (index, to) in self.to.iter_mut().enumerate() {
+                let mut points: Points<CHANNELS> = [[Lanes::ZERO; INPUTS[1]]; INPUTS[0]];
+                let place = panel * self.outputs + self.first + index;
+                for part in self.parts {
+                    for (row, points) in points.iter_mut().enumerate() {
+                        for (column, lanes) in points.iter_mut().enumerate() {
+                            let point = (row * INPUTS[1] + column) * panels * self.outputs;
+                            *lanes = *lanes + Lanes::load(&part[(point + place) * CHANNELS..]);
+                        }
+                    }
                 }
-            }
-            let taps: Grid<TAPS, TAPS> = both::<ToWeights, _, _, _, _, _>(points);
-            for (lane, kernel) in kernels.chunks_exact_mut(TAPS * TAPS).enumerate() {
-                for (tap, value) in kernel.iter_mut().enumerate() {
-                    *value = taps[tap / TAPS][tap % TAPS].0[lane];
+                let taps: Grid<TAPS, TAPS, CHANNELS> = both::<ToWeights, _, _, _, _, _>(points);
+                let mut rows = [&[0.0; CHANNELS]; CHANNELS];
+                for (row, lanes) in rows.iter_mut().zip(taps.as_flattened()) {
+                    *row = &lanes.0;
+                }
+                let mut columns = [[0.0; CHANNELS]; CHANNELS];
+                transpose(rows, columns.as_flattened_mut().as_chunks_mut().0);
+                let (kernels, _) = to[panel * CHANNELS * KERNEL..].as_chunks_mut::<KERNEL>();
+                for (kernel, taps) in kernels.iter_mut().zip(&columns) {
+                    kernel.copy_from_slice(&taps[..KERNEL]);
                 }
             }
         }
