@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn all_is_hashed_whatever_is_parsed() {
-        let bytes: Vec<u8> = (0..3 * CHUNK + 5).map(|i| (i * i >> 4) as u8).collect();
+        let bytes: Vec<u8> = (0..3 * CHUNK + 5).map(|i| ((i * i) >> 4) as u8).collect();
         for most in [0, 100, CHUNK + 1, bytes.len(), 2 * bytes.len()] {
             let parse = |reader: &mut dyn Read| {
                 let mut read = Vec::new();

@@ -181,7 +181,6 @@ impl Task for Job {
 
     fn run<B: AutodiffBackend>(self, device: &B::Device) -> Self::Output {
         let (checkpoint, classes) = (&self.checkpoint, self.classes.len());
-        eprintln!("T0");
         let mut generator =
             read_generator::<B::InnerBackend>(checkpoint, &self.experiment, classes, device)
                 .map_err(mistake)?;

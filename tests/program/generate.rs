@@ -93,6 +93,44 @@ fn the_same_seed_gives_the_same_bytes() {
 }
 
 #[test]
+fn many_label_maps_stream_and_any_failure_ends_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    train(&run, &["--steps", "1"]).assert().success();
+    let labels = folder.path().join("labels");
+    fs::create_dir(&labels).unwrap();
+    let count = 20;
+    let name = |index: u8| format!("map{index:02}.png");
+    for index in 0..count {
+        let map = GrayImage::from_fn(32, 32, |x, y| Luma([((x + y) as u8 + index) % 15]));
+        map.save(labels.join(name(index))).unwrap();
+    }
+    let all = folder.path().join("all");
+    generate(&run, &labels, &all, &[]).assert().success();
+    assert_eq!(fs::read_dir(&all).unwrap().count(), usize::from(count));
+    for index in [0, 7, count - 1] {
+        let alone = folder.path().join("alone");
+        let file = labels.join(name(index));
+        generate(&run, &file, &alone, &[]).assert().success();
+        let bytes = fs::read(alone.join(name(index))).unwrap();
+        assert!(bytes == fs::read(all.join(name(index))).unwrap(), "{index}");
+    }
+
+    // Something else is where an image should go.
+    let blocked = folder.path().join("blocked");
+    fs::create_dir_all(blocked.join(name(3)).join("inside")).unwrap();
+    let message = failure(generate(&run, &labels, &blocked, &[]), 1);
+    assert!(message.contains("map03.png"), "{message}");
+
+    // A damaged label map is found before the first image.
+    fs::write(labels.join(name(11)), b"no picture").unwrap();
+    let none = folder.path().join("none");
+    let message = failure(generate(&run, &labels, &none, &[]), 2);
+    assert!(message.contains("map11.png"), "{message}");
+    assert!(!none.exists());
+}
+
+#[test]
 fn a_missing_checkpoint_is_a_mistake_of_the_user() {
     let folder = tempfile::tempdir().unwrap();
     let nothing = folder.path().join("nothing");
