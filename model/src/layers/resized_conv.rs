@@ -157,5 +157,13 @@ mod tests {
         }
     }
 
+    #[test]
+    fn costs_are_those_of_the_matrices() {
+        // Three taps of four rows to eight, each of 3 · 4 columns; then the columns.
+        assert_eq!(resize_macs([4, 4], [8, 10]), 8 * 12 * 12 + 80 * 12);
+        // All taps of six pixels to each pixel.
+        assert_eq!(resize_macs([2, 3], [8, 10]), 54 * 80);
+    }
+
     backend_tests!(is_the_convolution_of_the_resized_map);
 }
