@@ -61,10 +61,7 @@ impl Checkpoint {
         name: &str,
         parse: impl FnOnce(&mut dyn Read, u64) -> T,
     ) -> Result<T, CheckpointError> {
-        let path = self.path.join(name);
-        let Some(entry) = self.manifest.files.get(name) else {
-            return Err(CheckpointError::MissingFile { path });
-        };
+        let (path, entry) = self.listed(name)?;
         let file = File::open(&path).map_err(io("read", &path))?;
         let (parsed, found) =
             hashed(file, |reader| parse(reader, entry.bytes)).map_err(io("read", &path))?;
@@ -79,13 +76,19 @@ impl Checkpoint {
     /// [`CheckpointError::MissingFile`] when the manifest does not list `name`; otherwise as
     /// [`open`].
     pub fn read(&self, name: &str) -> Result<Vec<u8>, CheckpointError> {
-        let path = self.path.join(name);
-        let Some(entry) = self.manifest.files.get(name) else {
-            return Err(CheckpointError::MissingFile { path });
-        };
+        let (path, entry) = self.listed(name)?;
         let bytes = fs::read(&path).map_err(io("read", &path))?;
         entry.verify(&path, &FileEntry::of(&bytes))?;
         Ok(bytes)
+    }
+
+    /// Path and entry of a file that the manifest lists.
+    fn listed(&self, name: &str) -> Result<(PathBuf, &FileEntry), CheckpointError> {
+        let path = self.path.join(name);
+        match self.manifest.files.get(name) {
+            Some(entry) => Ok((path, entry)),
+            None => Err(CheckpointError::MissingFile { path }),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Operations on every element, in `f32` and on all threads.
 //!
-//! Each function gives its operands back where they are not contiguous `f32`, not of shapes that it
+//! Each function gives its operands back where they are not `f32`, not of shapes or in an order that it
 //! knows, or too few for threads to pay; Flex takes those. Results are those of Flex to the bit, and
 //! memory of an operand that nobody else holds is used again.
 
@@ -66,8 +66,8 @@ pub(super) fn map(
     Ok(shaped(out, tensor.shape()))
 }
 
-/// `operation` of every two elements of tensors of one shape, or of a tensor and one value per row of
-/// it: the right operand has ones in its last axes then, and may have some in its first.
+/// `operation` of every two elements of tensors of one shape, or of a tensor and a right operand that
+/// is repeated along axes of one element. Operands in another order are copied first.
 #[allow(
     clippy::result_large_err,
     reason = "an error is no failure: it hands both operands back, as they came"
@@ -78,7 +78,8 @@ pub(super) fn zip(
     operation: impl Fn(f32, f32) -> f32 + Sync,
 ) -> Result<FlexTensor, (FlexTensor, FlexTensor)> {
     let is_plain = |tensor: &FlexTensor| tensor.dtype() == DType::F32;
-    if left.shape().num_elements() < FEWEST || !is_plain(&left) || !is_plain(&right) {
+    let is_known = is_plain(&left) && is_plain(&right) && repeats(&left, &right);
+    if !is_known || left.shape().num_elements() < FEWEST {
         return Err((left, right));
     }
     (left, right) = (strided::in_order(left), strided::in_order(right));
@@ -86,7 +87,7 @@ pub(super) fn zip(
         return Err((left, right));
     };
     let length = from.len();
-    if let (&[value], true) = (other, left.shape().num_dims() == right.shape().num_dims()) {
+    if let &[value] = other {
         let result = map(left, |element| operation(element, value));
         return result.map_err(|left| (left, right));
     }
@@ -95,9 +96,6 @@ pub(super) fn zip(
             let other = other.to_vec();
             let result = by_row(left, &other, row, operation);
             return result.map_err(|left| (left, right));
-        }
-        if !repeats(&left, &right) {
-            return Err((left, right));
         }
         right = strided::in_order(Flex::float_expand(right, left.shape()));
     }
@@ -136,16 +134,13 @@ pub(super) fn zip(
 /// Whether `right` has the shape of `left` but for axes of one element.
 fn repeats(left: &FlexTensor, right: &FlexTensor) -> bool {
     let (left, right) = (left.shape(), right.shape());
-    let pairs = left.iter().zip(right.iter());
-    left.num_dims() == right.num_dims() && pairs.clone().all(|(a, b)| a == b || *b == 1)
+    let mut pairs = left.iter().zip(right.iter());
+    left.num_dims() == right.num_dims() && pairs.all(|(a, b)| a == b || *b == 1)
 }
 
-/// Elements of a row of `left` for each of which `right` has one value.
+/// Elements of a row of `left` for each of which `right`, which [`repeats`], has one value.
 fn row_length(left: &FlexTensor, right: &FlexTensor) -> Option<usize> {
     let (left, right) = (left.shape(), right.shape());
-    if left.num_dims() != right.num_dims() {
-        return None;
-    }
     let pairs: Vec<_> = left.iter().zip(right.iter()).collect();
     let last = pairs.iter().rposition(|(_, right)| **right != 1)?;
     let first = pairs.iter().position(|(_, right)| **right != 1)?;

@@ -62,8 +62,6 @@ pub(super) fn assign(
     if tensor.dtype() != DType::F32 || value.dtype() != DType::F32 || !is_plain || is_empty {
         return Err((tensor, value));
     }
-    let value = in_order(value);
-    let mut tensor = in_order(tensor);
     // Axes from the last one on that are taken whole, and the one before them, are one run.
     let (mut run, mut start, mut distance) = (1, 0, 1);
     let mut outer: Vec<(usize, usize)> = Vec::new();
@@ -79,11 +77,8 @@ pub(super) fn assign(
         }
         distance *= length;
     }
-    if outer.iter().map(|(length, _)| length).product::<usize>() * run
-        != value.shape().num_elements()
-    {
-        return Err((tensor, value));
-    }
+    let value = in_order(value);
+    let mut tensor = in_order(tensor);
     start += tensor.layout().start_offset();
     let from = &value.storage::<f32>()[value.layout().start_offset()..];
     let from = &from[..value.shape().num_elements()];

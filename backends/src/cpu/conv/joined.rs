@@ -1,6 +1,8 @@
 //! Convolutions of maps so small that the pixels of the whole batch are one matrix. The weight, which
 //! is then the larger operand, is read once; by image it would be packed anew for each.
 
+use std::borrow::Cow;
+
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
@@ -45,7 +47,7 @@ pub(in super::super) fn joined(
     let windows = windows(conv, x);
     let channels = conv.groups * conv.outputs;
     let mut out = zeros(channels * conv.batch * plane);
-    let block = rows_of_task(conv.outputs, 1);
+    let block = channels_of_task(conv.outputs, 1);
     let tasks = blocks(
         &mut out,
         conv.batch,
@@ -101,7 +103,7 @@ pub(in super::super) fn joined_folded(
     let channels = conv.groups * conv.inputs;
     let plane = conv.input_plane();
     let mut gradient = zeros(conv.batch * channels * plane);
-    let block = rows_of_task(conv.inputs, taps);
+    let block = channels_of_task(conv.inputs, taps);
     let tasks = blocks(
         &mut gradient,
         conv.batch,
@@ -138,7 +140,7 @@ pub(in super::super) fn joined_folded(
 }
 
 /// Channels of a task, of each of which there are `rows` in the product.
-fn rows_of_task(channels: usize, rows: usize) -> usize {
+fn channels_of_task(channels: usize, rows: usize) -> usize {
     let fewest = FEWEST.div_ceil(rows).next_multiple_of(4);
     channels.div_ceil(TASKS).next_multiple_of(4).max(fewest)
 }
@@ -187,7 +189,7 @@ fn blocks<'a>(
 }
 
 /// Windows of all images, `[groups * inputs * taps, N * positions]`.
-fn windows(conv: &Conv, x: &[f32]) -> Vec<f32> {
+fn windows<'a>(conv: &Conv, x: &'a [f32]) -> Cow<'a, [f32]> {
     if conv.is_pointwise() {
         return by_channel(x, conv.batch, conv.input_plane());
     }
@@ -198,13 +200,13 @@ fn windows(conv: &Conv, x: &[f32]) -> Vec<f32> {
         let rows = 0..conv.batch * conv.rows.output;
         conv.unfold(x, channel..channel + 1, rows, positions, to);
     });
-    windows
+    Cow::Owned(windows)
 }
 
 /// `[N, C, plane]` to `[C, N * plane]`.
-fn by_channel(values: &[f32], batch: usize, plane: usize) -> Vec<f32> {
+fn by_channel(values: &[f32], batch: usize, plane: usize) -> Cow<'_, [f32]> {
     if batch == 1 {
-        return values.to_vec();
+        return Cow::Borrowed(values);
     }
     let channels = values.len() / (batch * plane);
     let mut out = zeros(values.len());
@@ -214,5 +216,5 @@ fn by_channel(values: &[f32], batch: usize, plane: usize) -> Vec<f32> {
             to.copy_from_slice(&values[(image * channels + channel) * plane..][..plane]);
         }
     });
-    out
+    Cow::Owned(out)
 }

@@ -68,28 +68,38 @@ impl Transformation<'_> {
             for row in 0..count {
                 for column in 0..self.tiles.columns {
                     let start = row * OUTPUTS[0] * pitch + column * OUTPUTS[1];
-                    let from = &self.lines[start * CHANNELS..];
-                    let to = &mut self.to[tile * CHANNELS..];
-                    for part in (0..CHANNELS).step_by(L) {
-                        let mut pixels: Grid<R, C, L> = [[Lanes::ZERO; C]; R];
-                        for (row, pixels) in pixels.iter_mut().enumerate() {
-                            let line = &from[row * pitch * CHANNELS..][..C * CHANNELS];
-                            for (column, lanes) in pixels.iter_mut().enumerate() {
-                                *lanes = Lanes::load(&line[column * CHANNELS + part..]);
-                            }
-                        }
-                        let points: Points<L> = both::<T, _, _, _, _, _>(pixels);
-                        for (row, points) in points.into_iter().enumerate() {
-                            for (column, lanes) in points.into_iter().enumerate() {
-                                let point = row * INPUTS[1] + column;
-                                lanes.store(&mut to[point * self.distance + part..]);
-                            }
-                        }
-                    }
+                    self.transform::<T, R, C, L>(start, pitch, tile);
                     tile += 1;
                 }
             }
             row += count;
+        }
+    }
+
+    /// The tile with the number `tile`, whose first pixel is the `start`-th of the lines.
+    #[inline(always)]
+    fn transform<T, const R: usize, const C: usize, const L: usize>(
+        &mut self,
+        start: usize,
+        pitch: usize,
+        tile: usize,
+    ) where
+        T: Transform<R, { INPUTS[0] }> + Transform<C, { INPUTS[1] }>,
+    {
+        let from = &self.lines[start * CHANNELS..];
+        let to = &mut self.to[tile * CHANNELS..];
+        for part in (0..CHANNELS).step_by(L) {
+            let mut pixels: Grid<R, C, L> = [[Lanes::ZERO; C]; R];
+            for (row, pixels) in pixels.iter_mut().enumerate() {
+                let line = &from[row * pitch * CHANNELS..][..C * CHANNELS];
+                for (column, lanes) in pixels.iter_mut().enumerate() {
+                    *lanes = Lanes::load(&line[column * CHANNELS + part..]);
+                }
+            }
+            let points: Points<L> = both::<T, _, _, _, _, _>(pixels);
+            for (point, lanes) in points.into_iter().flatten().enumerate() {
+                lanes.store(&mut to[point * self.distance + part..]);
+            }
         }
     }
 
