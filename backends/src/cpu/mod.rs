@@ -47,6 +47,7 @@ mod attention;
 mod bool;
 mod conv;
 mod elementwise;
+mod exponential;
 mod float;
 pub(crate) mod fused;
 mod int;
