@@ -11,13 +11,14 @@ use burn_flex::{Flex, FlexDevice, FlexTensor};
 use dp_sims_backends::cpu::Cpu;
 
 /// Turns per measurement; the fastest one counts.
-const TURNS: usize = 7;
+const TURNS: usize = 5;
 
-/// Multiply-adds of a turn at least: some calls are too short to be timed one by one.
-const TURN: usize = 200_000_000;
+/// Multiply-adds of a turn at least: the system takes milliseconds to give both threads a core again
+/// after a turn of Flex on one.
+const TURN: usize = 1_000_000_000;
 
 /// Batch, heads, queries, keys, numbers per token.
-const SIZES: [[usize; 5]; 14] = [
+const SIZES: [[usize; 5]; 17] = [
     [1, 1, 256, 256, 128],
     [1, 1, 256, 256, 256],
     [1, 1, 256, 256, 512],
@@ -33,6 +34,9 @@ const SIZES: [[usize; 5]; 14] = [
     [4, 1, 16, 10, 512],
     [4, 1, 16, 16, 512],
     [2, 8, 100, 100, 32],
+    [1, 1, 64, 64, 32],
+    [8, 4, 49, 49, 32],
+    [1, 8, 100, 400, 32],
 ];
 
 fn random(shape: [usize; 4]) -> FlexTensor {

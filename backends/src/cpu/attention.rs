@@ -5,13 +5,14 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use super::conv::{Matrix, set_product, set_scaled_product, shaped, zeros};
-use super::exponential::Exponentials;
+use super::exponential::{Exponentials, Shares};
 use super::matmul::Operand;
 
-/// Queries that one task takes: many outweigh the packing of the keys, few leave tasks for all
-/// threads. Depends on the number of queries alone, so that results do not depend on that of threads.
-fn queries_of_a_task(queries: usize) -> usize {
-    (queries / 8).clamp(128, 512)
+/// Queries that one task takes: many outweigh the packing of many keys, few leave tasks for all
+/// threads and stay in the cache. Depends on sizes alone, so that results do not depend on the number
+/// of threads.
+fn queries_of_a_task(queries: usize, keys: usize) -> usize {
+    (queries.min(keys) / 8).clamp(128, 512)
 }
 
 /// Fewest multiply-adds that are worth a second thread.
@@ -58,7 +59,7 @@ pub(super) fn attention(
     } else {
         zeros(length)
     };
-    let per_task = queries_of_a_task(queries);
+    let per_task = queries_of_a_task(queries, keys);
     let heads_of_all = out.chunks_exact_mut(queries * values).enumerate();
     let tasks: Vec<_> = heads_of_all
         .flat_map(|(head, out)| {
@@ -84,20 +85,26 @@ pub(super) fn attention(
             scale,
         );
         let mut sums = vec![0.0; rows];
-        Arch::new().dispatch(Exponentials {
+        let arch = Arch::new();
+        arch.dispatch(Exponentials {
             rows: &mut scores,
             sums: &mut sums,
         });
+        let sums = &sums;
+        // The shorter rows are divided: the scores, or what they make of the values.
+        if keys < values {
+            let rows = &mut scores;
+            arch.dispatch(Shares { rows, sums });
+        }
         let weights = Matrix {
             values: &scores,
             row_stride: keys,
             column_stride: 1,
         };
         let sizes = [rows, keys, values];
-        set_product(out, sizes, weights, value.matrix(value_start));
-        for (row, sum) in out.chunks_exact_mut(values).zip(&sums) {
-            let share = sum.recip();
-            row.iter_mut().for_each(|value| *value *= share);
+        set_product(&mut *out, sizes, weights, value.matrix(value_start));
+        if keys >= values {
+            arch.dispatch(Shares { rows: out, sums });
         }
     };
     if is_small {
@@ -175,6 +182,7 @@ mod tests {
             ([2, 3, 5, 4], 7, 3),
             ([1, 1, 300, 33], 70, 20),
             ([2, 1, 513, 16], 1, 5),
+            ([1, 1, 1100, 8], 1050, 4),
         ] {
             let query = numbers([batch, heads, queries, depth], 0, 1.0);
             let key = numbers([batch, heads, keys, depth], 1, 1.0);

@@ -1,4 +1,4 @@
-//! The exponential of a softmax.
+//! The steps of a softmax.
 
 use pulp::NullaryFnOnce;
 
@@ -32,17 +32,61 @@ impl NullaryFnOnce for Exponentials<'_> {
                     *largest = if *value > *largest { *value } else { *largest };
                 }
             }
-            let largest = largest.into_iter().fold(f32::NEG_INFINITY, f32::max);
+            let largest = folded(largest, f32::max);
             let mut sums = [0.0; LANES];
-            for part in parts.iter_mut().chain([&mut last]) {
-                for (value, sum) in part.iter_mut().zip(&mut sums) {
-                    *value = exponential(*value - largest);
-                    *sum += *value;
-                }
+            for part in parts {
+                add_exponentials(part, largest, &mut sums);
             }
-            rest.copy_from_slice(&last[..rest.len()]);
-            *sum = sums.iter().sum();
+            if !rest.is_empty() {
+                add_exponentials(&mut last, largest, &mut sums);
+                rest.copy_from_slice(&last[..rest.len()]);
+            }
+            *sum = folded(sums, |a, b| a + b);
         }
+    }
+}
+
+/// Divides rows by a number each; a job for [`pulp::Arch::dispatch`].
+pub(super) struct Shares<'a> {
+    /// Rows of one length.
+    pub(super) rows: &'a mut [f32],
+    /// One per row.
+    pub(super) sums: &'a [f32],
+}
+
+impl NullaryFnOnce for Shares<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let length = self.rows.len() / self.sums.len();
+        for (row, sum) in self.rows.chunks_exact_mut(length).zip(self.sums) {
+            let share = sum.recip();
+            for value in row {
+                *value *= share;
+            }
+        }
+    }
+}
+
+/// `operation` over all lanes, halves side by side.
+#[inline(always)]
+fn folded(mut lanes: [f32; LANES], operation: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut count = LANES;
+    while count > 1 {
+        count /= 2;
+        for lane in 0..count {
+            lanes[lane] = operation(lanes[lane], lanes[lane + count]);
+        }
+    }
+    lanes[0]
+}
+
+#[inline(always)]
+fn add_exponentials(part: &mut [f32; LANES], largest: f32, sums: &mut [f32; LANES]) {
+    for (value, sum) in part.iter_mut().zip(sums) {
+        *value = exponential(*value - largest);
+        *sum += *value;
     }
 }
 

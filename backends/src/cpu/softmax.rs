@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::conv::{shaped, zeros};
 use super::elementwise::{own_values, values};
-use super::exponential::Exponentials;
+use super::exponential::{Exponentials, Shares};
 use super::strided;
 
 /// Elements of a task.
@@ -59,14 +59,12 @@ fn along_rows(tensor: FlexTensor) -> FlexTensor {
 
 fn normalise(rows: &mut [f32], length: usize) {
     let mut sums = vec![0.0; rows.len() / length];
-    Arch::new().dispatch(Exponentials {
+    let arch = Arch::new();
+    arch.dispatch(Exponentials {
         rows: &mut *rows,
         sums: &mut sums,
     });
-    for (row, sum) in rows.chunks_exact_mut(length).zip(sums) {
-        let share = sum.recip();
-        row.iter_mut().for_each(|weight| *weight *= share);
-    }
+    arch.dispatch(Shares { rows, sums: &sums });
 }
 
 #[cfg(test)]
