@@ -3,7 +3,7 @@ use burn_backend::ops::ActivationOps;
 use burn_flex::{Flex, FlexTensor};
 
 use super::profile::Timer;
-use super::{Cpu, elementwise};
+use super::{Cpu, elementwise, softmax};
 
 impl ActivationOps<Self> for Cpu {
     delegate!(ActivationOps {
@@ -15,8 +15,12 @@ impl ActivationOps<Self> for Cpu {
         hard_sigmoid(tensor: FlexTensor, alpha: Scalar, beta: Scalar) -> FlexTensor;
         log_sigmoid(tensor: FlexTensor) -> FlexTensor;
         log_sigmoid_backward(x: FlexTensor, grad: FlexTensor) -> FlexTensor;
-        softmax(tensor: FlexTensor, dim: usize) -> FlexTensor;
     });
+
+    fn softmax(tensor: FlexTensor, dim: usize) -> FlexTensor {
+        let _timer = Timer::new("softmax");
+        softmax::softmax(tensor, dim).unwrap_or_else(|tensor| Flex::softmax(tensor, dim))
+    }
 
     threaded!(of_one { relu: |value: f32| value.max(0.0); });
     threaded!(of_one_and_scalar {

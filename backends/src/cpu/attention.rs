@@ -1,24 +1,27 @@
 use burn_backend::ops::AttentionModuleOptions;
 use burn_backend::{DType, Shape, TensorMetadata};
 use burn_flex::FlexTensor;
-use pulp::{Arch, NullaryFnOnce};
+use pulp::Arch;
 use rayon::prelude::*;
 
-use super::conv::{Matrix, set_product, shaped, zeros};
+use super::conv::{Matrix, set_product, set_scaled_product, shaped, zeros};
+use super::exponential::{Exponentials, Shares};
 use super::matmul::Operand;
 
-/// Queries that one task takes: enough for the product to outweigh the packing of the keys, few
-/// enough for the scores to be small. A number of its own, so that results do not depend on the number
+/// Queries that one task takes: many outweigh the packing of many keys, few leave tasks for all
+/// threads and stay in the cache. Depends on sizes alone, so that results do not depend on the number
 /// of threads.
-const QUERIES: usize = 256;
+fn queries_of_a_task(queries: usize, keys: usize) -> usize {
+    (queries.min(keys) / 8).clamp(128, 512)
+}
 
-/// Partial sums of a row, so that the compiler can use vector registers.
-const LANES: usize = 16;
+/// Fewest multiply-adds that are worth a second thread.
+const FEWEST: usize = 1 << 21;
 
 /// softmax(Q · Kᵀ · scale) · V, operands read where they lie.
 ///
-/// Costs queries · keys · (d + d_v) multiply-adds; memory for the scores of 256 queries per thread, so
-/// that it grows with the number of keys alone. Declines types other than `f32`, axes that run
+/// Costs queries · keys · (d + d_v) multiply-adds; memory for the scores of up to 512 queries per
+/// thread, so that it grows with the number of keys alone. Declines types other than `f32`, axes that run
 /// backwards, empty operands, causal attention and capped scores.
 ///
 /// # Shapes
@@ -49,21 +52,28 @@ pub(super) fn attention(
     }
     let scale = options.scale.unwrap_or(1.0 / (depth as f64).sqrt()) as f32;
     let (query, key, value) = (Operand::of(query)?, Operand::of(key)?, Operand::of(value)?);
-    let mut out = zeros(batch * heads * queries * values);
+    let length = batch * heads * queries * values;
+    let is_small = batch * heads * queries * keys * (depth + values) < FEWEST;
+    let mut out = if is_small {
+        vec![0.0; length]
+    } else {
+        zeros(length)
+    };
+    let per_task = queries_of_a_task(queries, keys);
     let heads_of_all = out.chunks_exact_mut(queries * values).enumerate();
     let tasks: Vec<_> = heads_of_all
         .flat_map(|(head, out)| {
-            let blocks = out.chunks_mut(QUERIES * values).enumerate();
-            blocks.map(move |(block, out)| (head, block * QUERIES, out))
+            let blocks = out.chunks_mut(per_task * values).enumerate();
+            blocks.map(move |(block, out)| (head, block * per_task, out))
         })
         .collect();
-    tasks.into_par_iter().for_each(|(head, first, out)| {
+    let compute = |(head, first, out): (usize, usize, &mut [f32])| {
         let [query_start, key_start, value_start] =
             [&query, &key, &value].map(|operand| operand.start(&[batch, heads], head));
         let rows = out.len() / values;
         let mut scores = vec![0.0; rows * keys];
         let keys_across = key.matrix(key_start);
-        set_product(
+        set_scaled_product(
             &mut scores,
             [rows, depth, keys],
             query.matrix(query_start + first * query.row_stride),
@@ -72,106 +82,43 @@ pub(super) fn attention(
                 column_stride: keys_across.row_stride,
                 ..keys_across
             },
+            scale,
         );
         let mut sums = vec![0.0; rows];
-        Arch::new().dispatch(Exponentials {
-            scores: &mut scores,
+        let arch = Arch::new();
+        arch.dispatch(Exponentials {
+            rows: &mut scores,
             sums: &mut sums,
-            scale,
         });
+        let sums = &sums;
+        // The shorter rows are divided: the scores, or what they make of the values.
+        if keys < values {
+            let rows = &mut scores;
+            arch.dispatch(Shares { rows, sums });
+        }
         let weights = Matrix {
             values: &scores,
             row_stride: keys,
             column_stride: 1,
         };
         let sizes = [rows, keys, values];
-        set_product(out, sizes, weights, value.matrix(value_start));
-        for (row, sum) in out.chunks_exact_mut(values).zip(&sums) {
-            let share = sum.recip();
-            row.iter_mut().for_each(|value| *value *= share);
+        set_product(&mut *out, sizes, weights, value.matrix(value_start));
+        if keys >= values {
+            arch.dispatch(Shares { rows: out, sums });
         }
-    });
+    };
+    if is_small {
+        tasks.into_iter().for_each(compute);
+    } else {
+        tasks.into_par_iter().for_each(compute);
+    }
     Some(shaped(out, Shape::from([batch, heads, queries, values])))
-}
-
-/// Turns rows of scores into exp(scale · (score - largest)), and sums each.
-struct Exponentials<'a> {
-    scores: &'a mut [f32],
-    /// One per row.
-    sums: &'a mut [f32],
-    scale: f32,
-}
-
-impl NullaryFnOnce for Exponentials<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        let length = self.scores.len() / self.sums.len();
-        for (row, sum) in self.scores.chunks_exact_mut(length).zip(self.sums) {
-            let mut largest = [f32::NEG_INFINITY; LANES];
-            for part in row.chunks_mut(LANES) {
-                for (value, largest) in part.iter_mut().zip(&mut largest) {
-                    *value *= self.scale;
-                    *largest = if *value > *largest { *value } else { *largest };
-                }
-            }
-            let largest = largest.into_iter().fold(f32::NEG_INFINITY, f32::max);
-            let mut sums = [0.0; LANES];
-            let (parts, rest) = row.as_chunks_mut::<LANES>();
-            for part in parts {
-                for (value, sum) in part.iter_mut().zip(&mut sums) {
-                    *value = exponential(*value - largest);
-                    *sum += *value;
-                }
-            }
-            for (value, sum) in rest.iter_mut().zip(&mut sums) {
-                *value = exponential(*value - largest);
-                *sum += *value;
-            }
-            *sum = sums.iter().sum();
-        }
-    }
-}
-
-/// eˣ for x up to 0, within two units in the last place; 0 where that is below the normal numbers.
-///
-/// x = n · ln 2 + r with a polynomial for eʳ, of which all steps are arithmetic that the compiler does
-/// side by side, unlike the call of the C library.
-#[inline(always)]
-fn exponential(x: f32) -> f32 {
-    /// Added and taken off again, it rounds to whole numbers, which are then the last bits.
-    const ROUND: f32 = 12_582_912.0;
-    /// Bits of a significand, and the exponent of 1.
-    const SIGNIFICAND: u32 = 23;
-    const ONE: u32 = 127;
-    /// The logarithm of the least normal number, rounded up.
-    const LEAST: f32 = -87.336_54;
-    /// ln 2 in two parts: the first is a multiple of 2⁻⁹, so that its product with n is exact.
-    const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
-
-    let rounded = x * std::f32::consts::LOG2_E + ROUND;
-    let n = rounded - ROUND;
-    let r = (x - n * LN_2[0]) - n * LN_2[1];
-    // 1 + r + r² · p(r), p with the coefficients of Cephes for |r| up to ln 2 / 2.
-    let mut p = 1.987_569_1e-4;
-    for coefficient in [
-        1.398_199_9e-3,
-        8.333_452e-3,
-        4.166_579_6e-2,
-        1.666_666_5e-1,
-        5.0e-1,
-    ] {
-        p = p * r + coefficient;
-    }
-    let value = p * (r * r) + r + 1.0;
-    let power = f32::from_bits(rounded.to_bits().wrapping_add(ONE) << SIGNIFICAND);
-    if x < LEAST { 0.0 } else { value * power }
 }
 
 #[cfg(test)]
 mod tests {
     use burn_backend::ops::{AttentionModuleOptions, ModuleOps};
+    use burn_flex::Flex;
 
     use super::super::Cpu;
     use super::*;
@@ -235,6 +182,7 @@ mod tests {
             ([2, 3, 5, 4], 7, 3),
             ([1, 1, 300, 33], 70, 20),
             ([2, 1, 513, 16], 1, 5),
+            ([1, 1, 1100, 8], 1050, 4),
         ] {
             let query = numbers([batch, heads, queries, depth], 0, 1.0);
             let key = numbers([batch, heads, keys, depth], 1, 1.0);
@@ -252,6 +200,21 @@ mod tests {
     }
 
     #[test]
+    fn views_of_maps_are_attended_to_like_rows() {
+        let [query, key, value] = [0, 1, 2].map(|offset| {
+            let map = numbers([2, 1, 20, 400], offset, 1.0);
+            map.transpose(2, 3)
+        });
+        assert_attends(&query, &key, &value, 2e-6);
+        let options = Default::default();
+        let found = attention(&query, &key, &value, &options).unwrap();
+        let flex = Flex::attention(query, key, value, None, None, options).to_contiguous();
+        for (found, wanted) in found.storage::<f32>().iter().zip(flex.storage::<f32>()) {
+            assert!((found - wanted).abs() < 1e-5, "{found}, {wanted}");
+        }
+    }
+
+    #[test]
     fn huge_scores_do_not_overflow() {
         let query = numbers([1, 1, 20, 4], 0, 300.0);
         let key = numbers([1, 1, 30, 4], 1, 300.0);
@@ -261,28 +224,20 @@ mod tests {
     }
 
     #[test]
-    fn exponentials_are_right_to_the_last_bits() {
-        let steps = 400_000;
-        for step in 0..=steps {
-            let x = -87.3 * (step as f32 / steps as f32);
-            let wanted = f64::from(x).exp();
-            let error = (f64::from(exponential(x)) - wanted).abs() / wanted;
-            assert!(error < 2.0 * f64::from(f32::EPSILON), "{x}: {error}");
-        }
-        assert_eq!(exponential(0.0), 1.0);
-        for x in [-87.34, -100.0, -1e6, f32::MIN, f32::NEG_INFINITY] {
-            assert_eq!(exponential(x), 0.0, "{x}");
-        }
-        assert!(exponential(f32::NAN).is_nan());
+    fn the_key_of_an_extreme_score_takes_all_weight() {
+        // Scores are 10⁴ or -10⁴ of whole numbers, which have no rounding.
+        let key = shaped(vec![-1.0, 1.0, -1.0], Shape::from([1, 1, 3, 1]));
+        let value = shaped(vec![5.0, 7.0, 9.0], Shape::from([1, 1, 3, 1]));
+        let query = shaped(vec![1e4, -1e4, 0.0], Shape::from([1, 1, 3, 1]));
+        let found = attention(&query, &key, &value, &Default::default()).unwrap();
+        assert_eq!(found.storage::<f32>(), [7.0, 7.0, 7.0]);
     }
 
     #[test]
     fn results_do_not_depend_on_the_number_of_threads() {
         let query = numbers([1, 2, 700, 24], 0, 1.0);
-        let (key, value) = (
-            numbers([1, 2, 90, 24], 1, 1.0),
-            numbers([1, 2, 90, 9], 2, 1.0),
-        );
+        let key = numbers([1, 2, 90, 24], 1, 1.0);
+        let value = numbers([1, 2, 90, 9], 2, 1.0);
         let with = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
             let run = || attention(&query, &key, &value, &Default::default()).unwrap();

@@ -47,6 +47,7 @@ mod attention;
 mod bool;
 mod conv;
 mod elementwise;
+mod exponential;
 mod float;
 pub(crate) mod fused;
 mod int;
@@ -55,6 +56,7 @@ mod module;
 mod pool;
 pub mod profile;
 mod quantized;
+mod softmax;
 mod strided;
 #[cfg(test)]
 mod tests;
@@ -64,7 +66,7 @@ use burn_backend::{Backend, BackendTypes, DType, DTypeUsageSet};
 use burn_flex::{Flex, FlexDevice, FlexQTensor, FlexTensor};
 
 /// The processor: [`Flex`] with its own two-dimensional convolutions, gradients of them, maxima over
-/// windows, and element-wise operations.
+/// windows, attention, softmax, and element-wise operations.
 ///
 /// Tensors, device, names, random numbers and every other operation are those of [`Flex`]; an
 /// operation that [`Flex`] leaves to burn's default is left to the same default here. `conv2d` and

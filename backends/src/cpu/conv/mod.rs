@@ -19,7 +19,7 @@ pub(super) use geometry::{Axis, Conv};
 pub(super) use input::{folded, mirror_weight};
 pub(super) use joined::{joined, joined_folded, joins};
 pub(super) use pointwise::{is_pointwise, pointwise, pointwise_input};
-pub(super) use product::{Matrix, set_product, sum};
+pub(super) use product::{Matrix, set_product, set_scaled_product, sum};
 pub(super) use weight::weight_gradient;
 pub(super) use winograd::{Kernels, filtered, suits};
 

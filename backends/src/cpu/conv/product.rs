@@ -33,7 +33,7 @@ pub(super) fn add_product(
     left: Matrix,
     right: Matrix,
 ) {
-    product(out, [rows, inner, columns], left, right, true);
+    product(out, [rows, inner, columns], left, right, true, 1.0);
 }
 
 /// `out = left * right` on one thread, shapes as in [`add_product`].
@@ -43,7 +43,18 @@ pub(in super::super) fn set_product(
     left: Matrix,
     right: Matrix,
 ) {
-    product(out, sizes, left, right, false);
+    product(out, sizes, left, right, false, 1.0);
+}
+
+/// `out = factor * left * right` on one thread, shapes as in [`add_product`]; the factor costs nothing.
+pub(in super::super) fn set_scaled_product(
+    out: &mut [f32],
+    sizes: [usize; 3],
+    left: Matrix,
+    right: Matrix,
+    factor: f32,
+) {
+    product(out, sizes, left, right, false, factor);
 }
 
 fn product(
@@ -52,6 +63,7 @@ fn product(
     left: Matrix,
     right: Matrix,
     add: bool,
+    factor: f32,
 ) {
     assert!(rows > 0 && inner > 0 && columns > 0, "empty matrix product");
     assert_eq!(out.len(), rows * columns, "size of the matrix product");
@@ -75,7 +87,7 @@ fn product(
             right.column_stride as isize,
             right.row_stride as isize,
             1.0,
-            1.0,
+            factor,
             false,
             false,
             false,
