@@ -87,4 +87,24 @@ mod tests {
             assert_eq!(entry, FileEntry::of(&bytes));
         }
     }
+
+    /// Gives one byte at a time and then fails.
+    struct Broken(usize);
+
+    impl Read for Broken {
+        fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+            if self.0 == 0 {
+                return Err(io::Error::other("broken"));
+            }
+            self.0 -= 1;
+            to[0] = 7;
+            Ok(1)
+        }
+    }
+
+    #[test]
+    fn a_reader_that_fails_ends_both_threads() {
+        let error = hashed(Broken(100), |_| ()).unwrap_err();
+        assert_eq!(error.to_string(), "broken");
+    }
 }

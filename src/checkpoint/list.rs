@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::error::io;
 use super::manifest::Manifest;
-use super::{Checkpoint, CheckpointError, open};
+use super::{Checkpoint, CheckpointError, open, open_with};
 
-/// Result of [`latest_whole`].
+/// Result of [`latest_whole`] and [`latest_with`].
 #[derive(Debug)]
 pub struct Latest {
     /// The newest whole checkpoint; none when there is no whole one.
@@ -32,6 +32,23 @@ pub struct Skipped {
 ///
 /// When `root` exists and cannot be listed. A missing `root` holds no checkpoint.
 pub fn latest_whole(root: &Path) -> Result<Latest, CheckpointError> {
+    latest(root, open)
+}
+
+/// [`latest_whole`] for those who need some files only: the contents of others are not read, which
+/// takes several times as long.
+///
+/// # Errors
+///
+/// Those of [`latest_whole`].
+pub fn latest_with(root: &Path, needed: &[&str]) -> Result<Latest, CheckpointError> {
+    latest(root, |path| open_with(path, needed))
+}
+
+fn latest(
+    root: &Path,
+    open: impl Fn(&Path) -> Result<Checkpoint, CheckpointError>,
+) -> Result<Latest, CheckpointError> {
     let mut latest = Latest {
         checkpoint: None,
         skipped: Vec::new(),

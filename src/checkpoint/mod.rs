@@ -17,7 +17,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub use error::CheckpointError;
-pub use list::{Latest, Skipped, keep_only, latest_whole, prune};
+pub use list::{Latest, Skipped, keep_only, latest_whole, latest_with, prune};
 pub use manifest::{FileEntry, Manifest};
 pub use write::write;
 
@@ -102,6 +102,24 @@ pub fn open(path: &Path) -> Result<Checkpoint, CheckpointError> {
     let checkpoint = open_unread(path)?;
     for (name, entry) in &checkpoint.manifest.files {
         let file = path.join(name);
+        entry.verify(&file, &FileEntry::of_file(&file)?)?;
+    }
+    Ok(checkpoint)
+}
+
+/// Opens a checkpoint folder and verifies the contents of these files, and of the others what
+/// [`open_unread`] does.
+///
+/// # Errors
+///
+/// As [`open`]; [`CheckpointError::MissingFile`] for a file that the manifest does not list.
+fn open_with(path: &Path, needed: &[&str]) -> Result<Checkpoint, CheckpointError> {
+    let checkpoint = open_unread(path)?;
+    for name in needed {
+        let file = path.join(name);
+        let Some(entry) = checkpoint.manifest.files.get(*name) else {
+            return Err(CheckpointError::MissingFile { path: file });
+        };
         entry.verify(&file, &FileEntry::of_file(&file)?)?;
     }
     Ok(checkpoint)

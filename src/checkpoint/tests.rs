@@ -266,6 +266,31 @@ fn the_newest_whole_one_is_found_and_the_damaged_reported() {
 }
 
 #[test]
+fn files_that_nobody_needs_may_be_damaged() {
+    let run = run(&[1, 2, 3]);
+    let damage = |name: &str| {
+        let path = run.path(name);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[0] ^= 1;
+        fs::write(&path, bytes).unwrap();
+    };
+    let found = |needed: &[&str]| {
+        let latest = latest_with(&run.root, needed).unwrap();
+        let step = latest.checkpoint.map(|checkpoint| checkpoint.step());
+        (step, latest.skipped.len())
+    };
+    damage("step-000003/generator.safetensors");
+    assert_eq!(run.latest(), (Some(2), 1));
+    assert_eq!(found(&["state.json"]), (Some(3), 0));
+    damage("step-000003/state.json");
+    assert_eq!(found(&["state.json"]), (Some(2), 1));
+    // Sizes are compared of all.
+    fs::write(run.path("step-000002/generator.safetensors"), b"").unwrap();
+    assert_eq!(found(&["state.json"]), (Some(1), 2));
+    assert_eq!(found(&["ema.safetensors"]), (None, 3));
+}
+
+#[test]
 fn a_run_without_checkpoints_is_no_error() {
     assert_eq!(run(&[]).latest(), (None, 0));
 }

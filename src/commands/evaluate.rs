@@ -11,7 +11,7 @@ use dp_sims_datasets::Size;
 
 use choice::{dataset, metrics};
 
-use super::train::open_or_newest;
+use super::train::open_to_generate;
 use super::{BackendArgs, Failure, failed, mistake};
 use crate::checkpoint::Checkpoint;
 use crate::config::Experiment;
@@ -109,7 +109,11 @@ impl Job {
     /// Reads everything small, so that mistakes are found before anything is computed.
     fn open(args: EvaluateArgs, backend: String) -> Result<Self> {
         ensure!(args.batch > 0, "--batch must be at least 1");
-        let checkpoint = args.checkpoint.as_deref().map(open_or_newest).transpose()?;
+        let checkpoint = args
+            .checkpoint
+            .as_deref()
+            .map(open_to_generate)
+            .transpose()?;
         let experiment = checkpoint.as_ref().map(read_experiment).transpose()?;
         if let Some(experiment) = &experiment {
             experiment.validate()?;

@@ -15,7 +15,7 @@ use dp_sims_model::weights::read_weights;
 
 use self::maps::Maps;
 use self::stream::{save, stream};
-use super::train::open_or_newest;
+use super::train::open_to_generate;
 use super::{BackendArgs, Failure, failed, mistake};
 use crate::checkpoint::Checkpoint;
 use crate::config::Experiment;
@@ -85,7 +85,7 @@ impl Job {
     /// before anything is computed.
     fn open(args: GenerateArgs) -> Result<Self> {
         ensure!(args.samples > 0, "--samples must be at least 1");
-        let checkpoint = open_or_newest(&args.checkpoint)?;
+        let checkpoint = open_to_generate(&args.checkpoint)?;
         let experiment = read_experiment(&checkpoint)?;
         experiment.validate()?;
         let description = read_description(&checkpoint)?;

@@ -6,7 +6,7 @@ use clap::Args;
 use dp_sims_backends::Task;
 
 use super::{BackendArgs, Failure, failed, mistake};
-use crate::checkpoint::{self, Checkpoint};
+use crate::checkpoint::{self, Checkpoint, Latest};
 use crate::config::{self, Experiment};
 use crate::consumers::dashboard::Dashboard;
 use crate::consumers::jsonl::JsonLog;
@@ -16,7 +16,9 @@ use crate::consumers::tensorboard::TensorBoard;
 use crate::consumers::terminal;
 use crate::data::{Data, checks_folder};
 use crate::events::{Fanout, TrainEvent};
-use crate::train::{Run, RunOptions, Stop, default_weights_folder, read_experiment};
+use crate::train::{
+    GENERATOR_FILES, Run, RunOptions, Stop, default_weights_folder, read_experiment,
+};
 
 /// Arguments of `train`.
 #[derive(Debug, Args)]
@@ -145,7 +147,7 @@ fn plan(args: &TrainArgs) -> Result<(Experiment, PathBuf, Option<Checkpoint>)> {
         }
         Some(folder) => {
             let folder = Path::new(folder);
-            let checkpoint = open_or_newest(folder)?;
+            let checkpoint = open_or(folder, newest)?;
             let run_folder = checkpoint.path().parent().and_then(Path::parent);
             let out = args.out.clone().or(run_folder.map(Path::to_path_buf));
             let out =
@@ -198,8 +200,22 @@ fn default_out(experiment: &Experiment) -> PathBuf {
     Path::new("runs").join(&experiment.name)
 }
 
-/// Opens a checkpoint folder, or the newest whole checkpoint of a run folder.
-pub(super) fn open_or_newest(folder: &Path) -> Result<Checkpoint> {
+/// Opens a checkpoint folder, or the newest checkpoint of a run folder whose generator is whole.
+pub(super) fn open_to_generate(folder: &Path) -> Result<Checkpoint> {
+    open_or(folder, |run_folder| {
+        let checkpoints = run_folder.join("checkpoints");
+        Ok(named(checkpoint::latest_with(
+            &checkpoints,
+            &GENERATOR_FILES,
+        )?))
+    })
+}
+
+/// Opens a checkpoint folder, or of a run folder the checkpoint that `newest` finds.
+fn open_or(
+    folder: &Path,
+    newest: impl FnOnce(&Path) -> Result<Option<Checkpoint>>,
+) -> Result<Checkpoint> {
     if folder.join("checkpoints").is_dir() {
         return newest(folder)?
             .with_context(|| format!("{} has no whole checkpoint", folder.display()));
@@ -207,9 +223,14 @@ pub(super) fn open_or_newest(folder: &Path) -> Result<Checkpoint> {
     Ok(checkpoint::open_unread(folder)?)
 }
 
-/// The newest whole checkpoint of a run folder; damaged ones are named on standard error.
+/// The newest whole checkpoint of a run folder.
 fn newest(run_folder: &Path) -> Result<Option<Checkpoint>> {
-    let latest = checkpoint::latest_whole(&run_folder.join("checkpoints"))?;
+    let checkpoints = run_folder.join("checkpoints");
+    Ok(named(checkpoint::latest_whole(&checkpoints)?))
+}
+
+/// The checkpoint that was found; damaged ones are named on standard error.
+fn named(latest: Latest) -> Option<Checkpoint> {
     for skipped in latest.skipped {
         eprintln!(
             "warning: skipping {}: {}",
@@ -217,7 +238,7 @@ fn newest(run_folder: &Path) -> Result<Option<Checkpoint>> {
             skipped.reason
         );
     }
-    Ok(latest.checkpoint)
+    latest.checkpoint
 }
 
 fn consumers(args: &TrainArgs, out: &Path, finished: u64, stop: &Stop) -> Result<Fanout> {

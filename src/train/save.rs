@@ -225,6 +225,9 @@ fn read_toml<T: serde::de::DeserializeOwned>(checkpoint: &Checkpoint, name: &str
     toml::from_str(&text).with_context(|| format!("cannot read {}", path.display()))
 }
 
+/// The files that [`read_generator`], [`read_experiment`] and [`read_description`] read.
+pub const GENERATOR_FILES: [&str; 3] = ["ema.safetensors", "config.toml", "dataset.toml"];
+
 /// The averaged generator of a checkpoint, for label maps with `classes` classes, void included.
 ///
 /// # Errors

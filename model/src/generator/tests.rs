@@ -8,6 +8,7 @@ use burn::tensor::{ElementConversion, Int, Tensor, TensorData};
 use super::*;
 use crate::init::normals;
 use crate::layers::Mode;
+use crate::weights::{load_owned_state_dict, state_dict};
 
 fn tiny(noise: NoiseMode) -> GeneratorConfig {
     GeneratorConfig {
@@ -161,8 +162,31 @@ impl<B: AutodiffBackend> burn::module::ModuleVisitor<B> for Missing<'_, B> {
     }
 }
 
+fn an_unset_generator_has_no_weights_until_it_is_loaded<B: AutodiffBackend>() {
+    for config in all() {
+        let device = Default::default();
+        let unset = config.init_unset::<B>(3, &device).unwrap();
+        let mut made = MadeKernels(0);
+        unset.visit(&mut made);
+        assert_eq!(made.0, 0, "{config:?}");
+        let dict = state_dict(&config.init::<B>(3, 9, &device).unwrap());
+        let loaded = load_owned_state_dict(unset, dict.clone(), "test").unwrap();
+        assert_eq!(state_dict(&loaded), dict, "{config:?}");
+    }
+}
+
+/// Counts the convolution weights that are in memory: all but a hundredth of a generator.
+struct MadeKernels(usize);
+
+impl<B: Backend> burn::module::ModuleVisitor<B> for MadeKernels {
+    fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<B, D>>) {
+        self.0 += usize::from(D == 4 && param.is_initialized());
+    }
+}
+
 backend_tests!(
     a_generator_for_inference_makes_the_same_images,
+    an_unset_generator_has_no_weights_until_it_is_loaded,
     images_have_the_size_of_the_labels,
     one_forward_of_a_pair_equals_two,
     every_parameter_gets_a_gradient

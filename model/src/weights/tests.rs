@@ -94,6 +94,34 @@ fn every_truncation_is_an_error_and_no_panic() {
 }
 
 #[test]
+fn a_stream_of_safetensors_is_read_like_bytes() {
+    let dict = read_weights(&fixture("formats_zip.pth")).unwrap();
+    let whole = to_safetensors_bytes(&dict).unwrap();
+    let read = |bytes: &[u8], length: usize| {
+        let mut reader = bytes;
+        from_safetensors_reader(&mut reader, length as u64, "stream")
+    };
+    assert_eq!(read(&whole, whole.len()).unwrap(), dict);
+    for length in 0..whole.len() {
+        // Of a file that is shorter than it should be, and of one that was cut and listed anew.
+        for claimed in [whole.len(), length] {
+            let error = read(&whole[..length], claimed).expect_err("a truncated file was read");
+            assert!(
+                matches!(error, WeightsError::Format { .. }),
+                "{length} of {claimed}: {error}"
+            );
+        }
+    }
+    for at in 0..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0xff;
+        // Whatever is wrong with it, both ways of reading agree about.
+        let other = from_safetensors_bytes(&damaged, "bytes").ok();
+        assert_eq!(read(&damaged, damaged.len()).ok(), other, "{at}");
+    }
+}
+
+#[test]
 fn damaged_bytes_never_panic() {
     for name in ["formats_zip.pth", "formats_legacy.pth"] {
         let whole = fs::read(fixture(name)).unwrap();

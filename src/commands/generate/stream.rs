@@ -45,7 +45,11 @@ pub(super) fn stream(
         let (to_generator, samples) = sync_channel(AHEAD);
         scope.spawn(move || {
             // Sending fails when nobody generates any more.
-            (0..maps.len()).try_for_each(|index| to_generator.send(maps.read(index)).ok())
+            let read = |index| {
+                let sample = maps.read(index);
+                sample.context("a label map changed after it was checked: run this again")
+            };
+            (0..maps.len()).try_for_each(|index| to_generator.send(read(index)).ok())
         });
         let writers: Vec<_> = (0..WRITERS)
             .map(|_| scope.spawn(|| write_all(&images, &has_failed)))
@@ -116,4 +120,102 @@ pub(super) fn save(image: &RgbImage, path: &Path) -> Result<()> {
     let mut bytes = Cursor::new(Vec::new());
     image.write_to(&mut bytes, ImageFormat::Png)?;
     write_whole(path, bytes.get_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use dp_sims_datasets::Size;
+    use image::{GrayImage, Luma};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::data::description;
+
+    const SIDE: usize = 4;
+
+    /// A folder of label maps, `m00.png` and so on, and what reads them.
+    fn maps(count: usize) -> (TempDir, Maps) {
+        let folder = tempfile::tempdir().unwrap();
+        for index in 0..count {
+            let map = GrayImage::from_pixel(SIDE as u32, SIDE as u32, Luma([1 + index as u8]));
+            map.save(file(folder.path(), index)).unwrap();
+        }
+        let description = description("ade20k").unwrap();
+        let maps = Maps::open(folder.path(), None, description, Size::square(SIDE)).unwrap();
+        (folder, maps)
+    }
+
+    fn file(folder: &Path, index: usize) -> PathBuf {
+        folder.join(format!("m{index:02}.png"))
+    }
+
+    /// An image of the class of the first pixel.
+    fn image(sample: &Sample) -> Vec<Vec<u8>> {
+        vec![vec![sample.labels[0]; 3 * SIDE * SIDE]]
+    }
+
+    #[test]
+    fn every_image_is_that_of_its_label_map() {
+        let (folder, maps) = maps(30);
+        let out = tempfile::tempdir().unwrap();
+        stream(&maps, out.path(), |sample| Ok(image(sample))).unwrap();
+        for index in 0..30 {
+            let made = image::open(file(out.path(), index)).unwrap().to_rgb8();
+            let expected = maps.read(index).unwrap().labels[0];
+            assert!(made.iter().all(|&value| value == expected), "{index}");
+        }
+        drop(folder);
+    }
+
+    #[test]
+    fn few_label_maps_are_read_ahead() {
+        let (folder, maps) = maps(30);
+        let out = tempfile::tempdir().unwrap();
+        let mut made = 0;
+        let error = stream(&maps, out.path(), |sample| {
+            made += 1;
+            // What has not been read yet can not be read any more.
+            for index in 0..30 {
+                let _ = fs::remove_file(file(folder.path(), index));
+            }
+            Ok(image(sample))
+        })
+        .unwrap_err();
+        // The one at work, those in the queue, and the one that waits to get in.
+        assert!((1..=2 + AHEAD).contains(&made), "{made}");
+        let message = format!("{error:#}");
+        assert!(
+            message.contains("changed after it was checked"),
+            "{message}"
+        );
+        assert!(message.contains(".png"), "{message}");
+    }
+
+    #[test]
+    fn a_failure_of_any_part_ends_it_and_names_the_file() {
+        let (_folder, maps) = maps(30);
+        let out = tempfile::tempdir().unwrap();
+        let gone = out.path().join("gone");
+        let mut made = 0;
+        let error = stream(&maps, &gone, |sample| {
+            made += 1;
+            Ok(image(sample))
+        })
+        .unwrap_err();
+        let message = format!("{error:#}");
+        assert!(
+            message.contains("gone") && message.contains(".png"),
+            "{message}"
+        );
+
+        made = 0;
+        let error = stream(&maps, out.path(), |_| {
+            made += 1;
+            anyhow::bail!("the device failed")
+        })
+        .unwrap_err();
+        assert_eq!((error.to_string().as_str(), made), ("the device failed", 1));
+    }
 }
