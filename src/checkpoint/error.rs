@@ -79,7 +79,7 @@ pub enum CheckpointError {
 
     /// A file of the right size with other content than listed.
     #[error(
-        "{path} is damaged, its SHA-256 is not the one it was written with: use another \
+        "{path} is damaged, its BLAKE3 hash is not the one it was written with: use another \
          checkpoint, or resume with `auto`", path = path.display()
     )]
     Hash {

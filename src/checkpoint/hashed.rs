@@ -2,10 +2,9 @@ use std::io::{self, Read};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
-use sha2::{Digest, Sha256};
+use blake3::Hasher;
 
 use super::FileEntry;
-use crate::files::hex;
 
 /// Bytes that are read and hashed at a time.
 const CHUNK: usize = 1 << 18;
@@ -25,11 +24,11 @@ pub(super) fn hashed<T>(
     thread::scope(|scope| {
         let (to_hash, chunks) = sync_channel::<Vec<u8>>(WAITING);
         let hashing = scope.spawn(move || {
-            let mut hasher = Sha256::new();
+            let mut hasher = Hasher::new();
             for chunk in chunks {
                 hasher.update(&chunk);
             }
-            hex(&hasher.finalize())
+            hasher.finalize().to_hex().to_string()
         });
         let mut reader = Passing {
             inner,
@@ -42,7 +41,7 @@ pub(super) fn hashed<T>(
         // The last chunk has been sent.
         drop(reader);
         match hashing.join() {
-            Ok(sha256) => Ok((parsed, FileEntry { bytes, sha256 })),
+            Ok(blake3) => Ok((parsed, FileEntry { bytes, blake3 })),
             Err(panic) => std::panic::resume_unwind(panic),
         }
     })

@@ -2,7 +2,7 @@
 //!
 //! A checkpoint of step 123 is the folder `checkpoints/step-000123/`. Its files are whatever the
 //! trainer hands over (weights and optimizer states as safetensors, `state.json`, `config.toml`),
-//! plus `manifest.json` with the size and SHA-256 of each. [`write`](fn@write) fills a hidden
+//! plus `manifest.json` with the size and BLAKE3 hash of each. [`write`](fn@write) fills a hidden
 //! folder beside it, makes it durable and renames it, so that a process killed at any moment leaves
 //! only whole checkpoints and hidden folders, which the next [`write`](fn@write) clears away.
 

@@ -212,9 +212,9 @@ fn another_version_and_another_step_are_refused() {
     let run = run(&[1]);
     let path = run.path("step-000001");
     let json = fs::read_to_string(path.join(MANIFEST)).unwrap();
-    fs::write(path.join(MANIFEST), "{\"version\": 2, \"tensors\": []}").unwrap();
+    fs::write(path.join(MANIFEST), "{\"version\": 1, \"tensors\": []}").unwrap();
     assert!(
-        message(&path).contains("format version 2"),
+        message(&path).contains("format version 1"),
         "{}",
         message(&path)
     );

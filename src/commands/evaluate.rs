@@ -20,12 +20,13 @@ use crate::evaluate::{
     Source, Subject, described, number, page, statistics_folder, time_generator,
 };
 use crate::files::write_whole;
-use crate::train::{default_weights_folder, read_experiment, read_generator};
+use crate::train::{AVERAGED_GENERATOR, default_weights_folder, read_experiment, read_generator};
+use crate::weights::sha256;
 
 /// Arguments of `evaluate`.
 #[derive(Debug, Args)]
 pub struct EvaluateArgs {
-    /// Checkpoint folder, or a run folder for its newest whole checkpoint: its averaged generator is
+    /// Checkpoint folder, or a run folder for its newest checkpoint: its averaged generator is
     /// judged.
     #[arg(
         long,
@@ -217,6 +218,7 @@ impl Job {
                 let classes = self.photos.classes().len();
                 let mut generator = read_generator::<B>(checkpoint, experiment, classes, device)
                     .map_err(mistake)?;
+                let sha256 = sha256(&checkpoint.path().join(AVERAGED_GENERATOR)).map_err(failed)?;
                 let seed = self.plan.protocol.seed;
                 let mut source = Source::Generator {
                     generator: &mut generator,
@@ -245,13 +247,12 @@ impl Job {
                     })
                     .transpose()
                     .map_err(failed)?;
-                let entry = checkpoint.manifest().files.get("ema.safetensors");
                 let subject = Subject {
                     kind: "checkpoint".to_string(),
                     path: checkpoint.path().display().to_string(),
                     experiment: Some(experiment.name.clone()),
                     step: Some(checkpoint.step()),
-                    sha256: entry.map(|entry| entry.sha256.clone()).unwrap_or_default(),
+                    sha256,
                 };
                 let (mut results, gallery) = self.results(subject, outcome);
                 results.timing = timing;

@@ -34,7 +34,7 @@ const GRID_ROWS: usize = 32;
 /// Arguments of `generate`.
 #[derive(Debug, Args)]
 pub struct GenerateArgs {
-    /// Checkpoint folder, or a run folder for its newest whole checkpoint.
+    /// Checkpoint folder, or a run folder for its newest checkpoint.
     #[arg(long, value_name = "DIR")]
     checkpoint: PathBuf,
     /// Label map (PNG) or folder of label maps, with the ids the model was trained on.

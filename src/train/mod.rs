@@ -32,8 +32,8 @@ pub use random::{Draws, Purpose, SeededDraws, latents};
 pub use run::{Run, RunOptions};
 pub use sampling::{Preview, refreshed, to_rgb};
 pub use save::{
-    GENERATOR_FILES, State, files, generator_files, read_description, read_experiment,
-    read_generator, read_state, restore, tensors,
+    AVERAGED_GENERATOR, GENERATOR_FILES, State, files, generator_files, read_description,
+    read_experiment, read_generator, read_state, restore, tensors,
 };
 pub use segmenter::train_segmenter;
 pub use step::Training;

@@ -20,6 +20,9 @@ use crate::config::Experiment;
 /// Version of the set of files and of the tensor names in them.
 const FORMAT: u32 = 1;
 
+/// File of the averaged generator.
+pub const AVERAGED_GENERATOR: &str = "ema.safetensors";
+
 /// Counters of a run: `state.json`. There is no random state; every random number is a function
 /// of the seed and these counters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -119,7 +122,7 @@ pub fn generator_files<'a, B: Backend>(
     description: &'a Description,
 ) -> Vec<(String, Make<'a>)> {
     named(vec![
-        ("ema.safetensors", weights(move || state_dict(ready))),
+        (AVERAGED_GENERATOR, weights(move || state_dict(ready))),
         (
             "state.json",
             Box::new(move || Ok(serde_json::to_vec_pretty(state)?)),
@@ -226,7 +229,7 @@ fn read_toml<T: serde::de::DeserializeOwned>(checkpoint: &Checkpoint, name: &str
 }
 
 /// The files that [`read_generator`], [`read_experiment`] and [`read_description`] read.
-pub const GENERATOR_FILES: [&str; 3] = ["ema.safetensors", "config.toml", "dataset.toml"];
+pub const GENERATOR_FILES: [&str; 3] = [AVERAGED_GENERATOR, "config.toml", "dataset.toml"];
 
 /// The averaged generator of a checkpoint, for label maps with `classes` classes, void included.
 ///
