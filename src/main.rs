@@ -7,6 +7,6 @@ use clap::Parser;
 use dp_sims::commands::{Cli, run};
 
 fn main() -> ExitCode {
-    dp_sims::memory::keep_freed();
+    dp_sims::memory::tune();
     run(Cli::parse())
 }

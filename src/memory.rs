@@ -27,20 +27,39 @@ impl Memory {
     }
 }
 
-/// Has memory that is freed stay with the process, where the C library is glibc; elsewhere does
-/// nothing.
+/// Has memory that is freed stay with the process and large pages behind it, where the C library is
+/// glibc; elsewhere does nothing. To be called before there are other threads.
 ///
 /// Left alone, glibc takes every large tensor from the system and gives it back: the system clears
 /// its pages each time, which took a quarter of the time of the generator on a processor. Resident
-/// memory stays at its peak, as it does in a training run anyway.
-pub fn keep_freed() {
+/// memory stays at its peak, as it does in a training run anyway. In pages of 4 KiB, a processor spends
+/// a tenth of its time on finding out where they are.
+pub fn tune() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: `mallopt` takes two integers, may be called at any time, and refuses what it does not
-    // know.
+    // know. `sysconf` has no conditions. `madvise` gets whole pages of a block that is allocated, and
+    // this advice changes no content.
     unsafe {
         libc::mallopt(libc::M_MMAP_MAX, 0);
         // Minus one, and not the largest threshold, turns it off: that would be 2 GiB.
         libc::mallopt(libc::M_TRIM_THRESHOLD, -1);
+        // The others are mappings of their own, out of reach of the advice below.
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+
+        // Advice is for addresses, and the heap keeps its addresses: a block as large as it may get,
+        // none of which is touched, stands for all that is allocated in its place later.
+        let [page, pages] =
+            [libc::_SC_PAGESIZE, libc::_SC_PHYS_PAGES].map(|name| libc::sysconf(name));
+        let (Ok(page), Ok(pages)) = (usize::try_from(page), usize::try_from(pages)) else {
+            return;
+        };
+        let length = pages / 4 * 3 * page;
+        let block = libc::malloc(length + page);
+        if !block.is_null() {
+            let whole_pages = block.add(block.align_offset(page));
+            libc::madvise(whole_pages, length, libc::MADV_HUGEPAGE);
+            libc::free(block);
+        }
     }
 }
 
