@@ -23,6 +23,7 @@ pub(crate) mod adam;
 mod average;
 mod modulate;
 mod normalise;
+mod product;
 pub(crate) mod spectral;
 #[cfg(test)]
 mod testing;
@@ -32,6 +33,7 @@ pub use adam::FusedAdam;
 pub use average::moving_average;
 pub use modulate::modulate;
 pub use normalise::{Normalised, normalise, standardise};
+pub use product::add_product;
 pub use spectral::{Scaled, spectral_norm};
 
 #[cfg(feature = "flex")]

@@ -33,7 +33,7 @@ pub use resize::{
     interpolation_matrix, nearest_labels, resize_bilinear, resize_bilinear_corners,
     resize_bilinear_single, upsample_nearest,
 };
-pub use resized_conv::convolve_resized;
+pub use resized_conv::add_convolved_resized;
 pub(crate) use resized_conv::resize_macs;
 pub use spade::{Condition, Spade, Then};
 pub use spectral::SpectralNorm;

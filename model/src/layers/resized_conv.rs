@@ -1,4 +1,5 @@
 use burn::tensor::{Tensor, TensorData, backend::Backend};
+use dp_sims_backends::fused;
 
 use super::interpolation_matrix;
 
@@ -6,8 +7,8 @@ use super::interpolation_matrix;
 /// of matrices too small to be fast.
 const FEW: usize = 64;
 
-/// 3×3 convolution, with zero padding, of a map that is first resized bilinearly, without the
-/// resized map.
+/// Adds to a map the 3×3 convolution, with zero padding, of another that is first resized bilinearly
+/// to its size, without the resized map.
 ///
 /// Both are linear, so the kernel is applied before the resize: with q(i, j) the map under tap
 /// (i, j) of the kernel, the output is Σ Vᵢ · q(i, j) · Hⱼᵀ, where Vᵢ and Hⱼ interpolate rows and
@@ -21,18 +22,18 @@ const FEW: usize = 64;
 /// # Shapes
 /// - input: `[N, C, h, w]`
 /// - weight: `[O, C, 3, 3]`
-/// - output: `[N, O, height, width]`
-pub fn convolve_resized<B: Backend>(
+/// - onto: `[N, O, H, W]`
+/// - output: `[N, O, H, W]`
+pub fn add_convolved_resized<B: Backend>(
     input: Tensor<B, 4>,
     weight: Tensor<B, 4>,
-    height: usize,
-    width: usize,
+    onto: Tensor<B, 4>,
 ) -> Tensor<B, 4> {
     let [batch, channels, rows, columns] = input.dims();
-    let [outputs, ..] = weight.dims();
+    let [_, outputs, height, width] = onto.dims();
     let device = input.device();
     let shifted = |from: usize, to: usize| {
-        let values = TensorData::new(shifted_matrix(from, to), [to, 3 * from]);
+        let values = TensorData::new(shifted_matrix(from, to), [3 * from, to]);
         Tensor::<B, 2>::from_data(values, &device)
     };
     let taps = weight
@@ -46,30 +47,30 @@ pub fn convolve_resized<B: Backend>(
         .reshape([outputs, 3, 3, batch, rows, columns]);
     if is_small([rows, columns]) {
         let [down, across] = [shifted(rows, height), shifted(columns, width)];
-        let down = down.transpose().reshape([3, 1, rows, 1, height, 1]);
-        let across = across.transpose().reshape([1, 3, 1, columns, 1, width]);
+        let down = down.reshape([3, 1, rows, 1, height, 1]);
+        let across = across.reshape([1, 3, 1, columns, 1, width]);
         let spread = [3, 3, rows, columns, height, width];
         let spread = down.expand(spread) * across.expand(spread);
-        return under_taps
+        let under_taps = under_taps
             .permute([3, 0, 1, 2, 4, 5])
-            .reshape([batch * outputs, 9 * rows * columns])
-            .matmul(spread.reshape([9 * rows * columns, height * width]))
-            .reshape([batch, outputs, height, width]);
+            .reshape([batch * outputs, 9 * rows * columns]);
+        let spread = spread.reshape([9 * rows * columns, height * width]);
+        return fused::add_product(onto, under_taps, spread);
     }
     let under_taps =
         under_taps
             .permute([3, 0, 1, 4, 2, 5])
             .reshape([batch * outputs, 3 * rows, 3 * columns]);
     let tall = shifted(rows, height)
+        .transpose()
         .unsqueeze_dim::<3>(0)
         .expand([batch * outputs, height, 3 * rows])
         .matmul(under_taps);
-    tall.reshape([batch * outputs * height, 3 * columns])
-        .matmul(shifted(columns, width).transpose())
-        .reshape([batch, outputs, height, width])
+    let tall = tall.reshape([batch * outputs * height, 3 * columns]);
+    fused::add_product(onto, tall, shifted(columns, width))
 }
 
-/// Multiply-adds of [`convolve_resized`] per output channel, after the kernel was applied.
+/// Multiply-adds of [`add_convolved_resized`] per output channel, after the kernel was applied.
 pub(crate) fn resize_macs(from: [usize; 2], to: [usize; 2]) -> usize {
     let ([rows, columns], [height, width]) = (from, to);
     if is_small(from) {
@@ -82,17 +83,16 @@ fn is_small([rows, columns]: [usize; 2]) -> bool {
     9 * rows * columns <= FEW
 }
 
-/// For each of three taps, the interpolation matrix of the pixels that the tap reads: `[to, 3 from]`,
-/// row-major. A tap that reads beyond the resized map has a row of zeros there.
+/// For each of three taps, the interpolation matrix of the pixels that the tap reads: `[3 from, to]`,
+/// row-major. A tap that reads beyond the resized map has a column of zeros there.
 fn shifted_matrix(from: usize, to: usize) -> Vec<f32> {
     let plain = interpolation_matrix(from, to);
     let mut shifted = vec![0.0; to * 3 * from];
-    for (row, taps) in shifted.chunks_exact_mut(3 * from).enumerate() {
-        for (tap, values) in taps.chunks_exact_mut(from).enumerate() {
-            let read = (row + tap).checked_sub(1).filter(|&read| read < to);
-            if let Some(read) = read {
-                values.copy_from_slice(&plain[read * from..][..from]);
-            }
+    for (row, values) in shifted.chunks_exact_mut(to).enumerate() {
+        let (tap, row) = (row / from, row % from);
+        for (column, value) in values.iter_mut().enumerate() {
+            let read = (column + tap).checked_sub(1).filter(|&read| read < to);
+            *value = read.map_or(0.0, |read| plain[read * from + row]);
         }
     }
     shifted
@@ -118,7 +118,7 @@ mod tests {
         tensor.into_data().to_vec().unwrap()
     }
 
-    fn is_the_convolution_of_the_resized_map<B: AutodiffBackend>() {
+    fn adds_the_convolution_of_the_resized_map<B: AutodiffBackend>() {
         for ([rows, columns], [height, width]) in [
             ([2, 3], [8, 12]),
             ([3, 2], [3, 10]),
@@ -127,15 +127,16 @@ mod tests {
         ] {
             let input = random::<B>("input", [2, 3, rows, columns]).require_grad();
             let weight = random::<B>("weight", [4, 3, 3, 3]).require_grad();
+            let onto = random::<B>("onto", [2, 4, height, width]).require_grad();
             let probe = random::<B>("probe", [2, 4, height, width]);
             let run = |plain: bool| {
-                let (input, weight) = (input.clone(), weight.clone());
+                let (input, weight, onto) = (input.clone(), weight.clone(), onto.clone());
                 if plain {
                     let resized = resize_bilinear(input, height, width);
                     let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
-                    conv2d(resized, weight, None, options)
+                    onto + conv2d(resized, weight, None, options)
                 } else {
-                    convolve_resized(input, weight, height, width)
+                    add_convolved_resized(input, weight, onto)
                 }
             };
             let (found, expected) = (run(false), run(true));
@@ -144,7 +145,7 @@ mod tests {
             assert!(error < 1e-6, "{what}: {error}");
             let gradients =
                 [found, expected].map(|output| (output * probe.clone()).sum().backward());
-            for leaf in [&input, &weight] {
+            for leaf in [&input, &weight, &onto] {
                 let [found, expected] = gradients
                     .each_ref()
                     .map(|gradients| leaf.grad(gradients).unwrap());
@@ -165,5 +166,5 @@ mod tests {
         assert_eq!(resize_macs([2, 3], [8, 10]), 54 * 80);
     }
 
-    backend_tests!(is_the_convolution_of_the_resized_map);
+    backend_tests!(adds_the_convolution_of_the_resized_map);
 }

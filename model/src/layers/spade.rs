@@ -2,7 +2,7 @@ use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend, module::conv2d, ops::ConvOptions};
 use dp_sims_backends::fused;
 
-use super::{BatchNorm, Conv, ConvConfig, LEAKY_SLOPE, Mode, convolve_resized};
+use super::{BatchNorm, Conv, ConvConfig, LEAKY_SLOPE, Mode, add_convolved_resized};
 use crate::init::InitRng;
 
 /// What a SPADE reads (facts G17).
@@ -105,7 +105,6 @@ impl<B: Backend> Spade<B> {
     /// 1 + γ and β, `[N, 2C, H, W]`; the 1 is part of the bias.
     fn modulation(&self, condition: &Condition<B>) -> Tensor<B, 4> {
         let Condition { global, local } = condition;
-        let [_, _, height, width] = local.dims();
         let weight = self.modulation.weight.val();
         let [outputs, inputs, ..] = weight.dims();
         let device = weight.device();
@@ -124,7 +123,7 @@ impl<B: Backend> Spade<B> {
                 let shared = global.dims()[1];
                 let to_global = weight.clone().slice([0..outputs, 0..shared]);
                 let to_local = weight.slice([0..outputs, shared..inputs]);
-                own(to_local) + convolve_resized(global.clone(), to_global, height, width)
+                add_convolved_resized(global.clone(), to_global, own(to_local))
             }
             None => own(weight),
         }

@@ -17,6 +17,7 @@ pub(crate) mod adam;
 pub(crate) mod average;
 pub(crate) mod modulate;
 pub(crate) mod normalise;
+pub(crate) mod product;
 pub(crate) mod spectral;
 mod sums;
 
