@@ -4,6 +4,7 @@ use burn_flex::FlexTensor;
 use pulp::Arch;
 use rayon::prelude::*;
 
+use super::blank::{Blank, slots};
 use super::conv::{Matrix, set_product, set_scaled_product, shaped, zeros};
 use super::exponential::{Exponentials, Shares};
 use super::matmul::Operand;
@@ -71,10 +72,10 @@ pub(super) fn attention(
         let [query_start, key_start, value_start] =
             [&query, &key, &value].map(|operand| operand.start(&[batch, heads], head));
         let rows = out.len() / values;
-        let mut scores = vec![0.0; rows * keys];
+        let mut scores = Blank::new(rows * keys);
         let keys_across = key.matrix(key_start);
         set_scaled_product(
-            &mut scores,
+            scores.slots(),
             [rows, depth, keys],
             query.matrix(query_start + first * query.row_stride),
             Matrix {
@@ -84,6 +85,8 @@ pub(super) fn attention(
             },
             scale,
         );
+        // SAFETY: a product fills its output.
+        let mut scores = unsafe { scores.filled() };
         let mut sums = vec![0.0; rows];
         let arch = Arch::new();
         arch.dispatch(Exponentials {
@@ -102,7 +105,7 @@ pub(super) fn attention(
             column_stride: 1,
         };
         let sizes = [rows, keys, values];
-        set_product(&mut *out, sizes, weights, value.matrix(value_start));
+        set_product(slots(out), sizes, weights, value.matrix(value_start));
         if keys >= values {
             arch.dispatch(Shares { rows: out, sums });
         }

@@ -9,7 +9,8 @@ use burn_backend::{DType, TensorMetadata};
 use burn_flex::{Flex, FlexTensor};
 use rayon::prelude::*;
 
-use super::conv::{shaped, sum, zeros};
+use super::blank::Blank;
+use super::conv::{shaped, sum};
 use super::strided;
 
 /// Elements of a task.
@@ -48,22 +49,23 @@ pub(super) fn map(
     let Some(from) = values(&tensor).filter(|values| values.len() >= FEWEST) else {
         return Err(tensor);
     };
-    let apply = |to: &mut [f32], from: &[f32]| {
-        let pairs = to.iter_mut().zip(from);
-        pairs.for_each(|(to, from)| *to = operation(*from));
-    };
     let length = from.len();
     if let Some(own) = own_values(&mut tensor) {
         let parts = own.par_chunks_mut(GRAIN);
         parts.for_each(|part| part.iter_mut().for_each(|value| *value = operation(*value)));
         return Ok(tensor);
     }
-    let mut out = zeros(length);
-    if let Some(from) = values(&tensor) {
-        let parts = out.par_chunks_mut(GRAIN).zip(from.par_chunks(GRAIN));
-        parts.for_each(|(to, from)| apply(to, from));
-    }
-    Ok(shaped(out, tensor.shape()))
+    let Some(from) = values(&tensor) else {
+        return Err(tensor);
+    };
+    let mut out = Blank::new(length);
+    let parts = out.slots().par_chunks_mut(GRAIN);
+    parts.zip(from.par_chunks(GRAIN)).for_each(|(to, from)| {
+        let pairs = to.iter_mut().zip(from);
+        pairs.for_each(|(to, from)| _ = to.write(operation(*from)));
+    });
+    // SAFETY: there is a slot for each element, and it was written to.
+    Ok(shaped(unsafe { out.filled() }, tensor.shape()))
 }
 
 /// `operation` of every two elements of tensors of one shape, or of a tensor and a right operand that
@@ -119,16 +121,18 @@ pub(super) fn zip(
         }
         return Ok(right);
     }
-    let mut out = zeros(length);
-    if let (Some(from), Some(other)) = (values(&left), values(&right)) {
-        let parts = from.par_chunks(GRAIN).zip(other.par_chunks(GRAIN));
-        let parts = out.par_chunks_mut(GRAIN).zip(parts);
-        parts.for_each(|(to, (from, other))| {
-            let pairs = to.iter_mut().zip(from.iter().zip(other));
-            pairs.for_each(|(to, (from, other))| *to = operation(*from, *other));
-        });
-    }
-    Ok(shaped(out, left.shape()))
+    let (Some(from), Some(other)) = (values(&left), values(&right)) else {
+        return Err((left, right));
+    };
+    let mut out = Blank::new(length);
+    let parts = from.par_chunks(GRAIN).zip(other.par_chunks(GRAIN));
+    let parts = out.slots().par_chunks_mut(GRAIN).zip(parts);
+    parts.for_each(|(to, (from, other))| {
+        let pairs = to.iter_mut().zip(from.iter().zip(other));
+        pairs.for_each(|(to, (from, other))| _ = to.write(operation(*from, *other)));
+    });
+    // SAFETY: both operands have an element for each slot, and it was written to.
+    Ok(shaped(unsafe { out.filled() }, left.shape()))
 }
 
 /// Whether `right` has the shape of `left` but for axes of one element.
@@ -169,17 +173,19 @@ fn by_row(
     let Some(from) = values(&left) else {
         return Err(left);
     };
-    let mut out = zeros(from.len());
+    let mut out = Blank::new(from.len());
     let lines = out
+        .slots()
         .par_chunks_exact_mut(length)
         .zip(from.par_chunks_exact(length))
         .enumerate();
     lines.for_each(|(row, (line, from))| {
         let value = rows[row % rows.len()];
         let pairs = line.iter_mut().zip(from);
-        pairs.for_each(|(to, from)| *to = operation(*from, value));
+        pairs.for_each(|(to, from)| _ = to.write(operation(*from, value)));
     });
-    Ok(shaped(out, left.shape()))
+    // SAFETY: the tensor is whole rows, and each slot of a row was written to.
+    Ok(shaped(unsafe { out.filled() }, left.shape()))
 }
 
 /// Sums along the last axis, and its length.

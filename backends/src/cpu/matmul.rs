@@ -4,7 +4,8 @@ use burn_backend::{DType, Shape};
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-use super::conv::{Matrix, set_product, shaped, zeros};
+use super::blank::{Blank, Slot};
+use super::conv::{Matrix, set_product, shaped};
 
 /// Rows of a product that one task computes, where there are not enough products for the threads.
 /// A number of its own, so that results do not depend on the number of threads.
@@ -40,10 +41,10 @@ pub(super) fn product(left: &FlexTensor, right: &FlexTensor) -> Option<FlexTenso
     if count * rows * inner * columns == 0 {
         return None;
     }
-    let mut out = zeros(count * rows * columns);
+    let mut out = Blank::new(count * rows * columns);
     let per_task = if count > 1 { rows } else { ROWS.min(rows) };
     let tasks = rows.div_ceil(per_task);
-    let compute = |(task, out): (usize, &mut [f32])| {
+    let compute = |(task, out): (usize, &mut [Slot])| {
         let (index, first) = (task / tasks, task % tasks * per_task);
         let (left_start, right_start) = (left.start(&batch, index), right.start(&batch, index));
         let sizes = [out.len() / columns, inner, columns];
@@ -54,7 +55,7 @@ pub(super) fn product(left: &FlexTensor, right: &FlexTensor) -> Option<FlexTenso
             right.matrix(right_start),
         );
     };
-    let parts = out.chunks_mut(rows * columns);
+    let parts = out.slots().chunks_mut(rows * columns);
     let mut parts: Vec<_> = parts
         .flat_map(|matrix| matrix.chunks_mut(per_task * columns))
         .collect();
@@ -70,6 +71,8 @@ pub(super) fn product(left: &FlexTensor, right: &FlexTensor) -> Option<FlexTenso
             .for_each(|(task, out)| compute((task, &mut **out)));
     }
     batch.extend([rows, columns]);
+    // SAFETY: the parts are all of it, and a product fills its part.
+    let out = unsafe { out.filled() };
     Some(shaped(out, Shape::from(batch)))
 }
 

@@ -44,6 +44,7 @@ macro_rules! threaded {
 
 mod activation;
 mod attention;
+mod blank;
 mod bool;
 mod conv;
 mod elementwise;

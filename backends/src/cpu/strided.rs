@@ -4,7 +4,8 @@ use burn_backend::{DType, Slice, TensorMetadata};
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-use super::conv::{shaped, zeros};
+use super::blank::{self, Blank};
+use super::conv::shaped;
 
 /// Elements of a task.
 const GRAIN: usize = 1 << 14;
@@ -24,22 +25,25 @@ pub(super) fn contiguous(tensor: &FlexTensor) -> Option<FlexTensor> {
     }
     let start = tensor.layout().start_offset();
     let from = tensor.storage::<f32>().get(start..)?;
-    let mut out = zeros(tensor.shape().num_elements());
+    let mut out = Blank::new(tensor.shape().num_elements());
     let runs = GRAIN.div_ceil(run);
-    let parts = out.par_chunks_mut(runs * run).enumerate();
+    let parts = out.slots().par_chunks_mut(runs * run).enumerate();
     parts.for_each(|(part, to)| {
         for (index, to) in to.chunks_exact_mut(run).enumerate() {
             let from = &from[offset(outer, part * runs + index)..];
             match stride {
-                0 => to.fill(from[0]),
-                1 => to.copy_from_slice(&from[..run]),
+                0 => blank::fill(to, from[0]),
+                1 => blank::copy(to, &from[..run]),
                 _ => {
-                    let read = from.iter().step_by(stride);
-                    to.iter_mut().zip(read).for_each(|(to, from)| *to = *from);
+                    for (index, to) in to.iter_mut().enumerate() {
+                        to.write(from[index * stride]);
+                    }
                 }
             }
         }
     });
+    // SAFETY: the tensor is whole runs, of which every part writes all of its own.
+    let out = unsafe { out.filled() };
     Some(shaped(out, tensor.shape()))
 }
 

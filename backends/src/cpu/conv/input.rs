@@ -1,6 +1,7 @@
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
+use super::super::blank::slots;
 use super::geometry::Conv;
 use super::product::{Matrix, set_product};
 use super::{tensor, zeros};
@@ -74,7 +75,8 @@ pub(in super::super) fn folded(
                     column_stride: 1,
                 };
                 let tile = &mut buffer[..count * taps * positions];
-                set_product(tile, [count * taps, conv.outputs, positions], left, right);
+                let sizes = [count * taps, conv.outputs, positions];
+                set_product(slots(tile), sizes, left, right);
                 conv.fold(tile, positions, 0, start..end, own);
             }
         });

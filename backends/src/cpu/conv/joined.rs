@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
+use super::super::blank::Blank;
 use super::geometry::Conv;
 use super::product::{Matrix, set_product};
 use super::{tensor, zeros};
@@ -46,10 +47,10 @@ pub(in super::super) fn joined(
     let inner = conv.inputs * conv.taps();
     let windows = windows(conv, x);
     let channels = conv.groups * conv.outputs;
-    let mut out = zeros(channels * conv.batch * plane);
+    let mut out = Blank::new(channels * conv.batch * plane);
     let block = channels_of_task(conv.outputs, 1);
     let tasks = blocks(
-        &mut out,
+        out.slots(),
         conv.batch,
         conv.groups,
         conv.outputs,
@@ -69,18 +70,19 @@ pub(in super::super) fn joined(
             row_stride: positions,
             column_stride: 1,
         };
-        let mut product = vec![0.0; count * positions];
-        set_product(&mut product, [count, inner, positions], left, right);
+        let product = product([count, inner, positions], left, right);
         for (image, planes) in task.planes.into_iter().enumerate() {
             for (row, to) in planes.chunks_exact_mut(plane).enumerate() {
                 let from = &product[row * positions + image * plane..][..plane];
                 let bias = bias.map_or(0.0, |bias| bias[first + row]);
                 let pairs = to.iter_mut().zip(from);
-                pairs.for_each(|(to, from)| *to = from + bias);
+                pairs.for_each(|(to, from)| _ = to.write(from + bias));
             }
         }
     });
     let (height, width) = (conv.rows.output, conv.columns.output);
+    // SAFETY: the blocks are all planes of all images, and each task writes all of its own.
+    let out = unsafe { out.filled() };
     tensor(out, [conv.batch, channels, height, width])
 }
 
@@ -125,9 +127,8 @@ pub(in super::super) fn joined_folded(
             row_stride: positions,
             column_stride: 1,
         };
-        let mut product = vec![0.0; task.count * taps * positions];
         let sizes = [task.count * taps, conv.outputs, positions];
-        set_product(&mut product, sizes, left, right);
+        let product = product(sizes, left, right);
         for (image, planes) in task.planes.into_iter().enumerate() {
             let from = image * conv.output_plane();
             conv.fold(&product, positions, from, 0..conv.rows.output, planes);
@@ -139,6 +140,15 @@ pub(in super::super) fn joined_folded(
     )
 }
 
+/// A matrix product, shapes as in [`set_product`].
+fn product(sizes: [usize; 3], left: Matrix, right: Matrix) -> Vec<f32> {
+    let [rows, _, columns] = sizes;
+    let mut out = Blank::new(rows * columns);
+    set_product(out.slots(), sizes, left, right);
+    // SAFETY: a product fills its output.
+    unsafe { out.filled() }
+}
+
 /// Channels of a task, of each of which there are `rows` in the product.
 fn channels_of_task(channels: usize, rows: usize) -> usize {
     let fewest = FEWEST.div_ceil(rows).next_multiple_of(4);
@@ -146,24 +156,24 @@ fn channels_of_task(channels: usize, rows: usize) -> usize {
 }
 
 /// Some channels of all images.
-struct Block<'a> {
+struct Block<'a, T> {
     group: usize,
     /// The first channel, counted through the groups.
     first: usize,
     count: usize,
     /// These channels of every image.
-    planes: Vec<&'a mut [f32]>,
+    planes: Vec<&'a mut [T]>,
 }
 
 /// Cuts `[N, groups * channels, plane]` into blocks of at most `block` channels of a group.
-fn blocks<'a>(
-    values: &'a mut [f32],
+fn blocks<T>(
+    values: &mut [T],
     batch: usize,
     groups: usize,
     channels: usize,
     block: usize,
     plane: usize,
-) -> Vec<Block<'a>> {
+) -> Vec<Block<'_, T>> {
     let firsts = (0..groups).flat_map(|group| {
         (0..channels)
             .step_by(block)

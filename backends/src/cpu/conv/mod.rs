@@ -41,8 +41,7 @@ pub(super) fn shaped(values: Vec<f32>, shape: Shape) -> FlexTensor {
     )
 }
 
-/// Zeros, written by all threads: a large output is written once more by whoever fills it, and the
-/// system brings in its pages at the first write.
+/// Zeros, written by all threads: the system brings in the pages of a large output at the first write.
 pub(super) fn zeros(length: usize) -> Vec<f32> {
     let mut zeros = Vec::new();
     zeros.par_extend(rayon::iter::repeat_n(0.0, length));

@@ -1,9 +1,10 @@
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
+use super::super::blank::{self, Blank};
 use super::geometry::Conv;
-use super::product::{Matrix, add_product};
-use super::{tensor, zeros};
+use super::product::{Matrix, add_product, set_product};
+use super::tensor;
 
 /// Tasks wanted per convolution, a number that depends on the sizes alone.
 const TASKS: usize = 8;
@@ -64,10 +65,10 @@ fn products(
     };
     let plane = conv.input_plane();
     let channels = conv.groups * rows;
-    let mut out = zeros(conv.batch * channels * plane);
+    let mut out = Blank::new(conv.batch * channels * plane);
     let parts = TASKS.div_ceil(conv.batch * conv.groups);
     let block = rows.div_ceil(parts).next_multiple_of(4).max(FEWEST);
-    let groups = out.chunks_exact_mut(rows * plane).enumerate();
+    let groups = out.slots().chunks_exact_mut(rows * plane).enumerate();
     let tasks: Vec<_> = groups
         .flat_map(|(index, out)| {
             let blocks = out.chunks_mut(block * plane).enumerate();
@@ -76,11 +77,6 @@ fn products(
         .collect();
     tasks.into_par_iter().for_each(|(index, first, out)| {
         let group = index % conv.groups;
-        if let Some(bias) = bias {
-            let planes = out.chunks_exact_mut(plane);
-            let bias = &bias[group * rows + first..];
-            planes.zip(bias).for_each(|(plane, bias)| plane.fill(*bias));
-        }
         let own = &weight[group * conv.outputs * conv.inputs..];
         let left = match is_transposed {
             false => Matrix {
@@ -100,8 +96,21 @@ fn products(
             column_stride: 1,
         };
         let sizes = [out.len() / plane, inner, plane];
+        let Some(bias) = bias else {
+            set_product(out, sizes, left, right);
+            return;
+        };
+        let planes = out.chunks_exact_mut(plane);
+        let bias = &bias[group * rows + first..][..sizes[0]];
+        planes
+            .zip(bias)
+            .for_each(|(plane, bias)| blank::fill(plane, *bias));
+        // SAFETY: a task has whole planes, each of which was filled.
+        let out = unsafe { blank::written(out) };
         add_product(out, sizes, left, right);
     });
     let (height, width) = (conv.rows.input, conv.columns.input);
+    // SAFETY: the tasks are all planes of all images, and each fills its own.
+    let out = unsafe { out.filled() };
     tensor(out, [conv.batch, channels, height, width])
 }

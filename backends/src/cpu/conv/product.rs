@@ -1,5 +1,7 @@
 use gemm::{Parallelism, gemm};
 
+use super::super::blank::{Slot, slots};
+
 /// A read-only matrix inside a slice.
 #[derive(Clone, Copy)]
 pub(in super::super) struct Matrix<'a> {
@@ -33,12 +35,12 @@ pub(super) fn add_product(
     left: Matrix,
     right: Matrix,
 ) {
-    product(out, [rows, inner, columns], left, right, true, 1.0);
+    product(slots(out), [rows, inner, columns], left, right, true, 1.0);
 }
 
 /// `out = left * right` on one thread, shapes as in [`add_product`].
 pub(in super::super) fn set_product(
-    out: &mut [f32],
+    out: &mut [Slot],
     sizes: [usize; 3],
     left: Matrix,
     right: Matrix,
@@ -48,7 +50,7 @@ pub(in super::super) fn set_product(
 
 /// `out = factor * left * right` on one thread, shapes as in [`add_product`]; the factor costs nothing.
 pub(in super::super) fn set_scaled_product(
-    out: &mut [f32],
+    out: &mut [Slot],
     sizes: [usize; 3],
     left: Matrix,
     right: Matrix,
@@ -57,8 +59,9 @@ pub(in super::super) fn set_scaled_product(
     product(out, sizes, left, right, false, factor);
 }
 
+/// Adds to what is in `out`, or fills it without reading it.
 fn product(
-    out: &mut [f32],
+    out: &mut [Slot],
     [rows, inner, columns]: [usize; 3],
     left: Matrix,
     right: Matrix,
@@ -76,7 +79,7 @@ fn product(
             rows,
             columns,
             inner,
-            out.as_mut_ptr(),
+            out.as_mut_ptr().cast::<f32>(),
             1,
             columns as isize,
             add,

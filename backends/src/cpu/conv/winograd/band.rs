@@ -1,5 +1,6 @@
 use pulp::{Simd, WithSimd};
 
+use super::super::super::blank::{self, Slot};
 use super::super::geometry::Conv;
 use super::super::panels::{COLUMNS, PanelProduct, ROWS};
 use super::lanes::Lanes;
@@ -16,7 +17,7 @@ pub(super) struct Band<'a> {
     pub(super) first: usize,
     pub(super) rows: usize,
     /// These rows of every output channel.
-    pub(super) planes: Vec<&'a mut [f32]>,
+    pub(super) planes: Vec<&'a mut [Slot]>,
 }
 
 /// What a task writes and reads again; kept for the next one.
@@ -183,7 +184,7 @@ impl Job<'_, '_> {
             let plane = &mut *band.planes[first + output];
             for row in 0..band.rows {
                 let lines = plane.chunks_exact_mut(width).skip(row * OUTPUTS[0]);
-                let mut lines: [Option<&mut [f32]>; OUTPUTS[0]] = take(lines);
+                let mut lines: [Option<&mut [Slot]>; OUTPUTS[0]] = take(lines);
                 let mut column = 0;
                 while column < columns {
                     let lane = tile % COLUMNS;
@@ -198,8 +199,8 @@ impl Job<'_, '_> {
                     for (line, pixels) in lines.iter_mut().flatten().zip(&pixels) {
                         let to = &mut line[start..end];
                         match to.first_chunk_mut::<{ COLUMNS * GROUP }>() {
-                            Some(to) => *to = *pixels,
-                            None => to.copy_from_slice(&pixels[lane * GROUP..][..end - start]),
+                            Some(to) => blank::copy(to, pixels),
+                            None => blank::copy(to, &pixels[lane * GROUP..][..end - start]),
                         }
                     }
                     column += some;
@@ -212,7 +213,9 @@ impl Job<'_, '_> {
 
 /// Up to two rows of a plane.
 #[inline(always)]
-fn take<'a>(mut lines: impl Iterator<Item = &'a mut [f32]>) -> [Option<&'a mut [f32]>; OUTPUTS[0]] {
+fn take<'a>(
+    mut lines: impl Iterator<Item = &'a mut [Slot]>,
+) -> [Option<&'a mut [Slot]>; OUTPUTS[0]] {
     [lines.next(), lines.next()]
 }
 

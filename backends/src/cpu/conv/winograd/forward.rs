@@ -2,9 +2,10 @@ use burn_flex::FlexTensor;
 use pulp::Arch;
 use rayon::prelude::*;
 
+use super::super::super::blank::{Blank, Slot};
 use super::super::geometry::Conv;
 use super::super::panels::ROWS;
-use super::super::{tensor, zeros};
+use super::super::tensor;
 use super::band::{Band, Buffers, Job};
 use super::kernels::{Kernels, transformed_weight};
 use super::points::OUTPUTS;
@@ -41,8 +42,8 @@ pub(in super::super::super) fn filtered(
     let weight = transformed_weight(kernels, conv.outputs, conv.inputs);
     let tiles = Tiles::of(conv);
     let outputs = outputs_at_once(conv);
-    let mut out = zeros(conv.batch * conv.outputs * conv.output_plane());
-    let tasks = tasks(conv, tiles, outputs, &mut out);
+    let mut out = Blank::new(conv.batch * conv.outputs * conv.output_plane());
+    let tasks = tasks(conv, tiles, outputs, out.slots());
     tasks
         .into_par_iter()
         .for_each_init(Buffers::default, |buffers, bands| {
@@ -63,7 +64,8 @@ pub(in super::super::super) fn filtered(
         conv.rows.output,
         conv.columns.output,
     ];
-    tensor(out, shape)
+    // SAFETY: the bands are all rows of all planes, and tiles cover every column of a band.
+    tensor(unsafe { out.filled() }, shape)
 }
 
 /// Output channels in equal parts, whole panels of them.
@@ -74,7 +76,7 @@ fn outputs_at_once(conv: &Conv) -> usize {
 }
 
 /// Cuts the output into tasks of some rows of tiles each: some of an image, or all of some images.
-fn tasks<'a>(conv: &Conv, tiles: Tiles, outputs: usize, out: &'a mut [f32]) -> Vec<Vec<Band<'a>>> {
+fn tasks<'a>(conv: &Conv, tiles: Tiles, outputs: usize, out: &'a mut [Slot]) -> Vec<Vec<Band<'a>>> {
     let most = WORKING_SET / (POINTS * (conv.inputs + outputs));
     let wanted = most.min(tiles.count() / TASKS).max(FEWEST);
     let rows = (wanted / tiles.columns).max(1);
