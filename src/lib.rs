@@ -15,5 +15,6 @@ pub mod evaluate;
 pub mod events;
 pub mod files;
 pub mod memory;
+pub mod threads;
 pub mod train;
 pub mod weights;

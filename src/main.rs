@@ -8,5 +8,6 @@ use dp_sims::commands::{Cli, run};
 
 fn main() -> ExitCode {
     dp_sims::memory::tune();
-    run(Cli::parse())
+    let cli = Cli::parse();
+    dp_sims::threads::run_among(|| run(cli))
 }
