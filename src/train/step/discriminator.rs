@@ -1,0 +1,122 @@
+use burn::module::AutodiffModule;
+use burn::optim::{GradientsAccumulator, GradientsParams, Optimizer};
+use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::{Int, Tensor};
+use dp_sims_model::Observer;
+use dp_sims_model::buffers::{clip_gradients, copy_buffers, take};
+use dp_sims_model::layers::Mode;
+use dp_sims_model::losses::{label_mix, label_mix_mask, mix, pixel_accuracy};
+
+use super::super::batch::{DeviceBatch, StepScalars};
+use super::super::parts::StepPart;
+use super::super::random::{Purpose, latents};
+use super::Training;
+
+impl<B: AutodiffBackend> Training<B> {
+    /// Changes the discriminator. `fakes` are images of every batch to tell from photos; without them
+    /// the generator makes new ones.
+    pub(super) fn discriminator_step(
+        &mut self,
+        step: u64,
+        batches: &[DeviceBatch<B::InnerBackend>],
+        fakes: Option<Vec<Tensor<B::InnerBackend, 4>>>,
+        scalars: &mut StepScalars<B::InnerBackend>,
+        observer: &mut dyn Observer<StepPart>,
+    ) {
+        let mut accumulator = GradientsAccumulator::new();
+        for (index, batch) in batches.iter().enumerate() {
+            let counter = step * batches.len() as u64 + index as u64;
+            let fake = match &fakes {
+                Some(fakes) => fakes[index].clone(),
+                None => self.fakes(counter, batch),
+            };
+            observer.end_of(StepPart::Fakes);
+            let passes = batches.len() as f64;
+            let gradients =
+                self.discriminator_pass(counter, batch, fake, passes, scalars, observer);
+            accumulator.accumulate(&self.networks.discriminator, gradients);
+        }
+        let config = &self.experiment.optimizer;
+        let mut gradients = accumulator.grads();
+        if let Some(largest) = config.clip_norm {
+            gradients = clip_gradients(&self.networks.discriminator, gradients, largest);
+        }
+        let discriminator = take(&mut self.networks.discriminator);
+        self.networks.discriminator =
+            self.optimizer_discriminator
+                .step(config.lr_discriminator, discriminator, gradients);
+        observer.end_of(StepPart::DiscriminatorOptimizer);
+    }
+
+    /// New images of one batch, made without a graph.
+    fn fakes(
+        &mut self,
+        counter: u64,
+        batch: &DeviceBatch<B::InnerBackend>,
+    ) -> Tensor<B::InnerBackend, 4> {
+        let shape = [batch.images.dims()[0], self.networks.generator.latent_dim()];
+        let purpose = Purpose::Discriminator;
+        let latent =
+            latents::<B::InnerBackend>(&*self.draws, counter, purpose, shape, &self.device);
+        let mut generator = self.networks.generator.valid();
+        let fake = generator.forward(batch.maps.clone(), latent, Mode::Train);
+        self.networks.generator = copy_buffers(self.networks.generator.clone(), &generator);
+        fake
+    }
+
+    /// Gradients of one batch for the discriminator: fakes first, then photos, as separate
+    /// forward passes (facts L31). The backbone runs without a graph.
+    fn discriminator_pass(
+        &mut self,
+        counter: u64,
+        batch: &DeviceBatch<B::InnerBackend>,
+        fake: Tensor<B::InnerBackend, 4>,
+        passes: f64,
+        scalars: &mut StepScalars<B::InnerBackend>,
+        observer: &mut dyn Observer<StepPart>,
+    ) -> GradientsParams {
+        let fake_logits = self.logits(fake.clone());
+        let real_logits = self.logits(batch.images.clone());
+        let labels = Tensor::<B, 3, Int>::from_inner(batch.maps.labels.clone());
+        let fake_class = (fake_logits.dims()[1] - 1) as i64;
+        let fake_targets = Tensor::full(batch.maps.labels.dims(), fake_class, &self.device);
+        let accuracy = pixel_accuracy(fake_logits.clone().inner(), fake_targets);
+        scalars.push("accuracy_fake", accuracy);
+        let accuracy = pixel_accuracy(real_logits.clone().inner(), batch.maps.labels.clone());
+        scalars.push("accuracy_real", accuracy);
+
+        let alpha = Tensor::from_inner(batch.class_weights.clone());
+        let fake_loss = self.pixel.fake(fake_logits.clone());
+        let real_loss = self.pixel.real(real_logits.clone(), labels, alpha);
+        scalars.push("d_fake", fake_loss.clone().inner());
+        scalars.push("d_real", real_loss.clone().inner());
+        let mut total = fake_loss + real_loss;
+        let weight = self.experiment.loss.lambda_label_mix;
+        if weight > 0.0 {
+            let coins = self.draws.coins(counter, fake_class as usize);
+            let mask = label_mix_mask(batch.maps.labels.clone(), &coins);
+            let mixed = self.logits(mix(batch.images.clone(), fake, mask.clone()));
+            let mask = Tensor::from_inner(mask);
+            let term = label_mix(mixed, real_logits, fake_logits, mask) * weight;
+            scalars.push("d_label_mix", term.clone().inner());
+            total = total + term;
+        }
+        scalars.push("d_total", total.clone().inner());
+        observer.end_of(StepPart::Discriminator);
+        let gradients = (total / passes).backward();
+        let gradients = GradientsParams::from_grads(gradients, &self.networks.discriminator);
+        observer.end_of(StepPart::DiscriminatorBackward);
+        gradients
+    }
+
+    fn logits(&mut self, images: Tensor<B::InnerBackend, 4>) -> Tensor<B, 4> {
+        let backbone = &self.networks.backbone;
+        let features = backbone.as_ref().map_or_else(Vec::new, |backbone| {
+            let features = backbone.plain_features(images.clone());
+            features.into_iter().map(Tensor::from_inner).collect()
+        });
+        self.networks
+            .discriminator
+            .forward(Tensor::from_inner(images), features, Mode::Train)
+    }
+}

@@ -1,0 +1,175 @@
+use burn::module::{AutodiffModule, Module};
+use burn::optim::{GradientsAccumulator, GradientsParams, Optimizer};
+use burn::tensor::Tensor;
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use dp_sims_model::Observer;
+use dp_sims_model::buffers::{clip_gradients, copy_buffers, take};
+use dp_sims_model::discriminator::Discriminator;
+use dp_sims_model::layers::{LabelMaps, Mode};
+use dp_sims_model::losses::diversity;
+
+use super::super::batch::{DeviceBatch, StepScalars};
+use super::super::parts::StepPart;
+use super::super::random::{Purpose, latents};
+use super::Training;
+
+impl<B: AutodiffBackend> Training<B> {
+    /// Changes generator and projector. Gives back the images of every batch, without their graph.
+    pub(super) fn generator_step(
+        &mut self,
+        step: u64,
+        batches: &[DeviceBatch<B::InnerBackend>],
+        scalars: &mut StepScalars<B::InnerBackend>,
+        observer: &mut dyn Observer<StepPart>,
+    ) -> Vec<Tensor<B::InnerBackend, 4>> {
+        let mut images = Vec::with_capacity(batches.len());
+        let mut generator_gradients = GradientsAccumulator::new();
+        let mut projector_gradients = GradientsAccumulator::new();
+        for (index, batch) in batches.iter().enumerate() {
+            let counter = step * batches.len() as u64 + index as u64;
+            let (image, generator, projector) =
+                self.generator_pass(counter, batch, batches.len() as f64, scalars, observer);
+            images.push(image);
+            generator_gradients.accumulate(&self.networks.generator, generator);
+            if let (Some((module, _)), Some(gradients)) = (&self.networks.contrastive, projector) {
+                projector_gradients.accumulate(module, gradients);
+            }
+        }
+        let config = &self.experiment.optimizer;
+        let mut gradients = generator_gradients.grads();
+        if let Some(largest) = config.clip_norm {
+            gradients = clip_gradients(&self.networks.generator, gradients, largest);
+        }
+        let generator = take(&mut self.networks.generator);
+        self.networks.generator =
+            self.optimizer_generator
+                .step(config.lr_generator, generator, gradients);
+        if let Some((projector, _)) = &mut self.networks.contrastive {
+            *projector = self.optimizer_projector.step(
+                config.lr_generator,
+                take(projector),
+                projector_gradients.grads(),
+            );
+        }
+        observer.end_of(StepPart::GeneratorOptimizer);
+        images
+    }
+
+    /// Images of one batch, and gradients for generator and projector.
+    ///
+    /// The graph is cut at the generated image and at the features of the diversity loss: each
+    /// term runs backward to the cut on its own, which costs nothing more and shows how strongly
+    /// it pulls (facts O1), and then one backward pass takes their sum through the generator.
+    fn generator_pass(
+        &mut self,
+        counter: u64,
+        batch: &DeviceBatch<B::InnerBackend>,
+        passes: f64,
+        scalars: &mut StepScalars<B::InnerBackend>,
+        observer: &mut dyn Observer<StepPart>,
+    ) -> (
+        Tensor<B::InnerBackend, 4>,
+        GradientsParams,
+        Option<GradientsParams>,
+    ) {
+        let loss = self.experiment.loss.clone();
+        let images = batch.images.dims()[0];
+        let copies = if loss.lambda_diversity > 0.0 { 2 } else { 1 };
+        let maps = LabelMaps::<B>::from_inner(batch.maps.clone());
+        let labels = maps.labels.clone();
+        let shape = [copies * images, self.networks.generator.latent_dim()];
+        let latent = latents::<B>(
+            &*self.draws,
+            counter,
+            Purpose::Generator,
+            shape,
+            &self.device,
+        );
+
+        let generator = &mut self.networks.generator;
+        let features = generator.features(maps, latent.clone(), Mode::Train);
+        let image = generator.image(features.clone().narrow(0, 0, images), Mode::Train);
+        observer.end_of(StepPart::Generator);
+
+        let cut = image.clone().detach().require_grad();
+        let mut frozen =
+            Discriminator::<B>::from_inner(self.networks.discriminator.valid()).no_grad();
+        let backbone = &self.networks.backbone;
+        let levels = backbone
+            .as_ref()
+            .map_or_else(Vec::new, |b| b.features(cut.clone()));
+        let logits = frozen.forward(cut.clone(), levels, Mode::Train);
+        self.networks.discriminator =
+            copy_buffers(self.networks.discriminator.clone(), &frozen.valid());
+        let alpha = Tensor::from_inner(batch.class_weights.clone());
+        let term = self.pixel.generator(logits, labels, alpha) * loss.lambda_gan;
+        scalars.push("g_gan", term.clone().inner());
+        let mut total = term.clone().inner();
+        observer.end_of(StepPart::Judgement);
+        let mut image_gradient = gradient(&cut, &term.backward());
+        scalars.push("norm_gan", norm(image_gradient.clone()));
+        observer.end_of(StepPart::JudgementBackward);
+
+        let mut projector_gradients = None;
+        if let Some((projector, network)) = &self.networks.contrastive {
+            let cut = image.clone().detach().require_grad();
+            let fake = network.features(cut.clone());
+            let real = network.plain_features(batch.images.clone());
+            let positions: Vec<_> = real
+                .iter()
+                .map(|map| map.dims()[2] * map.dims()[3])
+                .map(|count| self.draws.positions(counter, count, projector.queries()))
+                .collect();
+            let term = projector.loss(fake, real, &positions) * loss.contrastive.lambda;
+            scalars.push("g_contrastive", term.clone().inner());
+            total = total + term.clone().inner();
+            observer.end_of(StepPart::Contrastive);
+            let mut gradients = (term / passes).backward();
+            let pull = gradient(&cut, &gradients) * passes;
+            scalars.push("norm_contrastive", norm(pull.clone()));
+            image_gradient = image_gradient + pull;
+            projector_gradients = Some(GradientsParams::from_module(&mut gradients, projector));
+            observer.end_of(StepPart::ContrastiveBackward);
+        }
+
+        let plain_image = image.clone().inner();
+        let mut surrogate = (image * Tensor::from_inner(image_gradient)).sum();
+        if copies == 2 {
+            let cut = features.clone().detach().require_grad();
+            let first = cut.clone().narrow(0, 0, images);
+            let second = cut.clone().narrow(0, images, images);
+            scalars.push(
+                "noise_effect",
+                (first.clone() - second.clone()).abs().mean().inner(),
+            );
+            let z_first = latent.clone().narrow(0, 0, images);
+            let z_second = latent.narrow(0, images, images);
+            let cutoff = loss.diversity_cutoff;
+            let term = diversity(first, second, z_first, z_second, cutoff) * loss.lambda_diversity;
+            scalars.push("g_diversity", term.clone().inner());
+            total = total + term.clone().inner();
+            let pull = gradient(&cut, &term.backward());
+            scalars.push("norm_diversity", norm(pull.clone()));
+            surrogate = surrogate + (features * Tensor::from_inner(pull)).sum();
+            observer.end_of(StepPart::Diversity);
+        }
+        scalars.push("g_total", total);
+        let gradients = (surrogate / passes).backward();
+        let gradients = GradientsParams::from_grads(gradients, &self.networks.generator);
+        observer.end_of(StepPart::GeneratorBackward);
+        (plain_image, gradients, projector_gradients)
+    }
+}
+
+/// Gradient at a leaf of the graph; zero where the loss does not depend on it.
+fn gradient<B: AutodiffBackend>(
+    leaf: &Tensor<B, 4>,
+    gradients: &B::Gradients,
+) -> Tensor<B::InnerBackend, 4> {
+    leaf.grad(gradients)
+        .unwrap_or_else(|| Tensor::zeros(leaf.dims(), &leaf.device()))
+}
+
+fn norm<B: Backend>(gradient: Tensor<B, 4>) -> Tensor<B, 1> {
+    gradient.square().sum().sqrt()
+}

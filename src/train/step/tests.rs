@@ -1,0 +1,99 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use burn::tensor::{Tensor, TensorData};
+use dp_sims_backends::FlexAutodiff;
+use dp_sims_model::generator::NoiseMode;
+use dp_sims_model::init::normals;
+use dp_sims_model::layers::LabelMaps;
+
+use super::super::random::Purpose;
+use super::*;
+
+type Flex = <FlexAutodiff as AutodiffBackend>::InnerBackend;
+
+const CLASSES: usize = 4;
+const SIDE: usize = 32;
+
+/// Numbers that do not depend on what they are for.
+#[derive(Debug)]
+struct OneForAll(SeededDraws);
+
+impl Draws for OneForAll {
+    fn normals(&self, counter: u64, _: Purpose, count: usize) -> Vec<f32> {
+        self.0.normals(counter, Purpose::Generator, count)
+    }
+
+    fn positions(&self, counter: u64, positions: usize, count: usize) -> Vec<i32> {
+        self.0.positions(counter, positions, count)
+    }
+
+    fn coins(&self, counter: u64, classes: usize) -> Vec<bool> {
+        self.0.coins(counter, classes)
+    }
+}
+
+/// An experiment whose generator makes the same image of the same noise in both halves of a step.
+fn experiment(reuse_fakes: bool) -> Experiment {
+    let mut experiment = Experiment::default();
+    experiment.generator.base_width = 8;
+    experiment.generator.spectral_norm = false;
+    // The gates of cross-attention let no noise through as yet.
+    experiment.generator.noise = NoiseMode::Concat;
+    experiment.loss.lambda_diversity = 0.0;
+    experiment.optimizer.lr_generator = 0.0;
+    experiment.run.reuse_fakes = reuse_fakes;
+    experiment
+}
+
+fn batch(seed: u64) -> DeviceBatch<Flex> {
+    let device = Default::default();
+    let shape = [2, 3, SIDE, SIDE];
+    let images = normals(seed, 0, "images", shape.iter().product());
+    let labels = (0..2 * SIDE * SIDE).map(|index| (index / 7 % CLASSES) as i32);
+    let labels = TensorData::new(labels.collect::<Vec<_>>(), [2, SIDE, SIDE]);
+    DeviceBatch {
+        images: Tensor::from_data(TensorData::new(images, shape), &device),
+        maps: LabelMaps {
+            labels: Tensor::from_data(labels, &device),
+            offsets: None,
+        },
+        class_weights: Tensor::ones([CLASSES], &device),
+    }
+}
+
+/// Scalars of one step on two batches.
+fn scalars(experiment: &Experiment, draws: Box<dyn Draws>) -> BTreeMap<&'static str, f64> {
+    let device = Default::default();
+    let networks = Networks::<FlexAutodiff>::new(experiment, CLASSES, Path::new(""), &device);
+    let training = Training::new(networks.unwrap(), experiment, &device).unwrap();
+    let mut training = training.with_draws(draws);
+    let scalars = training.step(1, &[batch(1), batch(2)]).unwrap();
+    scalars.read().unwrap()
+}
+
+#[test]
+fn the_discriminator_is_shown_the_images_of_the_generator_step() {
+    let seeded = SeededDraws { seed: 3 };
+    let reused = scalars(&experiment(true), Box::new(seeded));
+    // New images are the same only if their noise is.
+    for (draws, is_same) in [
+        (Box::new(OneForAll(seeded)) as Box<dyn Draws>, true),
+        (Box::new(seeded), false),
+    ] {
+        let fresh = scalars(&experiment(false), draws);
+        assert!(fresh.keys().eq(reused.keys()));
+        let difference = (fresh["d_fake"] / reused["d_fake"] - 1.0).abs();
+        assert_eq!(difference < 1e-6, is_same, "{difference}");
+        assert!((fresh["g_gan"] / reused["g_gan"] - 1.0).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn a_step_without_a_batch_is_an_error() {
+    let experiment = experiment(true);
+    let device = Default::default();
+    let networks = Networks::<FlexAutodiff>::new(&experiment, CLASSES, Path::new(""), &device);
+    let mut training = Training::new(networks.unwrap(), &experiment, &device).unwrap();
+    assert!(training.step(1, &[]).is_err());
+}
