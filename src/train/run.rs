@@ -1,24 +1,28 @@
 //! The loop: batches in, steps, events out.
 
-use std::path::{Path, PathBuf};
+mod saving;
+#[cfg(all(test, feature = "flex"))]
+mod tests;
+
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::backend::{AutodiffBackend, Backend};
 use dp_sims_datasets::{Loader, LoaderConfig};
 use dp_sims_model::generator::Generator;
 use dp_sims_model::layers::LabelMaps;
 
-use super::batch::{DeviceBatch, label_maps};
+use super::batch::{DeviceBatch, StepScalars, label_maps};
 use super::evaluation::RunEvaluation;
 use super::networks::Networks;
 use super::random::SeededDraws;
 use super::sampling::{Preview, refreshed};
-use super::save::{State, files, read_state, restore};
+use super::save::{read_state, restore};
 use super::step::Training;
 use super::stop::Stop;
 use super::watch::Watch;
-use crate::checkpoint::{self, Checkpoint};
+use crate::checkpoint::Checkpoint;
 use crate::config::Experiment;
 use crate::data::Data;
 use crate::events::{Fanout, TrainEvent};
@@ -50,9 +54,20 @@ pub struct Run<'a, B: AutodiffBackend> {
     evaluation: Option<RunEvaluation<B::InnerBackend>>,
     step: u64,
     images_seen: u64,
-    /// Whether every scalar of the last step was finite.
+    watch: Watch,
+    /// The step whose scalars have not been read yet.
+    unread: Option<Unread<B::InnerBackend>>,
+    /// Whether every scalar of the last step that was read was finite.
     finite: bool,
     device: B::Device,
+}
+
+/// A step that the device was asked for.
+struct Unread<B: Backend> {
+    step: u64,
+    images_seen: u64,
+    scalars: StepScalars<B>,
+    seconds: f64,
 }
 
 impl<'a, B: AutodiffBackend> Run<'a, B> {
@@ -103,6 +118,8 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
             ready: None,
             step,
             images_seen,
+            watch: Watch::new(experiment, step),
+            unread: None,
             finite: true,
             device: device.clone(),
         })
@@ -131,7 +148,6 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
             loader_config(self.experiment, run.seed),
             self.step * run.accumulation as u64,
         )?;
-        let mut watch = Watch::new(self.experiment, self.step);
         let mut written = None;
         let mut outcome = Ok("completed");
         while self.step < run.steps {
@@ -149,22 +165,27 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
             };
             self.step += 1;
             self.images_seen += (run.batch * run.accumulation) as u64;
-            let scalars = self.training.step(self.step, &batches)?.read()?;
-            self.finite = scalars.values().all(|value| value.is_finite());
-            let seconds = started.elapsed().as_secs_f64();
-            for event in watch.step(self.step, self.images_seen, &scalars, seconds) {
-                events.emit(&event);
-            }
+            let scalars = self.training.step(self.step, &batches)?;
+            self.report(events)?;
+            self.unread = Some(Unread {
+                step: self.step,
+                images_seen: self.images_seen,
+                scalars,
+                seconds: started.elapsed().as_secs_f64(),
+            });
             let last = self.step == run.steps;
             if last || self.step.is_multiple_of(run.preview_every) {
+                self.report(events)?;
                 self.show_preview(events)?;
             }
             if last || self.step.is_multiple_of(run.checkpoint_every) {
+                self.report(events)?;
                 self.write_checkpoint(events)?;
                 written = Some(self.step);
             }
             self.evaluate(last, events)?;
         }
+        self.report(events)?;
         if self.step > 0 && written != Some(self.step) && self.has_progressed() {
             self.write_checkpoint(events)?;
         }
@@ -177,6 +198,28 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
             reason,
         });
         outcome.map(|_| ())
+    }
+
+    /// Reads the scalars of the step that was handed over to the device, if any, and reports it.
+    ///
+    /// In the loop that is when the next step has been handed over: a device that works on its own
+    /// never waits for the program. Its time is then that of the loop, in which the program waits for
+    /// the step before; a wait elsewhere is added here.
+    fn report(&mut self, events: &mut Fanout) -> Result<()> {
+        let Some(unread) = self.unread.take() else {
+            return Ok(());
+        };
+        let started = Instant::now();
+        let scalars = unread.scalars.read()?;
+        let seconds = unread.seconds + started.elapsed().as_secs_f64();
+        self.finite = scalars.values().all(|value| value.is_finite());
+        let reports = self
+            .watch
+            .step(unread.step, unread.images_seen, &scalars, seconds);
+        for event in reports {
+            events.emit(&event);
+        }
+        Ok(())
     }
 
     fn batches(
@@ -225,71 +268,6 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
         events.emit(&TrainEvent::Preview {
             step: self.step,
             image,
-        });
-        Ok(())
-    }
-
-    /// Judges the averaged generator where that is due, and keeps the best checkpoint. An
-    /// evaluation that fails does not end the run.
-    fn evaluate(&mut self, is_last: bool, events: &mut Fanout) -> Result<()> {
-        let step = self.step;
-        let Some(mut evaluation) = self.evaluation.take() else {
-            return Ok(());
-        };
-        if self.finite && evaluation.is_due(step, is_last) {
-            let mut generator = self.ready();
-            match evaluation.run(&mut generator, step) {
-                Ok(found) => {
-                    events.emit(&TrainEvent::Evaluation {
-                        step,
-                        values: found.values,
-                        is_best: found.is_best,
-                    });
-                    if found.is_best {
-                        let root = evaluation.folder();
-                        self.save(root, &generator)?;
-                        checkpoint::keep_only(root, step)?;
-                        evaluation.remember()?;
-                    }
-                }
-                Err(error) => events.emit(&TrainEvent::Warning {
-                    step,
-                    message: format!("no evaluation: {error:#}"),
-                }),
-            }
-        }
-        self.evaluation = Some(evaluation);
-        Ok(())
-    }
-
-    /// Writes the checkpoint of this step into a folder of checkpoints.
-    fn save(&self, root: &Path, ready: &Generator<B::InnerBackend>) -> Result<PathBuf> {
-        let state = State::new(self.step, self.images_seen, &self.options.backend);
-        let description = &self.data.description;
-        let files = files(&self.training, ready, &state, self.experiment, description);
-        checkpoint::write(root, self.step, files)
-    }
-
-    /// Writes a checkpoint, unless the run has lost its numbers: a checkpoint without finite
-    /// weights cannot be resumed, and keeping it would push out those that can.
-    fn write_checkpoint(&mut self, events: &mut Fanout) -> Result<()> {
-        if !self.finite {
-            let message = "no checkpoint written: a loss is not finite".to_string();
-            events.emit(&TrainEvent::Warning {
-                step: self.step,
-                message,
-            });
-            return Ok(());
-        }
-        let ready = self.ready();
-        let root = self.options.out.join("checkpoints");
-        let path = self.save(&root, &ready)?;
-        if self.experiment.run.keep_checkpoints > 0 {
-            checkpoint::prune(&root, self.experiment.run.keep_checkpoints)?;
-        }
-        events.emit(&TrainEvent::Checkpoint {
-            step: self.step,
-            path,
         });
         Ok(())
     }
