@@ -7,7 +7,7 @@ use clap::Parser;
 use dp_sims::commands::{Cli, run};
 
 fn main() -> ExitCode {
-    dp_sims::memory::tune();
+    dp_sims::memory::keep_freed();
     let cli = Cli::parse();
     dp_sims::threads::run_among(|| run(cli))
 }

@@ -27,25 +27,36 @@ impl Memory {
     }
 }
 
-/// Has memory that is freed stay with the process and large pages behind it, where the C library is
-/// glibc; elsewhere does nothing. To be called before there are other threads.
+/// Has memory that is freed stay with the process, where the C library is glibc; elsewhere does
+/// nothing. To be called before there are other threads.
 ///
 /// Left alone, glibc takes every large tensor from the system and gives it back: the system clears
 /// its pages each time, which took a quarter of the time of the generator on a processor. Resident
-/// memory stays at its peak, as it does in a training run anyway. In pages of 4 KiB, a processor spends
-/// a tenth of its time on finding out where they are.
-pub fn tune() {
+/// memory stays at its peak, as it does in a training run anyway.
+pub fn keep_freed() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: `mallopt` takes two integers, may be called at any time, and refuses what it does not
-    // know. `sysconf` has no conditions. `madvise` gets whole pages of a block that is allocated, and
-    // this advice changes no content.
+    // know.
     unsafe {
         libc::mallopt(libc::M_MMAP_MAX, 0);
         // Minus one, and not the largest threshold, turns it off: that would be 2 GiB.
         libc::mallopt(libc::M_TRIM_THRESHOLD, -1);
-        // The others are mappings of their own, out of reach of the advice below.
+        // One heap, which `use_large_pages` reaches; the others are mappings of their own.
         libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+}
 
+/// Has the system put large pages behind what the process allocates from now on, after
+/// [`keep_freed`] and where the C library is glibc; elsewhere does nothing.
+///
+/// In pages of 4 KiB, a processor spends up to a tenth of its time on finding out where they are. The
+/// first touch of a large page may be dear (`book/src/decisions/0022-large-pages.md`): for work that
+/// takes a while.
+pub fn use_large_pages() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: `sysconf` has no conditions. `madvise` gets whole pages of a block that is allocated, and
+    // this advice changes no content.
+    unsafe {
         // Advice is for addresses, and the heap keeps its addresses: a block as large as it may get,
         // none of which is touched, stands for all that is allocated in its place later.
         let [page, pages] =

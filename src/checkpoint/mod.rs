@@ -7,13 +7,13 @@
 //! only whole checkpoints and hidden folders, which the next [`write`](fn@write) clears away.
 
 mod error;
-mod hashed;
 mod list;
 mod manifest;
+mod parts;
 mod write;
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 pub use error::CheckpointError;
@@ -22,7 +22,7 @@ pub use manifest::{FileEntry, Manifest};
 pub use write::write;
 
 use error::io;
-use hashed::hashed;
+use parts::{entry_of, read_parts};
 
 /// Name of the file that lists and seals the others.
 pub const MANIFEST: &str = "manifest.json";
@@ -50,23 +50,32 @@ impl Checkpoint {
         &self.manifest
     }
 
-    /// What `parse` makes of one of the files, given a reader and the length in bytes. Another thread
-    /// hashes what is read in the meantime.
+    /// One of the files in parts, verified. `layout` finds out from the beginning of the file, given a
+    /// reader and the length in bytes, where its parts end; all threads read them then, each part into
+    /// memory of its own.
     ///
     /// # Errors
     ///
-    /// As [`Self::read`]: what was parsed is given back only if the file is whole.
-    pub fn read_with<T>(
+    /// As [`Self::read`]. The error of `layout` is given back only if the file is whole.
+    pub fn read_parts<L, E>(
         &self,
         name: &str,
-        parse: impl FnOnce(&mut dyn Read, u64) -> T,
-    ) -> Result<T, CheckpointError> {
+        layout: impl FnOnce(&mut dyn Read, u64) -> Result<(L, Vec<u64>), E>,
+    ) -> Result<Result<(L, Vec<Vec<u8>>), E>, CheckpointError> {
         let (path, entry) = self.listed(name)?;
+        entry.verify_size(&path)?;
         let file = File::open(&path).map_err(io("read", &path))?;
-        let (parsed, found) =
-            hashed(file, |reader| parse(reader, entry.bytes)).map_err(io("read", &path))?;
-        entry.verify(&path, &found)?;
-        Ok(parsed)
+        match layout(&mut BufReader::new(file), entry.bytes) {
+            Ok((layout, ends)) => {
+                let parts = read_parts(&path, &ends).map_err(io("read", &path))?;
+                entry.verify(&path, &entry_of(&parts))?;
+                Ok(Ok((layout, parts)))
+            }
+            Err(error) => {
+                entry.verify(&path, &FileEntry::of_file(&path)?)?;
+                Ok(Err(error))
+            }
+        }
     }
 
     /// Content of one of the files, verified.

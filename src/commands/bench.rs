@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::{BackendArgs, Failure, failed, mistake};
 use crate::bench::{SIZES_HEADING, network_sizes};
+use crate::memory::use_large_pages;
 
 /// Arguments of `bench`.
 #[derive(Debug, Args)]
@@ -44,6 +45,7 @@ pub fn run(args: BenchArgs) -> Result<(), Failure> {
     if args.count {
         return count(args.json);
     }
+    use_large_pages();
     match args.command {
         Some(BenchCommand::Step(args)) => timed::step(args),
         Some(BenchCommand::Generator(args)) => timed::generator(args),

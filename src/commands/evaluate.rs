@@ -20,6 +20,7 @@ use crate::evaluate::{
     Source, Subject, described, number, page, statistics_folder, time_generator,
 };
 use crate::files::write_whole;
+use crate::memory::use_large_pages;
 use crate::train::{AVERAGED_GENERATOR, default_weights_folder, read_experiment, read_generator};
 use crate::weights::sha256;
 
@@ -100,6 +101,7 @@ struct Job {
 
 /// Judges images.
 pub fn run(args: EvaluateArgs) -> Result<(), Failure> {
+    use_large_pages();
     let selected = args.backend.select().map_err(mistake)?;
     let backend = format!("{} device {}", selected.kind, selected.device);
     let job = Job::open(args, backend).map_err(mistake)?;

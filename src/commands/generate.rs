@@ -20,6 +20,7 @@ use super::{BackendArgs, Failure, failed, mistake};
 use crate::checkpoint::Checkpoint;
 use crate::config::Experiment;
 use crate::consumers::preview::{GridRow, grid};
+use crate::memory::use_large_pages;
 use crate::train::{
     Purpose, SeededDraws, latents, read_description, read_experiment, read_generator, sample_maps,
     to_rgb,
@@ -27,6 +28,9 @@ use crate::train::{
 
 /// Name of the tensor in a file of latents.
 const LATENTS: &str = "latents";
+
+/// Images from which on large pages pay, wherever the program runs.
+const MANY: usize = 32;
 
 /// Most rows of grid.png, which is kept in memory.
 const GRID_ROWS: usize = 32;
@@ -103,6 +107,9 @@ impl Job {
         if args.grid && maps.len() > GRID_ROWS {
             let count = maps.len();
             eprintln!("grid.png shows the first {GRID_ROWS} of {count} label maps");
+        }
+        if maps.len() * args.samples >= MANY {
+            use_large_pages();
         }
         Ok(Self {
             args,

@@ -6,6 +6,7 @@ use burn::tensor::backend::AutodiffBackend;
 use dp_sims_backends::Task;
 
 use super::{BackendArgs, Failure, failed};
+use crate::memory::use_large_pages;
 use crate::train::pretrain;
 
 /// Arguments of `pretrain`.
@@ -23,6 +24,7 @@ pub struct PretrainArgs {
 
 /// Pre-trains the scenes backbone.
 pub fn run(args: PretrainArgs) -> Result<(), Failure> {
+    use_large_pages();
     let selected = args.backend.select().map_err(super::mistake)?;
     selected.run(PretrainTask(args)).map_err(failed)
 }

@@ -16,6 +16,7 @@ use crate::consumers::tensorboard::TensorBoard;
 use crate::consumers::terminal;
 use crate::data::{Data, checks_folder};
 use crate::events::{Fanout, TrainEvent};
+use crate::memory::use_large_pages;
 use crate::train::{
     GENERATOR_FILES, Run, RunOptions, Stop, default_weights_folder, read_experiment,
 };
@@ -59,6 +60,7 @@ pub struct TrainArgs {
 
 /// Trains.
 pub fn run(args: TrainArgs) -> Result<(), Failure> {
+    use_large_pages();
     let selected = args.backend.select().map_err(mistake)?;
     let (experiment, out, resume) = plan(&args).map_err(mistake)?;
     let data = Data::open(

@@ -18,6 +18,7 @@ use crate::evaluate::{
     parse_backbone,
 };
 use crate::files::write_whole;
+use crate::memory::use_large_pages;
 use crate::train::{Stop, default_weights_folder, train_segmenter};
 
 /// Photos that are judged at once.
@@ -90,6 +91,7 @@ struct Job {
 
 /// Trains a segmentation network on photos and tells how well it recognises others.
 pub fn run(args: TrainSegmenterArgs) -> Result<(), Failure> {
+    use_large_pages();
     let selected = args.backend.select().map_err(mistake)?;
     let job = Job::open(args).map_err(mistake)?;
     selected.run(job)

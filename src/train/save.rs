@@ -7,7 +7,7 @@ use dp_sims_datasets::Description;
 use dp_sims_model::buffers::buffer_names;
 use dp_sims_model::generator::Generator;
 use dp_sims_model::weights::{
-    StateDict, from_safetensors_reader, load_owned_state_dict, load_state_dict, state_dict,
+    SafetensorsLayout, StateDict, WeightsError, load_owned_state_dict, load_state_dict, state_dict,
     to_safetensors_bytes,
 };
 use serde::{Deserialize, Serialize};
@@ -253,8 +253,10 @@ pub fn read_generator<B: Backend>(
 pub fn tensors(checkpoint: &Checkpoint, name: &str) -> Result<(StateDict, String)> {
     let file = format!("{name}.safetensors");
     let origin = checkpoint.path().join(&file).display().to_string();
-    let parsed = checkpoint.read_with(&file, |reader, length| {
-        from_safetensors_reader(reader, length, &origin)
-    })?;
-    Ok((parsed?, origin))
+    let (layout, parts) = checkpoint.read_parts(&file, |reader, length| {
+        let layout = SafetensorsLayout::read(reader, length, &origin)?;
+        let ends = layout.ends();
+        Ok::<_, WeightsError>((layout, ends))
+    })??;
+    Ok((layout.tensors(parts)?, origin))
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-use burn::tensor::{DType, TensorData};
+use burn::tensor::{Bytes, DType, TensorData};
 use dp_sims_backends::host::first_not_finite;
 use rayon::prelude::*;
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
@@ -73,12 +73,7 @@ pub(super) fn safetensors<'a>(
     bytes: &'a [u8],
     origin: &str,
 ) -> Result<SafeTensors<'a>, WeightsError> {
-    SafeTensors::deserialize(bytes).map_err(|error| {
-        WeightsError::format(
-            origin,
-            format!("safetensors, but {error}; it is truncated or damaged, fetch it again"),
-        )
-    })
+    SafeTensors::deserialize(bytes).map_err(|error| damaged(&error, origin))
 }
 
 /// Reads safetensors from memory, for example weights that are part of the program.
@@ -95,52 +90,92 @@ pub fn from_safetensors_bytes(bytes: &[u8], origin: &str) -> Result<StateDict, W
     finite(tensors.iter().filter_map(read).collect(), origin)
 }
 
-/// Reads safetensors of `length` bytes tensor by tensor, so that nothing is in memory twice.
-///
-/// # Errors
-///
-/// Those of [`from_safetensors_bytes`].
-pub fn from_safetensors_reader(
-    reader: &mut dyn Read,
-    length: u64,
-    origin: &str,
-) -> Result<StateDict, WeightsError> {
-    let damaged = |what: &dyn Display| {
-        let reason = format!("safetensors, but {what}; it is truncated or damaged, fetch it again");
-        WeightsError::format(origin, reason)
-    };
-    let mut take = |count: u64| {
-        let mut bytes = Vec::new();
-        // More than the file has is not asked for, whatever is written in it.
-        let count = count.min(length);
-        bytes.reserve_exact(count as usize);
-        match reader.take(count).read_to_end(&mut bytes) {
-            Ok(found) if found as u64 == count => Ok(bytes),
-            Ok(_) => Err(damaged(&"it ends early")),
-            Err(error) => Err(damaged(&error)),
-        }
-    };
-    let start: [u8; 8] = take(8)?.try_into().map_err(|_| damaged(&"it ends early"))?;
-    let header = take(u64::from_le_bytes(start))?;
-    let metadata: Metadata = serde_json::from_slice(&header).map_err(|error| damaged(&error))?;
-    let expected = 8 + header.len() as u64 + metadata.data_len() as u64;
-    if expected != length {
-        return Err(damaged(&format!(
-            "its header asks for {expected} bytes of {length}"
-        )));
-    }
-    let mut dict = StateDict::new();
-    for name in metadata.offset_keys() {
-        let Some(info) = metadata.info(&name) else {
-            continue;
+/// Where the tensors of safetensors lie: for those who read large files in parts.
+#[derive(Debug)]
+pub struct SafetensorsLayout {
+    metadata: Metadata,
+    /// In the order of the file.
+    names: Vec<String>,
+    /// Bytes before the tensors.
+    header: u64,
+    origin: String,
+}
+
+impl SafetensorsLayout {
+    /// Reads the header of safetensors of `length` bytes.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`from_safetensors_bytes`], as far as they show in the header.
+    pub fn read(reader: &mut dyn Read, length: u64, origin: &str) -> Result<Self, WeightsError> {
+        let mut take = |count: u64| {
+            let mut bytes = Vec::new();
+            // More than the file has is not asked for, whatever is written in it.
+            let count = count.min(length);
+            match reader.take(count).read_to_end(&mut bytes) {
+                Ok(found) if found as u64 == count => Ok(bytes),
+                Ok(_) => Err(damaged(&"it ends early", origin)),
+                Err(error) => Err(damaged(&error, origin)),
+            }
         };
-        let (first, end) = info.data_offsets;
-        let bytes = take((end - first) as u64)?;
-        if let Some(data) = float(info.dtype, &info.shape, || bytes) {
-            dict.insert(name, data);
+        let start: [u8; 8] = take(8)?
+            .try_into()
+            .map_err(|_| damaged(&"it ends early", origin))?;
+        let header = take(u64::from_le_bytes(start))?;
+        let metadata: Metadata =
+            serde_json::from_slice(&header).map_err(|error| damaged(&error, origin))?;
+        let header = 8 + header.len() as u64;
+        let expected = header + metadata.data_len() as u64;
+        if expected != length {
+            let what = format!("its header asks for {expected} bytes of {length}");
+            return Err(damaged(&what, origin));
         }
+        Ok(Self {
+            names: metadata.offset_keys(),
+            metadata,
+            header,
+            origin: origin.to_string(),
+        })
     }
-    finite(dict, origin)
+
+    /// Where the parts of the file end: the header, then every tensor. Each begins where the one before
+    /// it ends.
+    pub fn ends(&self) -> Vec<u64> {
+        let infos = self
+            .names
+            .iter()
+            .filter_map(|name| self.metadata.info(name));
+        let ends = infos.map(|info| self.header + info.data_offsets.1 as u64);
+        std::iter::once(self.header).chain(ends).collect()
+    }
+
+    /// The float tensors in f32, given the bytes of all parts.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`from_safetensors_bytes`].
+    pub fn tensors(self, parts: Vec<Vec<u8>>) -> Result<StateDict, WeightsError> {
+        let mut dict = StateDict::new();
+        let mut parts = parts.into_iter().skip(1);
+        for name in self.names {
+            let Some(info) = self.metadata.info(&name) else {
+                continue;
+            };
+            let (first, end) = info.data_offsets;
+            let bytes = parts.next().filter(|bytes| bytes.len() == end - first);
+            let bytes = bytes.ok_or_else(|| damaged(&"it ends early", &self.origin))?;
+            if let Some(data) = float(info.dtype, &info.shape, || bytes) {
+                dict.insert(name, data);
+            }
+        }
+        finite(dict, &self.origin)
+    }
+}
+
+/// The error of safetensors that do not fit together.
+fn damaged(what: &dyn Display, origin: &str) -> WeightsError {
+    let reason = format!("safetensors, but {what}; it is truncated or damaged, fetch it again");
+    WeightsError::format(origin, reason)
 }
 
 /// A float tensor as f32; none of another type.
@@ -152,7 +187,17 @@ fn float(dtype: Dtype, shape: &[usize], bytes: impl FnOnce() -> Vec<u8>) -> Opti
         Dtype::F64 => DType::F64,
         _ => return None,
     };
-    Some(TensorData::from_bytes_vec(bytes(), shape.to_vec(), dtype).convert::<f32>())
+    let bytes = bytes();
+    let is_ready = dtype == DType::F32 && bytes.as_ptr().cast::<f32>().is_aligned();
+    if !is_ready {
+        return Some(TensorData::from_bytes_vec(bytes, shape.to_vec(), dtype).convert::<f32>());
+    }
+    Some(TensorData {
+        // `from_bytes_vec` copies whatever is not known to lie at multiples of 64.
+        bytes: Bytes::from_elems(bytes),
+        shape: shape.into(),
+        dtype,
+    })
 }
 
 /// Writes safetensors, see [`to_safetensors_bytes`].
@@ -198,7 +243,10 @@ pub fn to_safetensors_bytes(dict: &StateDict) -> Result<Vec<u8>, WeightsError> {
 
 /// Refuses values that no training can have meant.
 fn finite(dict: StateDict, origin: &str) -> Result<StateDict, WeightsError> {
-    let wrong = dict.par_iter().find_map_first(|(name, data)| {
+    // One by one: a thread that takes many large ones would be waited for.
+    let tensors: Vec<_> = dict.iter().collect();
+    let tensors = tensors.into_par_iter().with_max_len(1);
+    let wrong = tensors.find_map_first(|(name, data)| {
         let index = first_not_finite(data.as_bytes())?;
         Some(WeightsError::NotFinite {
             origin: origin.to_string(),

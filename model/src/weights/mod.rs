@@ -16,7 +16,7 @@ mod tests;
 
 pub use error::{Misshapen, WeightsError};
 pub use file::{
-    from_safetensors_bytes, from_safetensors_reader, read_weights, to_safetensors_bytes,
+    SafetensorsLayout, from_safetensors_bytes, read_weights, to_safetensors_bytes,
     write_safetensors,
 };
 pub use listing::{Listing, StoredTensor, WeightsFormat, list_weights};

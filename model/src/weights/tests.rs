@@ -94,12 +94,21 @@ fn every_truncation_is_an_error_and_no_panic() {
 }
 
 #[test]
-fn a_stream_of_safetensors_is_read_like_bytes() {
+fn parts_of_safetensors_are_read_like_bytes() {
     let dict = read_weights(&fixture("formats_zip.pth")).unwrap();
     let whole = to_safetensors_bytes(&dict).unwrap();
     let read = |bytes: &[u8], length: usize| {
         let mut reader = bytes;
-        from_safetensors_reader(&mut reader, length as u64, "stream")
+        let layout = SafetensorsLayout::read(&mut reader, length as u64, "parts")?;
+        let mut start = 0;
+        let part = |end: u64| {
+            let end = (end as usize).min(bytes.len());
+            let part = bytes[start.min(end)..end].to_vec();
+            start = end;
+            part
+        };
+        let parts = layout.ends().into_iter().map(part).collect();
+        layout.tensors(parts)
     };
     assert_eq!(read(&whole, whole.len()).unwrap(), dict);
     for length in 0..whole.len() {
