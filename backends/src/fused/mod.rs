@@ -31,7 +31,7 @@ mod testing;
 pub use activation::leaky_relu;
 pub use adam::FusedAdam;
 pub use average::moving_average;
-pub use modulate::modulate;
+pub use modulate::{modulate, modulate_standardised};
 pub use normalise::{Normalised, normalise, standardise};
 pub use product::add_product;
 pub use spectral::{Scaled, spectral_norm};

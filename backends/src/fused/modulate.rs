@@ -3,6 +3,7 @@ use burn::tensor::{Tensor, activation};
 
 #[cfg(feature = "flex")]
 use super::attempt;
+use super::standardise;
 #[cfg(feature = "flex")]
 use crate::cpu::fused::modulate as kernels;
 
@@ -23,6 +24,33 @@ pub fn modulate<B: Backend>(
 ) -> Tensor<B, 4> {
     in_one_pass(normal, modulation, slope)
         .unwrap_or_else(|(normal, modulation)| composed(normal, modulation, slope))
+}
+
+/// [`modulate`] of what [`standardise`] makes of features.
+///
+/// With a kernel, which there is without a graph alone, one pass.
+///
+/// # Shapes
+/// - input: `[N, C, HW]`
+/// - mean, scale, shift: `[C]`
+/// - modulation: `[N, 2C, H, W]`, the scales before the shifts
+/// - output: `[N, C, H, W]`
+pub fn modulate_standardised<B: Backend>(
+    input: Tensor<B, 3>,
+    values @ [_, _, _]: [Tensor<B, 1>; 3],
+    modulation: Tensor<B, 4>,
+    slope: Option<f64>,
+) -> Tensor<B, 4> {
+    let operands = (input, values, modulation);
+    #[cfg(feature = "flex")]
+    let operands = match attempt(operands, |operands| {
+        kernels::standardised(operands, slope.unwrap_or(1.0))
+    }) {
+        Ok(output) => return output,
+        Err(operands) => operands,
+    };
+    let (input, values, modulation) = operands;
+    modulate(standardise(input, values), modulation, slope)
 }
 
 fn in_one_pass<B: Backend>(
@@ -166,7 +194,31 @@ mod tests {
         assert_close(output, composed(swapped, modulation, None), 0.0, "swapped");
     }
 
+    /// Without a graph and with one.
+    fn standardised_features_are_modulated_alike<B: AutodiffBackend>() {
+        fn check<B: Backend>() {
+            for shape in SHAPES {
+                let (input, modulation) = operands::<B>(shape);
+                let values = [1, 2, 3].map(|offset| numbers::<B, 1>([shape[1]], 5 + offset));
+                for slope in [None, Some(0.2)] {
+                    let found = modulate_standardised(
+                        input.clone(),
+                        values.clone(),
+                        modulation.clone(),
+                        slope,
+                    );
+                    let normal = standardise(input.clone(), values.clone());
+                    let expected = modulate(normal, modulation.clone(), slope);
+                    assert_close(found, expected, 0.0, "output");
+                }
+            }
+        }
+        check::<B::InnerBackend>();
+        check::<B>();
+    }
+
     backend_tests!(
+        standardised_features_are_modulated_alike,
         agrees_with_the_composed_form,
         leaves_shared_operands_alone,
         leaves_a_shared_gradient_alone,

@@ -80,27 +80,38 @@ impl<B: Backend> SpadeBlock<B> {
         condition: impl Fn(Place) -> Condition<B>,
         mode: Mode,
     ) -> Tensor<B, 4> {
-        let [batch, channels, height, width] = input.dims();
-        let flat = input.clone().reshape([batch, channels, height * width]);
-        let (normal, shortcut) = match (&mut self.spade_s, &mut self.conv_s) {
-            (Some(spade), Some(conv)) => {
-                // Both SPADEs of the input normalise by the same statistics of the batch.
-                let [normal, of_shortcut] =
-                    self.spade_0.norm.forward_pair(&mut spade.norm, flat, mode);
-                let modulated =
-                    spade.modulate(of_shortcut, &condition(Place::Shortcut), Then::Nothing);
-                (normal, conv.forward(modulated, mode))
-            }
-            _ => (self.spade_0.norm.forward_flat(flat, mode), input),
-        };
         let then = Then::LeakyRelu;
-        let hidden = self
-            .spade_0
-            .modulate(normal, &condition(Place::First), then);
+        let (hidden, shortcut) = match (&mut self.spade_s, &mut self.conv_s) {
+            (Some(spade), Some(conv)) if mode == Mode::Train => {
+                // Both SPADEs of the input normalise by the same statistics of the batch.
+                let [batch, channels, height, width] = input.dims();
+                let flat = input.reshape([batch, channels, height * width]);
+                let normal = self.spade_0.norm.train_with(&mut spade.norm, flat);
+                let of_shortcut = &condition(Place::Shortcut);
+                let modulated = spade.modulate(normal.clone(), of_shortcut, Then::Nothing);
+                let shortcut = conv.forward(modulated, mode);
+                let hidden = self
+                    .spade_0
+                    .modulate(normal, &condition(Place::First), then);
+                (hidden, shortcut)
+            }
+            (spade, conv) => {
+                let shortcut = match (spade, conv) {
+                    (Some(spade), Some(conv)) => {
+                        let of_shortcut = &condition(Place::Shortcut);
+                        let modulated =
+                            spade.forward(input.clone(), of_shortcut, Then::Nothing, mode);
+                        conv.forward(modulated, mode)
+                    }
+                    _ => input.clone(),
+                };
+                let first = &condition(Place::First);
+                (self.spade_0.forward(input, first, then, mode), shortcut)
+            }
+        };
         let hidden = self.conv_0.forward(hidden, mode);
-        let hidden = self
-            .spade_1
-            .forward(hidden, &condition(Place::Second), then, mode);
+        let second = &condition(Place::Second);
+        let hidden = self.spade_1.forward(hidden, second, then, mode);
         self.conv_1.forward(hidden, mode) + shortcut
     }
 }

@@ -74,49 +74,37 @@ impl<B: Backend> BatchNorm<B> {
                 self.track(&batch, count);
                 self.modulate(batch.normal)
             }
-            Mode::Eval => {
-                let variance = self.running_var.val();
-                let mut scale = variance.add_scalar(self.epsilon).sqrt().recip();
-                if let Some(weight) = &self.weight {
-                    scale = scale * weight.val();
-                }
-                let mean = self.running_mean.val();
-                let shift = match &self.bias {
-                    Some(bias) => bias.val(),
-                    None => mean.zeros_like(),
-                };
-                standardise(input, [mean, scale, shift])
-            }
+            Mode::Eval => standardise(input, self.constants()),
         }
     }
 
-    /// What this batch norm and another one, both without scale and shift, make of one input.
-    ///
-    /// In training mode both normalise by the same statistics, which are computed once, and so is
-    /// the result.
+    /// Mean, scale and shift of each channel after training, `[C]`.
+    pub(crate) fn constants(&self) -> [Tensor<B, 1>; 3] {
+        let variance = self.running_var.val();
+        let mut scale = variance.add_scalar(self.epsilon).sqrt().recip();
+        if let Some(weight) = &self.weight {
+            scale = scale * weight.val();
+        }
+        let mean = self.running_mean.val();
+        let shift = match &self.bias {
+            Some(bias) => bias.val(),
+            None => mean.zeros_like(),
+        };
+        [mean, scale, shift]
+    }
+
+    /// What this batch norm and another one, both without scale and shift, make of one input in training
+    /// mode: they normalise by the same statistics, which are computed once, and so is the result.
     ///
     /// # Shapes
     /// - input: `[N, C, HW]`
-    /// - output: twice `[N, C, HW]`, this one's first
-    pub(crate) fn forward_pair(
-        &mut self,
-        other: &mut Self,
-        input: Tensor<B, 3>,
-        mode: Mode,
-    ) -> [Tensor<B, 3>; 2] {
-        match mode {
-            Mode::Train => {
-                let count = values_per_channel(&input);
-                let batch = normalise(input, self.epsilon);
-                self.track(&batch, count);
-                other.track(&batch, count);
-                [batch.normal.clone(), batch.normal]
-            }
-            Mode::Eval => [
-                self.forward_flat(input.clone(), mode),
-                other.forward_flat(input, mode),
-            ],
-        }
+    /// - output: `[N, C, HW]`
+    pub(crate) fn train_with(&mut self, other: &mut Self, input: Tensor<B, 3>) -> Tensor<B, 3> {
+        let count = values_per_channel(&input);
+        let batch = normalise(input, self.epsilon);
+        self.track(&batch, count);
+        other.track(&batch, count);
+        batch.normal
     }
 
     /// Scales by γ and shifts by β, if affine.

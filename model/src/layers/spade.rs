@@ -33,6 +33,16 @@ pub enum Then {
     LeakyRelu,
 }
 
+impl Then {
+    /// Slope of the leaky ReLU, if one follows.
+    fn slope(self) -> Option<f64> {
+        match self {
+            Self::Nothing => None,
+            Self::LeakyRelu => Some(LEAKY_SLOPE),
+        }
+    }
+}
+
 /// Spatially adaptive normalisation: norm(x) · (1 + γ) + β, with γ and β computed from a
 /// condition map by one 3×3 convolution each (facts G10, G11, G15).
 ///
@@ -78,10 +88,19 @@ impl<B: Backend> Spade<B> {
         mode: Mode,
     ) -> Tensor<B, 4> {
         let [batch, channels, height, width] = input.dims();
-        let normal = self
-            .norm
-            .forward_flat(input.reshape([batch, channels, height * width]), mode);
-        self.modulate(normal, condition, then)
+        let input = input.reshape([batch, channels, height * width]);
+        match mode {
+            Mode::Train => {
+                let normal = self.norm.forward_flat(input, mode);
+                self.modulate(normal, condition, then)
+            }
+            Mode::Eval => fused::modulate_standardised(
+                input,
+                self.norm.constants(),
+                self.modulation(condition),
+                then.slope(),
+            ),
+        }
     }
 
     /// Modulates what has been normalised.
@@ -95,11 +114,7 @@ impl<B: Backend> Spade<B> {
         condition: &Condition<B>,
         then: Then,
     ) -> Tensor<B, 4> {
-        let slope = match then {
-            Then::Nothing => None,
-            Then::LeakyRelu => Some(LEAKY_SLOPE),
-        };
-        fused::modulate(normal, self.modulation(condition), slope)
+        fused::modulate(normal, self.modulation(condition), then.slope())
     }
 
     /// 1 + γ and β, `[N, 2C, H, W]`; the 1 is part of the bias.

@@ -8,6 +8,7 @@ use burn_flex::FlexTensor;
 use pulp::NullaryFnOnce;
 
 use super::super::Cpu;
+use super::super::blank::{Blank, Slot};
 use super::super::profile::Timer;
 use super::{
     GRAIN, Place, Target, are_plain, blank, in_order, primitive, read, run, shaped, tensor,
@@ -24,6 +25,88 @@ pub(crate) fn plain(
         return Err((tensor(normal), tensor(modulation)));
     }
     Ok(tensor(forward(normal, &modulation, slope as f32)))
+}
+
+/// Operands of [`standardised`]: features, the mean, scale and shift of each channel, and modulation.
+type Standardised = (Tensor<Cpu, 3>, [Tensor<Cpu, 1>; 3], Tensor<Cpu, 4>);
+
+/// Of features that are standardised on the way, without a graph.
+pub(crate) fn standardised(
+    (input, values, modulation): Standardised,
+    slope: f64,
+) -> Result<Tensor<Cpu, 4>, Standardised> {
+    let (input, modulation) = (primitive(input), primitive(modulation));
+    let values = values.map(primitive);
+    let [_, channels, pixels] = input.shape().dims();
+    let fit = values
+        .iter()
+        .all(|values| are_plain(&[values]) && values.shape()[0] == channels);
+    if !fit || !suit(&input, &modulation, slope) {
+        return Err((tensor(input), values.map(tensor), tensor(modulation)));
+    }
+    let _timer = Timer::new("modulate");
+    let [mean, scale, shift] = [&values[0], &values[1], &values[2]].map(read);
+    let mut out = Blank::new(read(&input).len());
+    let elements = out.slots().len();
+    let rows = out
+        .slots()
+        .chunks_mut(pixels)
+        .zip(read(&input).chunks(pixels));
+    let mut jobs = Vec::new();
+    for (row, (to, from)) in rows.enumerate() {
+        let (image, channel) = (row / channels, row % channels);
+        let factors = 2 * image * channels + channel;
+        let factors = &read(&modulation)[factors * pixels..];
+        let terms = &factors[channels * pixels..][..pixels];
+        let operands = factors[..pixels].chunks(GRAIN).zip(terms.chunks(GRAIN));
+        let parts = to.chunks_mut(GRAIN).zip(from.chunks(GRAIN)).zip(operands);
+        jobs.extend(
+            parts.map(|((to, from), (factors, terms))| ForwardStandardised {
+                to,
+                from,
+                factors,
+                terms,
+                mean: mean[channel],
+                scale: scale[channel],
+                shift: shift[channel],
+                slope: slope as f32,
+            }),
+        );
+    }
+    run(jobs, elements);
+    // SAFETY: there is a job for every part of every row, and it writes all of its part.
+    let out = unsafe { out.filled() };
+    let [batch, _, height, width] = modulation.shape().dims();
+    Ok(tensor(shaped(
+        out,
+        Shape::from([batch, channels, height, width]),
+    )))
+}
+
+/// A part of a row.
+struct ForwardStandardised<'a> {
+    to: &'a mut [Slot],
+    from: &'a [f32],
+    factors: &'a [f32],
+    terms: &'a [f32],
+    mean: f32,
+    scale: f32,
+    shift: f32,
+    slope: f32,
+}
+
+impl NullaryFnOnce for ForwardStandardised<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let operands = self.factors.iter().zip(self.terms);
+        for ((to, from), (factor, term)) in self.to.iter_mut().zip(self.from).zip(operands) {
+            let normal = (*from - self.mean) * self.scale + self.shift;
+            let modulated = normal * *factor + *term;
+            to.write(modulated * if modulated < 0.0 { self.slope } else { 1.0 });
+        }
+    }
 }
 
 /// Within a graph.
