@@ -27,6 +27,9 @@ use parts::{entry_of, read_parts};
 /// Name of the file that lists and seals the others.
 pub const MANIFEST: &str = "manifest.json";
 
+/// The bytes of a file in parts, one after the other.
+pub type Parts = Vec<Vec<u8>>;
+
 /// A checkpoint folder whose files are all there.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
@@ -61,7 +64,7 @@ impl Checkpoint {
         &self,
         name: &str,
         layout: impl FnOnce(&mut dyn Read, u64) -> Result<(L, Vec<u64>), E>,
-    ) -> Result<Result<(L, Vec<Vec<u8>>), E>, CheckpointError> {
+    ) -> Result<Result<(L, Parts), E>, CheckpointError> {
         let (path, entry) = self.listed(name)?;
         entry.verify_size(&path)?;
         let file = File::open(&path).map_err(io("read", &path))?;
