@@ -2,7 +2,7 @@
 
 mod discriminator;
 mod generator;
-#[cfg(test)]
+#[cfg(all(test, feature = "flex"))]
 mod tests;
 
 use anyhow::{Result, ensure};
