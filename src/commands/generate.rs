@@ -30,7 +30,7 @@ use crate::train::{
 const LATENTS: &str = "latents";
 
 /// Images from which on large pages pay, wherever the program runs.
-const MANY: usize = 32;
+const MANY: usize = 4;
 
 /// Most rows of grid.png, which is kept in memory.
 const GRID_ROWS: usize = 32;
