@@ -55,6 +55,7 @@ pub(super) fn entry_of(parts: &[Vec<u8>]) -> FileEntry {
 mod tests {
     use std::fs;
 
+    use super::super::{CheckpointError, open, write};
     use super::*;
 
     #[test]
@@ -94,5 +95,36 @@ mod tests {
         );
         assert!(read_parts(&path, &[4, 3]).is_err());
         assert!(read_parts(&folder.path().join("none"), &[4]).is_err());
+    }
+
+    #[test]
+    fn a_damaged_file_is_told_from_one_of_another_layout() {
+        let folder = tempfile::tempdir().unwrap();
+        let content = || Ok::<_, CheckpointError>(b"0123456789".to_vec());
+        let path = write(folder.path(), 1, vec![("data".to_string(), content)]).unwrap();
+        let checkpoint = open(&path).unwrap();
+        let read = || {
+            checkpoint.read_parts("data", |reader, length| {
+                let mut first = [0];
+                reader.read_exact(&mut first).map_err(|_| "empty")?;
+                let is_known = first == *b"0";
+                is_known
+                    .then_some((first, vec![4, length]))
+                    .ok_or("unknown")
+            })
+        };
+        let parts = vec![b"0123".to_vec(), b"456789".to_vec()];
+        assert_eq!(read().unwrap(), Ok(([b'0'], parts)));
+        let unknown = checkpoint.read_parts("data", |_, _| Err::<((), _), _>("unknown"));
+        assert_eq!(unknown.unwrap(), Err("unknown"));
+        // Whatever the layout says of a damaged file, the damage is what there is to tell.
+        for damaged in [b"0123456780", b"9123456789"] {
+            fs::write(path.join("data"), damaged).unwrap();
+            let error = read().unwrap_err();
+            assert!(matches!(error, CheckpointError::Hash { .. }), "{error}");
+        }
+        fs::write(path.join("data"), b"0123").unwrap();
+        let error = read().unwrap_err();
+        assert!(matches!(error, CheckpointError::Size { .. }), "{error}");
     }
 }
