@@ -137,7 +137,7 @@ mod tests {
         };
         let has_kernels = has_kernels::<B>();
         assert_eq!(taken(base.clone(), right.clone()), has_kernels);
-        let [plain, rows, columns] = [
+        let [plain, swapped, tracked] = [
             in_one_pass(
                 base.clone().inner(),
                 left.clone().inner(),
@@ -148,7 +148,7 @@ mod tests {
             // Its gradient has no kernel.
             taken(base.clone(), right.clone().require_grad()),
         ];
-        assert_eq!([plain, rows, columns], [has_kernels, false, false]);
+        assert_eq!([plain, swapped, tracked], [has_kernels, false, false]);
         let right = right.require_grad();
         let output = add_product(base, left, right.clone());
         let gradients = output.sum().backward();
