@@ -30,6 +30,11 @@ pub struct StepEvent {
     pub accuracy_fake: f64,
     /// L2 norm of the gradient of each loss term, before clipping.
     pub gradient_norms: Scalars,
+    /// What shows how the images are: `noise_effect`, the mean difference of two images of one label map
+    /// (0 to 2), and `exposure_fake` and `exposure_real`, the mean brightness of generated images and
+    /// photos (-1 to 1).
+    #[serde(default)]
+    pub measures: Scalars,
     /// Learning rate by optimizer (`generator`, `discriminator`).
     pub learning_rates: Scalars,
     /// Wall-clock time of this step, in seconds.

@@ -17,6 +17,7 @@ mod run;
 mod sampling;
 mod save;
 mod segmenter;
+mod signs;
 mod step;
 mod stop;
 mod summary;

@@ -1,40 +1,39 @@
 use std::collections::BTreeMap;
 
-use crate::config::Experiment;
+use super::signs::Signs;
+use crate::config::{Experiment, OptimizerConfig};
 use crate::events::{StepEvent, TrainEvent};
 use crate::memory::Memory;
 
-/// Mean difference of generator features under two latents below which noise counts as ignored.
-const NOISE_FLOOR: f64 = 1e-4;
+/// Scalars that are logged as measures of the images.
+const MEASURES: [&str; 3] = ["noise_effect", "exposure_fake", "exposure_real"];
 
-/// Steps between two warnings of the same kind; also the steps given to the noise to show.
+/// Steps between two warnings of a loss that is not finite.
 const WARNING_EVERY: u64 = 100;
 
 /// Turns the scalars of a step into events: the step itself, and warnings about a loss that is
-/// not finite or noise that has no effect.
+/// not finite and about [`Signs`] that the run goes wrong.
 pub struct Watch {
     memory: Memory,
     total_steps: u64,
     images_per_step: f64,
-    learning_rates: BTreeMap<String, f64>,
+    optimizer: OptimizerConfig,
     mean_seconds: Option<f64>,
     last_infinite: Option<u64>,
+    signs: Signs,
 }
 
 impl Watch {
     /// Watches a run that starts after `step`.
     pub fn new(experiment: &Experiment, step: u64) -> Self {
-        let optimizer = &experiment.optimizer;
         Self {
             memory: Memory::new(),
             total_steps: experiment.run.steps.max(step),
             images_per_step: (experiment.run.batch * experiment.run.accumulation) as f64,
-            learning_rates: BTreeMap::from([
-                ("generator".to_string(), optimizer.lr_generator),
-                ("discriminator".to_string(), optimizer.lr_discriminator),
-            ]),
+            optimizer: experiment.optimizer.clone(),
             mean_seconds: None,
             last_infinite: None,
+            signs: Signs::default(),
         }
     }
 
@@ -55,11 +54,14 @@ impl Watch {
         self.mean_seconds = if step == 1 { None } else { Some(mean) };
         let mut losses = BTreeMap::new();
         let mut gradient_norms = BTreeMap::new();
+        let mut measures = BTreeMap::new();
         for (name, &value) in scalars {
             if let Some(term) = name.strip_prefix("norm_") {
                 gradient_norms.insert(term.to_string(), value);
-            } else if !name.starts_with("accuracy_") && *name != "noise_effect" {
+            } else if name.starts_with("g_") || name.starts_with("d_") {
                 losses.insert((*name).to_string(), value);
+            } else if MEASURES.contains(name) {
+                measures.insert((*name).to_string(), value);
             }
         }
         let mut events = Vec::new();
@@ -78,18 +80,8 @@ impl Watch {
                 ),
             ));
         }
-        if let Some(&effect) = scalars.get("noise_effect")
-            && effect < NOISE_FLOOR
-            && step.is_multiple_of(WARNING_EVERY)
-        {
-            events.push(warning(
-                step,
-                format!(
-                    "the noise has no effect on the images (features differ by {effect:.1e} \
-                     between two latents): raise loss.lambda_diversity"
-                ),
-            ));
-        }
+        let signs = self.signs.look(step, scalars);
+        events.extend(signs.into_iter().map(|message| warning(step, message)));
         events.insert(
             0,
             TrainEvent::Step(StepEvent {
@@ -100,7 +92,8 @@ impl Watch {
                 accuracy_real: value("accuracy_real"),
                 accuracy_fake: value("accuracy_fake"),
                 gradient_norms,
-                learning_rates: self.learning_rates.clone(),
+                measures,
+                learning_rates: learning_rates(&self.optimizer, step),
                 seconds,
                 images_per_second: self.images_per_step / seconds.max(1e-9),
                 memory_bytes: self.memory.resident(),
@@ -109,6 +102,18 @@ impl Watch {
         );
         events
     }
+}
+
+/// Learning rates of a step, by optimizer.
+fn learning_rates(optimizer: &OptimizerConfig, step: u64) -> BTreeMap<String, f64> {
+    let warmup = optimizer.warmup(step);
+    BTreeMap::from([
+        ("generator".to_string(), warmup * optimizer.lr_generator),
+        (
+            "discriminator".to_string(),
+            warmup * optimizer.lr_discriminator,
+        ),
+    ])
 }
 
 fn warning(step: u64, message: String) -> TrainEvent {
@@ -138,11 +143,12 @@ mod tests {
     }
 
     #[test]
-    fn noise_without_effect_is_reported() {
+    fn signs_of_many_steps_are_reported() {
         let mut watch = Watch::new(&Experiment::default(), 0);
         let scalars = BTreeMap::from([("noise_effect", 1e-7)]);
-        assert!(warnings(&watch.step(99, 4, &scalars, 0.1)).is_empty());
-        let found = warnings(&watch.step(100, 4, &scalars, 0.1));
+        let found: Vec<_> = (1..=300)
+            .flat_map(|step| warnings(&watch.step(step, 4, &scalars, 0.1)))
+            .collect();
         assert!(found.len() == 1 && found[0].contains("noise"), "{found:?}");
     }
 

@@ -99,6 +99,7 @@ fn scalars(step: &StepEvent) -> Vec<Value> {
         ("loss", &step.losses),
         ("gradient_norm", &step.gradient_norms),
         ("learning_rate", &step.learning_rates),
+        ("measure", &step.measures),
     ];
     let mut values: Vec<Value> = groups
         .into_iter()
