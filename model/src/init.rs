@@ -11,8 +11,24 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 
+use crate::ConfigError;
+
 /// Gain of the xavier-normal initialisation of OASIS, DP-GAN and SPADE (facts L32).
 pub const XAVIER_GAIN: f64 = 0.02;
+
+/// Refuses a gain of initial weights that is no positive number.
+///
+/// # Errors
+/// Names the key.
+pub(crate) fn validate_gain(key: &'static str, gain: f64) -> Result<(), ConfigError> {
+    if gain > 0.0 && gain.is_finite() {
+        return Ok(());
+    }
+    Err(ConfigError::new(
+        key,
+        format!("{gain} is not a number above 0"),
+    ))
+}
 
 /// Random generator for a (seed, counter, purpose) triple.
 ///
@@ -46,6 +62,8 @@ fn fnv1a(text: &str) -> u64 {
 pub struct InitRng {
     /// None where the values will be loaded.
     rng: Option<ChaCha8Rng>,
+    /// Gain of [`Self::xavier`].
+    gain: f64,
 }
 
 impl InitRng {
@@ -53,13 +71,22 @@ impl InitRng {
     pub fn new(seed: u64, network: &str) -> Self {
         Self {
             rng: Some(counter_rng(seed, 0, network)),
+            gain: XAVIER_GAIN,
         }
+    }
+
+    /// The same with another gain of the convolutions than [`XAVIER_GAIN`].
+    pub fn with_gain(self, gain: f64) -> Self {
+        Self { gain, ..self }
     }
 
     /// For a network whose weights are loaded afterwards: weights have a shape, but neither values
     /// nor memory until they are loaded or, as zeros, used.
     pub fn unset() -> Self {
-        Self { rng: None }
+        Self {
+            rng: None,
+            gain: XAVIER_GAIN,
+        }
     }
 
     /// Whether weights get their values afterwards.
@@ -103,7 +130,8 @@ impl InitRng {
         parameter(values, shape, device)
     }
 
-    /// Convolution weight `[out, in, kh, kw]`, xavier-normal with gain 0.02 (facts L32).
+    /// Convolution weight `[out, in, kh, kw]`, xavier-normal with the gain of the network: 0.02
+    /// unless a configuration says otherwise (facts L32).
     pub fn xavier<B: Backend>(
         &mut self,
         shape: [usize; 4],
@@ -121,7 +149,7 @@ impl InitRng {
     ) -> Param<Tensor<B, 4>> {
         let field = shape[2] * shape[3];
         let fans = (shape[0] + channels_in) * field;
-        self.normal(shape, XAVIER_GAIN * (2.0 / fans as f64).sqrt(), device)
+        self.normal(shape, self.gain * (2.0 / fans as f64).sqrt(), device)
     }
 
     /// Weight of a linear layer or convolution with PyTorch's default initialisation:

@@ -184,6 +184,11 @@ pub struct LossConfig {
     pub lambda_diversity: f64,
     /// Cutoff τ_div of the diversity loss (Eq. 6).
     pub diversity_cutoff: f64,
+    /// Diversity asked of every place of the image; not the paper's.
+    pub image_diversity: ImageDiversityTerm,
+    /// Diversity asked of every place of the features of the contrastive loss's network; not the
+    /// paper's.
+    pub feature_diversity: FeatureDiversityTerm,
     /// Weight of the discriminator's LabelMix consistency (facts L11). 0, as in the paper, leaves
     /// it out; OASIS has 10.
     pub lambda_label_mix: f64,
@@ -197,6 +202,8 @@ impl Default for LossConfig {
             contrastive: ContrastiveTerm::default(),
             lambda_diversity: 10.0,
             diversity_cutoff: 1.0,
+            image_diversity: ImageDiversityTerm::default(),
+            feature_diversity: FeatureDiversityTerm::default(),
             lambda_label_mix: 0.0,
         }
     }
@@ -227,6 +234,53 @@ impl Default for ContrastiveTerm {
     }
 }
 
+/// Diversity asked of every place of the image: the mean over places of max(0, cutoff - d), where d is
+/// the mean absolute difference of two images of one label map there, in units of their range
+/// [-1, 1], over the mean absolute difference of their latents. Eq. 6 looks at features, whose scale
+/// grows until their mean difference is large enough and a burnt-out corner can make up for the rest;
+/// here neither can.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ImageDiversityTerm {
+    /// Weight; 0, as in the paper, leaves the term out.
+    pub lambda: f64,
+    /// Difference from which on a place asks for nothing more.
+    pub cutoff: f64,
+    /// Side in pixels of a place, whose colours are averaged; the sides of the image are multiples.
+    pub cell: usize,
+}
+
+impl Default for ImageDiversityTerm {
+    fn default() -> Self {
+        Self {
+            lambda: 0.0,
+            cutoff: 0.2,
+            cell: 8,
+        }
+    }
+}
+
+/// Diversity in the features of the frozen network of the contrastive loss: the mean over scales and
+/// places of max(0, cutoff - d), where d is the squared distance of the feature vectors of two images of
+/// one label map, brought to length one (0 to 4), over the mean absolute difference of their latents.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FeatureDiversityTerm {
+    /// Weight; 0, as in the paper, leaves the term out. Needs the contrastive loss.
+    pub lambda: f64,
+    /// Distance from which on a place asks for nothing more.
+    pub cutoff: f64,
+}
+
+impl Default for FeatureDiversityTerm {
+    fn default() -> Self {
+        Self {
+            lambda: 0.0,
+            cutoff: 0.3,
+        }
+    }
+}
+
 /// Adam for generator, projector and discriminator (section 4.1).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -244,6 +298,9 @@ pub struct OptimizerConfig {
     /// Largest global norm of the gradients of a network, which Swin backbones need (facts O24);
     /// none leaves gradients as they are.
     pub clip_norm: Option<f64>,
+    /// Steps over which the rates rise from 0 to their values, in equal parts. With β₁ = 0 Adam moves
+    /// every weight by about the rate in its first steps (facts E11).
+    pub warmup_steps: u64,
 }
 
 impl Default for OptimizerConfig {
@@ -255,6 +312,18 @@ impl Default for OptimizerConfig {
             beta_2: 0.99,
             epsilon: 1e-8,
             clip_norm: None,
+            warmup_steps: 0,
+        }
+    }
+}
+
+impl OptimizerConfig {
+    /// Share of the full learning rates at step `step` (from 1).
+    pub fn warmup(&self, step: u64) -> f64 {
+        if step < self.warmup_steps {
+            step as f64 / self.warmup_steps as f64
+        } else {
+            1.0
         }
     }
 }
@@ -324,10 +393,37 @@ impl Experiment {
                  coarsest stride of the discriminator"
             );
         }
+        for (key, lambda) in [
+            ("loss.lambda_diversity", self.loss.lambda_diversity),
+            (
+                "loss.image_diversity.lambda",
+                self.loss.image_diversity.lambda,
+            ),
+            (
+                "loss.feature_diversity.lambda",
+                self.loss.feature_diversity.lambda,
+            ),
+        ] {
+            ensure!(
+                self.generator.noise != NoiseMode::None || lambda == 0.0,
+                "configuration key `{key}`: must be 0 with `generator.noise = \"none\"`, since \
+                 images cannot differ"
+            );
+        }
         ensure!(
-            self.generator.noise != NoiseMode::None || self.loss.lambda_diversity == 0.0,
-            "configuration key `loss.lambda_diversity`: must be 0 with `generator.noise = \"none\"`, \
-             since images cannot differ"
+            self.loss.feature_diversity.lambda == 0.0 || self.loss.contrastive.lambda > 0.0,
+            "configuration key `loss.feature_diversity.lambda`: must be 0 without the contrastive loss, \
+             whose network it looks through"
+        );
+        let cell = self.loss.image_diversity.cell;
+        ensure!(
+            cell > 0
+                && self.data.height.is_multiple_of(cell)
+                && self.data.width.is_multiple_of(cell),
+            "configuration key `loss.image_diversity.cell`: {cell} does not divide data.height, {}, \
+             and data.width, {}",
+            self.data.height,
+            self.data.width
         );
         if let Some(side) = self.data.load_size {
             ensure!(
@@ -373,6 +469,22 @@ impl Experiment {
             ("loss.contrastive.lambda", self.loss.contrastive.lambda),
             ("loss.diversity_cutoff", self.loss.diversity_cutoff),
             ("loss.lambda_label_mix", self.loss.lambda_label_mix),
+            (
+                "loss.image_diversity.lambda",
+                self.loss.image_diversity.lambda,
+            ),
+            (
+                "loss.image_diversity.cutoff",
+                self.loss.image_diversity.cutoff,
+            ),
+            (
+                "loss.feature_diversity.lambda",
+                self.loss.feature_diversity.lambda,
+            ),
+            (
+                "loss.feature_diversity.cutoff",
+                self.loss.feature_diversity.cutoff,
+            ),
             (
                 "optimizer.clip_norm",
                 self.optimizer.clip_norm.unwrap_or(1.0),

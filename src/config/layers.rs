@@ -224,6 +224,37 @@ mod tests {
     }
 
     #[test]
+    fn rates_rise_over_the_warm_up() {
+        let rates = |steps| {
+            let settings = [format!("optimizer.warmup_steps={steps}")];
+            let optimizer = load("quickstart", &settings).unwrap().optimizer;
+            [1, 2, 4, 5].map(|step| optimizer.warmup(step))
+        };
+        assert_eq!(rates(0), [1.0; 4]);
+        assert_eq!(rates(4), [0.25, 0.5, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn diversity_needs_noise_and_cells_that_divide_the_image() {
+        let fails = |settings: &[&str]| {
+            let settings: Vec<String> = settings.iter().map(|s| s.to_string()).collect();
+            let experiment = load("quickstart", &settings).unwrap();
+            experiment.validate().unwrap_err().to_string()
+        };
+        let error = fails(&["loss.image_diversity.cell=7"]);
+        assert!(error.contains("image_diversity.cell"), "{error}");
+        let none = ["generator.noise=none", "loss.lambda_diversity=0"];
+        let with = |key| fails(&[none[0], none[1], "loss.image_diversity.lambda=0", key]);
+        for key in [
+            "loss.image_diversity.lambda",
+            "loss.feature_diversity.lambda",
+        ] {
+            let error = with(&format!("{key}=1"));
+            assert!(error.contains(key), "{error}");
+        }
+    }
+
+    #[test]
     fn an_unknown_key_is_named() {
         let error = load("camvid", &["run.batchsize=2".to_string()]).unwrap_err();
         assert!(format!("{error:#}").contains("batchsize"), "{error:#}");

@@ -11,8 +11,8 @@ mod weights;
 
 pub use evaluation::EvaluationConfig;
 pub use experiment::{
-    BackboneConfig, ContrastiveTerm, DataConfig, EmaConfig, Experiment, LossConfig,
-    OptimizerConfig, RunConfig,
+    BackboneConfig, ContrastiveTerm, DataConfig, EmaConfig, Experiment, FeatureDiversityTerm,
+    ImageDiversityTerm, LossConfig, OptimizerConfig, RunConfig,
 };
 pub use layers::{experiment_names, load, with_settings};
 pub use weights::Weights;

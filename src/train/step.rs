@@ -1,13 +1,15 @@
 //! One training step: the generator step, then the discriminator step on the same batch (facts L30).
 
 mod discriminator;
+mod diversity;
 mod generator;
 #[cfg(all(test, feature = "flex"))]
 mod tests;
 
 use anyhow::{Result, ensure};
 use burn::module::AutodiffModule;
-use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::Tensor;
+use burn::tensor::backend::{AutodiffBackend, Backend};
 use dp_sims_model::Observer;
 use dp_sims_model::buffers::{average, take};
 use dp_sims_model::discriminator::Discriminator;
@@ -95,4 +97,17 @@ impl<B: AutodiffBackend> Training<B> {
         observer.end_of(StepPart::Average);
         Ok(scalars)
     }
+}
+
+/// Gradient at a leaf of the graph; zero where the loss does not depend on it.
+fn gradient<B: AutodiffBackend>(
+    leaf: &Tensor<B, 4>,
+    gradients: &B::Gradients,
+) -> Tensor<B::InnerBackend, 4> {
+    leaf.grad(gradients)
+        .unwrap_or_else(|| Tensor::zeros(leaf.dims(), &leaf.device()))
+}
+
+fn norm<B: Backend>(gradient: Tensor<B, 4>) -> Tensor<B, 1> {
+    gradient.square().sum().sqrt()
 }

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use super::projection;
 use crate::ConfigError;
+use crate::init::{XAVIER_GAIN, validate_gain};
 
 /// Feature conditioning between the backbone and the decoder (section 3.1, Table 5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,6 +105,10 @@ pub struct DiscriminatorConfig {
     pub full_resolution_blocks: usize,
     /// Spectral norm on every convolution but the head (facts D4).
     pub spectral_norm: bool,
+    /// Gain of the xavier-normal initial weights of convolutions, above 0. Matters most for the head,
+    /// which has no spectral norm: with the published 0.02 (facts L32) its logits need hundreds of
+    /// steps to grow.
+    pub initial_gain: f64,
     /// Widths of the OASIS discriminator.
     pub oasis: OasisDiscriminatorConfig,
 }
@@ -118,6 +123,7 @@ impl Default for DiscriminatorConfig {
             full_resolution_channels: 64,
             full_resolution_blocks: 2,
             spectral_norm: true,
+            initial_gain: XAVIER_GAIN,
             oasis: OasisDiscriminatorConfig::default(),
         }
     }
@@ -161,6 +167,7 @@ impl DiscriminatorConfig {
     /// # Errors
     /// Names the first key that is wrong.
     pub fn validate(&self, strides: &[usize]) -> Result<(), ConfigError> {
+        validate_gain("discriminator.initial_gain", self.initial_gain)?;
         if self.architecture == DiscriminatorArchitecture::Oasis {
             return self.oasis.validate();
         }

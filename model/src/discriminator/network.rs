@@ -36,7 +36,7 @@ impl DiscriminatorConfig {
         device: &B::Device,
     ) -> Result<Discriminator<B>, ConfigError> {
         self.validate(strides)?;
-        let rng = &mut InitRng::new(seed, "discriminator");
+        let rng = &mut InitRng::new(seed, "discriminator").with_gain(self.initial_gain);
         Ok(match self.architecture {
             DiscriminatorArchitecture::DpSims => Discriminator::DpSims(DpSimsDiscriminator::new(
                 self, channels, strides, classes, rng, device,

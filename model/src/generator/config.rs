@@ -3,6 +3,7 @@ use burn::tensor::{Tensor, backend::Backend};
 use serde::{Deserialize, Serialize};
 
 use crate::ConfigError;
+use crate::init::{XAVIER_GAIN, validate_gain};
 use crate::layers::gelu;
 
 /// How noise reaches the image.
@@ -92,6 +93,17 @@ pub struct GeneratorConfig {
     pub spade_hidden: usize,
     /// Spectral norm on the convolutions of the SPADE blocks (facts G9).
     pub spectral_norm: bool,
+    /// Gain of the xavier-normal initial weights of convolutions, above 0. The published 0.02 (facts
+    /// L32) leaves modulations and colours near zero for hundreds of steps.
+    pub initial_gain: f64,
+    /// Initial value of the gates η of the noise (Eq. 2): 0 in the paper. Adam moves a gate by at most
+    /// the learning rate a step, so that a short run that starts from 0 ends with little noise.
+    pub initial_gate: f64,
+    /// Factor of the initial weights of the mapping network and of the cross-attention, above 0. With
+    /// PyTorch's default, 1, every layer of the mapping network halves what the noise changes: tokens
+    /// are nearly constant, attention is nearly even, and a short run learns to amplify one direction
+    /// only, the exposure. 2.4 (He et al. 2015, for leaky ReLU) keeps the size of a signal.
+    pub initial_noise_gain: f64,
 }
 
 impl Default for GeneratorConfig {
@@ -113,6 +125,9 @@ impl Default for GeneratorConfig {
             self_attention: true,
             spade_hidden: 128,
             spectral_norm: true,
+            initial_gain: XAVIER_GAIN,
+            initial_gate: 0.0,
+            initial_noise_gain: 1.0,
         }
     }
 }
@@ -187,6 +202,14 @@ impl GeneratorConfig {
                 self.blocks() + 1
             );
             return Err(ConfigError::new("generator.encoder_channels", reason));
+        }
+        validate_gain("generator.initial_gain", self.initial_gain)?;
+        validate_gain("generator.initial_noise_gain", self.initial_noise_gain)?;
+        if !self.initial_gate.is_finite() {
+            return Err(ConfigError::new(
+                "generator.initial_gate",
+                "must be a finite number",
+            ));
         }
         if self.tokens < 2 {
             return Err(ConfigError::new("generator.tokens", "must be at least 2"));

@@ -63,8 +63,10 @@ impl<B: Backend> Encoder<B> {
                         .with_stride(if index == 1 { 1 } else { 2 })
                         .init(rng, device),
                     norm: BatchNorm::affine(width, rng, device),
-                    cross_attention: cross
-                        .then(|| CrossAttention::new(width, config.token_dim, rng, device)),
+                    cross_attention: cross.then(|| {
+                        CrossAttention::new(width, config.token_dim, rng, device)
+                            .with_initial(config.initial_gate, config.initial_noise_gain)
+                    }),
                     self_attention: (attends && config.self_attention)
                         .then(|| SelfAttention::new(width, rng, device)),
                     pointwise: config

@@ -26,7 +26,7 @@ impl<B: Backend> Mapping<B> {
         ];
         let layers = widths
             .windows(2)
-            .map(|w| Linear::new(w[0], w[1], rng, device))
+            .map(|w| Linear::new(w[0], w[1], rng, device).with_gain(config.initial_noise_gain))
             .collect();
         Self {
             layers,

@@ -33,7 +33,8 @@ impl GeneratorConfig {
         seed: u64,
         device: &B::Device,
     ) -> Result<Generator<B>, ConfigError> {
-        self.build(classes, &mut InitRng::new(seed, "generator"), device)
+        let mut rng = InitRng::new(seed, "generator").with_gain(self.initial_gain);
+        self.build(classes, &mut rng, device)
     }
 
     /// The same for weights that are loaded afterwards: until then most have neither values nor memory.

@@ -184,7 +184,50 @@ impl<B: Backend> burn::module::ModuleVisitor<B> for MadeKernels {
     }
 }
 
+/// Largest difference of the images of two latents from a generator that has learnt nothing.
+fn noise_at_first<B: Backend>(config: &GeneratorConfig) -> f32 {
+    let mut generator = config.init::<B>(3, 0, &Default::default()).unwrap();
+    let mut image = |seed| generator.forward(labels(), latents(2, seed), Mode::Train);
+    largest(image(1) - image(2))
+}
+
+/// A closed gate lets no noise through, whatever the gains; through an open one more comes with
+/// larger initial weights.
+fn noise_is_there_from_the_start_where_gates_are_open<B: AutodiffBackend>() {
+    let with = |gate, noise_gain| {
+        noise_at_first::<B>(&GeneratorConfig {
+            initial_gain: 1.0,
+            initial_gate: gate,
+            initial_noise_gain: noise_gain,
+            ..tiny(NoiseMode::CrossAttention)
+        })
+    };
+    assert_eq!(with(0.0, 1.0), 0.0);
+    assert_eq!(with(0.0, 2.4), 0.0);
+    let (small, large) = (with(1.0, 1.0), with(1.0, 2.4));
+    assert!(small > 1e-4 && large > 2.0 * small, "{small:e} {large:e}");
+}
+
+#[test]
+fn initial_values_that_are_no_numbers_are_named() {
+    type Spoil = fn(&mut GeneratorConfig);
+    let cases: [(&str, Spoil); 4] = [
+        ("generator.initial_gain", |c| c.initial_gain = 0.0),
+        ("generator.initial_gain", |c| c.initial_gain = f64::NAN),
+        ("generator.initial_gate", |c| c.initial_gate = f64::INFINITY),
+        ("generator.initial_noise_gain", |c| {
+            c.initial_noise_gain = -1.0;
+        }),
+    ];
+    for (key, spoil) in cases {
+        let mut config = GeneratorConfig::default();
+        spoil(&mut config);
+        assert_eq!(config.validate(256, 256).unwrap_err().key, key);
+    }
+}
+
 backend_tests!(
+    noise_is_there_from_the_start_where_gates_are_open,
     a_generator_for_inference_makes_the_same_images,
     an_unset_generator_has_no_weights_until_it_is_loaded,
     images_have_the_size_of_the_labels,

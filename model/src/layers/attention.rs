@@ -32,6 +32,18 @@ impl<B: Backend> CrossAttention<B> {
         }
     }
 
+    /// The same with another initial value of the gate than 0, and initial weights `gain` times as
+    /// large.
+    pub fn with_initial(self, gate: f64, gain: f64) -> Self {
+        let device = self.gate.lazy_device();
+        Self {
+            query: self.query.with_gain(gain),
+            key: self.key.with_gain(gain),
+            value: self.value.with_gain(gain),
+            gate: filled([1], gate as f32, &device),
+        }
+    }
+
     /// Adds what each pixel reads from the tokens.
     ///
     /// # Shapes

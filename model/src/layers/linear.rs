@@ -27,6 +27,18 @@ impl<B: Backend> Linear<B> {
         }
     }
 
+    /// The same with initial weights `gain` times as large.
+    pub fn with_gain(self, gain: f64) -> Self {
+        if gain == 1.0 || !self.weight.is_initialized() {
+            return self;
+        }
+        let scale = |weight: Tensor<B, 2>| (weight * gain).detach().require_grad();
+        Self {
+            weight: self.weight.map(scale),
+            ..self
+        }
+    }
+
     /// Applies the map.
     ///
     /// # Shapes

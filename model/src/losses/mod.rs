@@ -16,7 +16,7 @@ mod reference;
 
 pub use balance::class_weights;
 pub use contrastive::{ContrastiveConfig, Projector};
-pub use diversity::diversity;
+pub use diversity::{diversity, diversity_everywhere, diversity_of_features};
 pub use label_mix::{label_mix, label_mix_mask, mix};
 pub use pixel::{PixelLoss, PixelLossConfig, Reduction, pixel_accuracy};
 pub use positions::sample_positions;

@@ -41,10 +41,11 @@ impl<B: AutodiffBackend> Training<B> {
         if let Some(largest) = config.clip_norm {
             gradients = clip_gradients(&self.networks.discriminator, gradients, largest);
         }
+        let rate = config.lr_discriminator * config.warmup(step);
         let discriminator = take(&mut self.networks.discriminator);
         self.networks.discriminator =
             self.optimizer_discriminator
-                .step(config.lr_discriminator, discriminator, gradients);
+                .step(rate, discriminator, gradients);
         observer.end_of(StepPart::DiscriminatorOptimizer);
     }
 

@@ -1,17 +1,17 @@
 use burn::module::{AutodiffModule, Module};
 use burn::optim::{GradientsAccumulator, GradientsParams, Optimizer};
 use burn::tensor::Tensor;
-use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::backend::AutodiffBackend;
 use dp_sims_model::Observer;
 use dp_sims_model::buffers::{clip_gradients, copy_buffers, take};
 use dp_sims_model::discriminator::Discriminator;
 use dp_sims_model::layers::{LabelMaps, Mode};
-use dp_sims_model::losses::diversity;
 
 use super::super::batch::{DeviceBatch, StepScalars};
 use super::super::parts::StepPart;
 use super::super::random::{Purpose, latents};
-use super::Training;
+use super::diversity::Pair;
+use super::{Training, gradient, norm};
 
 impl<B: AutodiffBackend> Training<B> {
     /// Changes generator and projector. Gives back the images of every batch, without their graph.
@@ -40,16 +40,13 @@ impl<B: AutodiffBackend> Training<B> {
         if let Some(largest) = config.clip_norm {
             gradients = clip_gradients(&self.networks.generator, gradients, largest);
         }
+        let rate = config.lr_generator * config.warmup(step);
         let generator = take(&mut self.networks.generator);
-        self.networks.generator =
-            self.optimizer_generator
-                .step(config.lr_generator, generator, gradients);
+        self.networks.generator = self.optimizer_generator.step(rate, generator, gradients);
         if let Some((projector, _)) = &mut self.networks.contrastive {
-            *projector = self.optimizer_projector.step(
-                config.lr_generator,
-                take(projector),
-                projector_gradients.grads(),
-            );
+            *projector =
+                self.optimizer_projector
+                    .step(rate, take(projector), projector_gradients.grads());
         }
         observer.end_of(StepPart::GeneratorOptimizer);
         images
@@ -74,7 +71,9 @@ impl<B: AutodiffBackend> Training<B> {
     ) {
         let loss = self.experiment.loss.clone();
         let images = batch.images.dims()[0];
-        let copies = if loss.lambda_diversity > 0.0 { 2 } else { 1 };
+        let on_images = loss.image_diversity.lambda > 0.0 || loss.feature_diversity.lambda > 0.0;
+        let pairs = loss.lambda_diversity > 0.0 || on_images;
+        let copies = if pairs { 2 } else { 1 };
         let maps = LabelMaps::<B>::from_inner(batch.maps.clone());
         let labels = maps.labels.clone();
         let shape = [copies * images, self.networks.generator.latent_dim()];
@@ -88,7 +87,11 @@ impl<B: AutodiffBackend> Training<B> {
 
         let generator = &mut self.networks.generator;
         let features = generator.features(maps, latent.clone(), Mode::Train);
-        let image = generator.image(features.clone().narrow(0, 0, images), Mode::Train);
+        // Of a pair the second image is made only where it is looked at.
+        let seen = if on_images { 2 * images } else { images };
+        let seen = features.clone().narrow(0, 0, seen);
+        let all = generator.image(seen, Mode::Train);
+        let image = all.clone().narrow(0, 0, images);
         observer.end_of(StepPart::Generator);
 
         let cut = image.clone().detach().require_grad();
@@ -134,23 +137,21 @@ impl<B: AutodiffBackend> Training<B> {
 
         let plain_image = image.clone().inner();
         let mut surrogate = (image * Tensor::from_inner(image_gradient)).sum();
-        if copies == 2 {
-            let cut = features.clone().detach().require_grad();
-            let first = cut.clone().narrow(0, 0, images);
-            let second = cut.clone().narrow(0, images, images);
-            scalars.push(
-                "noise_effect",
-                (first.clone() - second.clone()).abs().mean().inner(),
-            );
-            let z_first = latent.clone().narrow(0, 0, images);
-            let z_second = latent.narrow(0, images, images);
-            let cutoff = loss.diversity_cutoff;
-            let term = diversity(first, second, z_first, z_second, cutoff) * loss.lambda_diversity;
-            scalars.push("g_diversity", term.clone().inner());
-            total = total + term.clone().inner();
-            let pull = gradient(&cut, &term.backward());
-            scalars.push("norm_diversity", norm(pull.clone()));
-            surrogate = surrogate + (features * Tensor::from_inner(pull)).sum();
+        self.measure(&features, &plain_image, batch, scalars);
+        if pairs {
+            let pair = Pair {
+                features,
+                images: all,
+                latents: latent,
+            };
+            let network = self
+                .networks
+                .contrastive
+                .as_ref()
+                .map(|(_, network)| network);
+            let [term, pull] = pair.terms(&loss, network, scalars);
+            total = total + term.inner();
+            surrogate = surrogate + pull;
             observer.end_of(StepPart::Diversity);
         }
         scalars.push("g_total", total);
@@ -159,17 +160,32 @@ impl<B: AutodiffBackend> Training<B> {
         observer.end_of(StepPart::GeneratorBackward);
         (plain_image, gradients, projector_gradients)
     }
-}
 
-/// Gradient at a leaf of the graph; zero where the loss does not depend on it.
-fn gradient<B: AutodiffBackend>(
-    leaf: &Tensor<B, 4>,
-    gradients: &B::Gradients,
-) -> Tensor<B::InnerBackend, 4> {
-    leaf.grad(gradients)
-        .unwrap_or_else(|| Tensor::zeros(leaf.dims(), &leaf.device()))
-}
-
-fn norm<B: Backend>(gradient: Tensor<B, 4>) -> Tensor<B, 1> {
-    gradient.square().sum().sqrt()
+    /// How far images of one label map under two latents differ, and how bright generated images and
+    /// photos are: what tells noise without effect and a collapse to one exposure.
+    fn measure(
+        &mut self,
+        features: &Tensor<B, 4>,
+        image: &Tensor<B::InnerBackend, 4>,
+        batch: &DeviceBatch<B::InnerBackend>,
+        scalars: &mut StepScalars<B::InnerBackend>,
+    ) {
+        let images = image.dims()[0];
+        if features.dims()[0] > images {
+            let second = features.clone().inner().narrow(0, images, images);
+            let other = self.networks.generator.valid().image(second, Mode::Eval);
+            scalars.push("noise_effect", (image.clone() - other).abs().mean());
+        }
+        for (names, images) in [
+            (["exposure_fake", "exposure_fake_squared"], image.clone()),
+            (
+                ["exposure_real", "exposure_real_squared"],
+                batch.images.clone(),
+            ),
+        ] {
+            let exposures: Tensor<B::InnerBackend, 2> = images.flatten::<2>(1, 3).mean_dim(1);
+            scalars.push(names[0], exposures.clone().mean());
+            scalars.push(names[1], exposures.square().mean());
+        }
+    }
 }
