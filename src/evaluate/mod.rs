@@ -11,6 +11,7 @@ mod images;
 mod judge;
 mod metric;
 mod networks;
+pub mod paper;
 mod photos;
 mod protocol;
 mod report;
