@@ -22,6 +22,9 @@ pub(super) const EVALUATION: &str = "evaluation";
 /// The study as it was run, in the folder of all of its runs.
 pub(super) const STUDY: &str = "study.toml";
 
+/// Letters of the reason of a failure that are shown; `run.json` has all of it.
+const REASON: usize = 160;
+
 /// How a run went: `run.json`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -63,7 +66,13 @@ impl FailureNote {
         let said = lines.clone().find(|line| line.starts_with("error:"));
         let reason = said.or_else(|| lines.clone().find(|line| !line.trim().is_empty()));
         let reason = reason.map_or("nothing was printed", String::as_str);
-        format!("{} ended with {}: {reason}", self.command, self.status)
+        let shown: String = reason.chars().take(REASON).collect();
+        let rest = if shown.len() < reason.len() {
+            "…"
+        } else {
+            ""
+        };
+        format!("{} ended with {}: {shown}{rest}", self.command, self.status)
     }
 }
 

@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::folder::STUDY;
 use super::interval::Interval;
 use super::study::Study;
+use crate::evaluate::number;
 use crate::evaluate::paper::Figure;
 use crate::files::write_whole;
 
@@ -160,10 +161,18 @@ impl ReportRow {
         if self.evaluated().next().is_some() {
             return None;
         }
-        let states: Vec<String> = self
-            .runs
-            .iter()
-            .map(|run| format!("seed {}: {}", run.seed, run.state))
+        // Runs that lack the same are named together.
+        let mut states: Vec<(&str, Vec<String>)> = Vec::new();
+        for run in &self.runs {
+            let seed = run.seed.to_string();
+            match states.iter_mut().find(|(state, _)| *state == run.state) {
+                Some((_, seeds)) => seeds.push(seed),
+                None => states.push((&run.state, vec![seed])),
+            }
+        }
+        let states: Vec<String> = states
+            .into_iter()
+            .map(|(state, seeds)| format!("seed {}: {state}", seeds.join(", ")))
             .collect();
         Some(if states.is_empty() {
             "not run".to_string()
@@ -214,18 +223,44 @@ fn paper_heading(value: &str) -> String {
     }
 }
 
-/// A difference with its sign.
-fn signed(value: f64) -> String {
-    let text = crate::evaluate::number(value.abs());
-    let sign = if value < 0.0 { "−" } else { "+" };
+/// Decimals of a number as [`number`] writes it.
+fn decimals(value: f64) -> usize {
+    let text = number(value);
+    text.split_once('.')
+        .map_or(0, |(_, decimals)| decimals.len())
+}
+
+/// A difference with its sign, in the decimals of what it is a difference of.
+fn signed(difference: f64, of: f64) -> String {
+    let sign = if difference < 0.0 { "−" } else { "+" };
+    if of != 0.0 && of.abs() < 0.01 {
+        return format!("{sign}{}", number(difference.abs()));
+    }
+    format!("{sign}{:.*}", decimals(of), difference.abs())
+}
+
+/// A difference between figures of the paper, in their decimals.
+fn signed_printed(difference: f64) -> String {
+    let sign = if difference < 0.0 { "−" } else { "+" };
+    let text = format!("{:.3}", difference.abs());
+    let text = text.trim_end_matches('0').trim_end_matches('.');
     format!("{sign}{text}")
+}
+
+/// A figure as the paper prints it.
+fn printed(name: &str, figure: f64) -> String {
+    match name {
+        "steps" | "upsampling-steps" | "parameters-m" => figure.to_string(),
+        _ => format!("{figure:?}"),
+    }
 }
 
 /// A mean with its interval; a single value says so.
 fn with_interval(own: &Interval) -> String {
-    let mean = crate::evaluate::number(own.mean);
+    let mean = number(own.mean);
     match own.half_width {
-        Some(half) => format!("{mean} ± {}", crate::evaluate::number(half)),
+        Some(half) if own.mean.abs() < 0.01 => format!("{mean} ± {}", number(half)),
+        Some(half) => format!("{mean} ± {half:.*}", decimals(own.mean)),
         None => format!("{mean} (n = 1)"),
     }
 }

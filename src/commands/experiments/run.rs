@@ -87,19 +87,16 @@ fn settle(outcome: &Outcome, places: &[Place]) -> Result<(), Failure> {
     if outcome.failed.is_empty() {
         return Ok(());
     }
-    let mut error = None;
-    for (name, reason) in outcome.failed.iter().rev() {
-        let text = format!("{name}: {reason}");
-        error = Some(match error {
-            None => anyhow!(text),
-            Some(error) => anyhow::Error::context(error, text),
-        });
-    }
-    let count = outcome.failed.len();
-    let text = format!("{count} runs failed; the same command tries them again");
-    Err(failed(error.map_or_else(
-        || anyhow!(text.clone()),
-        |error| error.context(text.clone()),
+    let names: Vec<&str> = outcome
+        .failed
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    Err(failed(anyhow!(
+        "{} runs failed: {}; their folders have the reasons in run.json, and the same command tries \
+         them again",
+        names.len(),
+        names.join(", ")
     )))
 }
 

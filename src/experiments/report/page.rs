@@ -7,8 +7,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::pictures::Exhibition;
 use super::plot::plot;
-use super::tables::{EXPLAINED, printed, printed_of, provenance_of, title, values_of};
-use super::{Report, ReportRow, paper_heading, signed, with_interval};
+use super::tables::{EXPLAINED, difference_of, printed_of, provenance_of, title, values_of};
+use super::{Report, ReportRow, paper_heading, printed, signed_printed, with_interval};
 use crate::evaluate::paper::Figure;
 use crate::evaluate::{Results, STYLE, embedded, heading};
 
@@ -123,11 +123,16 @@ fn values(report: &Report, rows: &[&ReportRow]) -> Markup {
                             @for value in &of_paper {
                                 @let found = row.in_paper(rows[0], value);
                                 td.number.edge {
-                                    @match found { Some((figure, _)) => (printed(figure)), None => "–" }
+                                    @match found { Some((figure, _)) => (printed(value, figure)), None => "–" }
                                 }
-                                (difference(found.and_then(|(_, difference)| difference)))
+                                td.number {
+                                    @match found.and_then(|(_, difference)| difference) {
+                                        Some(difference) => (signed_printed(difference)),
+                                        None => "–",
+                                    }
+                                }
                                 @if values.contains(value) {
-                                    (difference(row.values.get(value).and_then(|own| own.to_paper)))
+                                    td.number { (difference_of(row.values.get(value), |own| own.to_paper)) }
                                 }
                             }
                         }
@@ -168,17 +173,11 @@ fn own_cells(row: &ReportRow, values: &[String]) -> Markup {
             @match row.values.get(value) {
                 Some(summary) => {
                     td.number.own.edge { (with_interval(&summary.own)) }
-                    (difference(summary.to_first))
+                    td.number { (difference_of(Some(summary), |own| own.to_first)) }
                 }
                 None => { td.number.own.edge { "–" } td.number { "–" } }
             }
         }
-    }
-}
-
-fn difference(value: Option<f64>) -> Markup {
-    html! {
-        td.number { @match value { Some(value) => (signed(value)), None => "–" } }
     }
 }
 
@@ -268,7 +267,7 @@ fn printed_table(report: &Report) -> Markup {
                                 @for name in &names {
                                     td.number {
                                         @match figure.values.get(*name) {
-                                            Some(value) => (printed(*value)),
+                                            Some(value) => (printed(name, *value)),
                                             None => "–",
                                         }
                                     }

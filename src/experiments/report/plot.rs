@@ -50,7 +50,7 @@ pub(super) fn plot(rows: &[&ReportRow], value: &str) -> Markup {
                 @for tick in &ticks {
                     @let x = place(*tick);
                     line.grid x1=(x) x2=(x) y1=(TOP) y2=(bottom) {}
-                    text.tick x=(x) y=(bottom + 18.0) { (number(*tick)) }
+                    text.tick x=(x) y=(bottom + 18.0) { (label(*tick, &ticks)) }
                 }
                 @for (index, (row, summary)) in shown.iter().enumerate() {
                     @let middle = TOP + ROW * (index as f64 + 0.5);
@@ -93,6 +93,17 @@ fn ticks(least: f64, most: f64) -> Vec<f64> {
         .collect()
 }
 
+/// A tick in as many decimals as its distance to the next one needs.
+fn label(tick: f64, ticks: &[f64]) -> String {
+    let step = ticks.get(1).map_or(tick.abs(), |second| second - ticks[0]);
+    let decimals = (-step.log10().floor()).clamp(0.0, 8.0) as usize;
+    // A negative zero would have a sign.
+    format!(
+        "{:.decimals$}",
+        if tick.abs() < step * 1e-6 { 0.0 } else { tick }
+    )
+}
+
 /// Two decimals are enough for a picture.
 fn rounded(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
@@ -114,6 +125,9 @@ mod tests {
     fn ticks_are_round_and_enclose_the_values() {
         assert_eq!(ticks(3.0, 47.0), [0.0, 10.0, 20.0, 30.0, 40.0, 50.0]);
         assert_eq!(ticks(7.0, 7.0), [7.0]);
+        assert_eq!(label(20.0, &[10.0, 20.0]), "20");
+        assert_eq!(label(0.25, &[0.2, 0.25]), "0.25");
+        assert_eq!(label(-1e-17, &[-0.1, 0.0]), "0.0");
         for (least, most) in [(0.471, 0.473), (-3.0, 1200.0), (1e-7, 2e-7)] {
             let found = ticks(least, most);
             assert!(found.len() <= 8, "{found:?}");

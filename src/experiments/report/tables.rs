@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 
-use super::{Report, ReportRow, paper_heading, signed, with_interval};
+use super::{
+    Report, ReportRow, Summary, paper_heading, printed, signed, signed_printed, with_interval,
+};
 use crate::consumers::lines::duration;
-use crate::evaluate::{heading, number};
+use crate::evaluate::heading;
 
 /// The report as Markdown: a table of values per dataset, and one of how they came about.
 pub(super) fn markdown(report: &Report) -> String {
@@ -18,13 +20,13 @@ pub(super) fn markdown(report: &Report) -> String {
     for (dataset, rows) in report.groups() {
         let _ = writeln!(text, "## {dataset}\n");
         let values = values_of(report, &rows);
-        let printed = printed_of(&rows);
+        let of_paper = printed_of(&rows);
         let mut head = vec!["row".to_string()];
         for value in &values {
             head.push(heading(value));
             head.push("to first row".to_string());
         }
-        for value in &printed {
+        for value in &of_paper {
             head.push(format!("paper: {}", paper_heading(value)));
             head.push("to first row".to_string());
             if values.contains(value) {
@@ -43,22 +45,21 @@ pub(super) fn markdown(report: &Report) -> String {
                     (None, Some(missing)) if index == 0 => missing.clone(),
                     (None, _) => "–".to_string(),
                 });
-                let difference = summary.and_then(|summary| summary.to_first);
-                cells.push(difference.map_or("–".to_string(), signed));
+                cells.push(difference_of(summary, |summary| summary.to_first));
             }
             if values.is_empty()
                 && let Some(missing) = &missing
             {
                 cells[0] = format!("{}: {missing}", row.title);
             }
-            for value in &printed {
+            for value in &of_paper {
                 let found = row.in_paper(rows[0], value);
-                cells.push(found.map_or("–".to_string(), |(figure, _)| figure.to_string()));
+                cells.push(found.map_or("–".to_string(), |(figure, _)| printed(value, figure)));
                 let to_first = found.and_then(|(_, difference)| difference);
-                cells.push(to_first.map_or("–".to_string(), signed));
+                cells.push(to_first.map_or("–".to_string(), signed_printed));
                 if values.contains(value) {
-                    let to_paper = row.values.get(value).and_then(|summary| summary.to_paper);
-                    cells.push(to_paper.map_or("–".to_string(), signed));
+                    let summary = row.values.get(value);
+                    cells.push(difference_of(summary, |summary| summary.to_paper));
                 }
             }
             table_row(&mut text, &cells);
@@ -67,6 +68,16 @@ pub(super) fn markdown(report: &Report) -> String {
         provenance(&mut text, &rows);
     }
     text
+}
+
+/// A difference of a value, or a dash.
+pub(super) fn difference_of(
+    summary: Option<&Summary>,
+    get: impl Fn(&Summary) -> Option<f64>,
+) -> String {
+    summary
+        .and_then(|summary| Some(signed(get(summary)?, summary.own.mean)))
+        .unwrap_or_else(|| "–".to_string())
 }
 
 /// How numbers are to be read.
@@ -197,14 +208,5 @@ fn quoted(cell: &str) -> String {
         format!("\"{}\"", cell.replace('"', "\"\""))
     } else {
         cell.to_string()
-    }
-}
-
-/// A figure of the paper as it is shown.
-pub(super) fn printed(figure: f64) -> String {
-    if figure.fract() == 0.0 && figure.abs() >= 1000.0 {
-        number(figure)
-    } else {
-        figure.to_string()
     }
 }

@@ -131,7 +131,7 @@ fn every_file_of_the_report_is_written() {
         "15.50 (n = 1)",
         "+4.50",
         "23.3",
-        "+0.6000",
+        "+0.6",
         "not run",
         "no weights",
         "1m 00s",
@@ -149,7 +149,7 @@ fn every_file_of_the_report_is_written() {
     assert!(!page.contains("http://") && !page.contains("https://"));
     let text = read("report.md");
     let line = |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap();
-    assert!(line("| w/o \\| sigmoid | 15.50 (n = 1) | +4.50 |").contains("| 23.3 | +0.6000 |"));
+    assert!(line("| w/o \\| sigmoid | 15.50 (n = 1) | +4.50 |").contains("| 23.3 | +0.6 |"));
     assert!(line("| missing").contains("not run"));
     let csv = read("results.csv");
     assert!(
