@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use dp_sims_backends::available;
+use sysinfo::{CpuRefreshKind, RefreshKind, System};
 
 use super::{BackendArgs, Failure, failed, mistake};
 use crate::config::{Origins, load};
@@ -94,9 +95,13 @@ impl RowArgs {
         let device = available()
             .into_iter()
             .find(|info| info.backend == selected.kind && info.index == selected.device)
-            .map_or_else(String::new, |info| format!(" ({})", info.name));
+            .map_or_else(String::new, |info| match info.name.as_str() {
+                "processor" => processor(),
+                name => name.to_string(),
+            });
+        let plural = if threads == 1 { "" } else { "s" };
         let machine = format!(
-            "{} {}{device}, {threads} threads",
+            "{} {} ({device}), {threads} thread{plural}",
             selected.kind, selected.device
         );
         let program = Program {
@@ -107,6 +112,17 @@ impl RowArgs {
         };
         Ok((program, machine))
     }
+}
+
+/// What the processor calls itself.
+fn processor() -> String {
+    let cpu = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing());
+    let system = System::new_with_specifics(cpu);
+    let brand = system.cpus().first().map(|cpu| cpu.brand().trim());
+    brand
+        .filter(|brand| !brand.is_empty())
+        .unwrap_or("processor")
+        .to_string()
 }
 
 /// Runs a command on experiments.

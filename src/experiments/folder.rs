@@ -2,6 +2,7 @@
 //! are.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,9 @@ pub struct Record {
     pub training_seconds: f64,
     /// Wall-clock seconds of the last whole evaluation.
     pub evaluation_seconds: f64,
+    /// When the call of `train` began that has not been counted yet, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training_since: Option<f64>,
     /// Calls of `train`.
     pub trainings: u32,
     /// Backend, device and threads of the last call.
@@ -77,6 +81,24 @@ impl FailureNote {
 }
 
 impl Record {
+    /// Takes note that a call of `train` begins.
+    pub(super) fn begin_training(&mut self) {
+        self.training_since = Some(since_1970(SystemTime::now()));
+        self.trainings += 1;
+    }
+
+    /// Counts the seconds of the last call of `train`, which ended when it last wrote into its log:
+    /// this program may have been killed before that and not have seen the end.
+    pub(super) fn end_training(&mut self, folder: &Path) {
+        let Some(since) = self.training_since.take() else {
+            return;
+        };
+        let log = std::fs::metadata(folder.join(TRAIN_LOG));
+        if let Ok(written) = log.and_then(|log| log.modified()) {
+            self.training_seconds += (since_1970(written) - since).max(0.0);
+        }
+    }
+
     /// Reads the record of a run folder; none where there is none.
     ///
     /// # Errors
@@ -101,6 +123,11 @@ impl Record {
         let text = serde_json::to_vec_pretty(self)?;
         write_whole(&folder.join(RECORD), &text)
     }
+}
+
+fn since_1970(time: SystemTime) -> f64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0.0, |since| since.as_secs_f64())
 }
 
 /// Root folders of datasets, as `--data` names them.
@@ -154,6 +181,23 @@ mod tests {
         assert_eq!(roots.of("camvid"), Some(Path::new("/odd=name")));
         assert_eq!(roots.of("scenes"), None);
         assert_eq!(Roots::default().of("camvid"), None);
+    }
+
+    #[test]
+    fn a_training_that_nobody_saw_end_lasted_until_its_log_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut record = Record::default();
+        record.end_training(folder.path());
+        assert_eq!(record.training_seconds, 0.0);
+        record.begin_training();
+        let log = std::fs::File::create(folder.path().join(TRAIN_LOG)).unwrap();
+        let later = SystemTime::now() + std::time::Duration::from_secs(90);
+        log.set_modified(later).unwrap();
+        record.end_training(folder.path());
+        record.end_training(folder.path());
+        let seconds = record.training_seconds;
+        assert!((90.0..91.0).contains(&seconds), "{seconds}");
+        assert_eq!((record.trainings, record.training_since), (1, None));
     }
 
     #[test]

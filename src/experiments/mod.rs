@@ -24,6 +24,6 @@ pub use folder::{Record, Roots};
 pub use interval::{Interval, t_quantile};
 pub use job::{Job, Judging, State};
 pub use plan::{PlanReport, PlanRow, plan};
-pub use queue::{Outcome, Queue};
+pub use queue::{Outcome, Queue, runs};
 pub use report::Report;
 pub use study::{Overrides, PaperRow, Row, Study, StudyRow, study_names};

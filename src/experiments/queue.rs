@@ -18,7 +18,7 @@ use pace::Pace;
 /// Time between two looks at the processes.
 const POLL: Duration = Duration::from_millis(100);
 
-/// Time between two looks at the progress, and between two records of the time that training took.
+/// Time between two looks at the progress.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// Jobs, and how they are worked off.
@@ -51,9 +51,6 @@ struct Running {
     index: usize,
     call: Call,
     record: Record,
-    /// Seconds of training before this call.
-    before: f64,
-    recorded: Instant,
 }
 
 impl Queue {
@@ -79,7 +76,7 @@ impl Queue {
             0 => String::new(),
             count => format!(", {count} of them done already"),
         };
-        display.say(&format!("{} runs{skipped}", self.jobs.len()));
+        display.say(&format!("{}{skipped}", runs(self.jobs.len())));
         let mut pace = Pace::new(&self.jobs, states);
         let mut running: Vec<Running> = Vec::new();
         let mut looked: Option<Instant> = None;
@@ -131,6 +128,9 @@ impl Queue {
     fn begin(&self, index: usize, display: &Display) -> Result<Option<Running>> {
         let job = &self.jobs[index];
         let state = job.state()?;
+        let mut record = Record::read(&job.folder)?.unwrap_or_default();
+        // Before a new call writes into the log.
+        record.end_training(&job.folder);
         let call = match state {
             State::Done { .. } | State::Evaluate { .. } => self.program.evaluate(job)?,
             State::Start | State::Resume { .. } => self.program.train(job)?,
@@ -144,20 +144,19 @@ impl Queue {
             _ => "evaluation".to_string(),
         };
         display.say(&format!("{}: {what}", job.name()));
-        let mut record = Record::read(&job.folder)?.unwrap_or_default();
         record.row.clone_from(&job.row);
         record.seed = job.seed;
         record.limit_seconds = job.seconds;
-        record.machine.clone_from(&self.machine);
-        record.trainings += u32::from(call.command == "train");
         record.failure = None;
+        if call.command == "train" {
+            record.begin_training();
+            record.machine.clone_from(&self.machine);
+        }
         record.write(&job.folder)?;
         Ok(Some(Running {
             index,
             call,
-            before: record.training_seconds,
             record,
-            recorded: Instant::now(),
         }))
     }
 
@@ -172,14 +171,11 @@ impl Queue {
         let job = &self.jobs[one.index];
         let ended = one.call.ended()?;
         let is_training = one.call.command == "train";
-        if is_training && (ended.is_some() || one.recorded.elapsed() >= LOOK) {
-            one.recorded = Instant::now();
-            one.record.training_seconds = one.before + one.call.elapsed().as_secs_f64();
-            one.record.write(&job.folder)?;
-        }
         let Some(status) = ended else {
             return Ok(Some(one));
         };
+        one.record.end_training(&job.folder);
+        one.record.write(&job.folder)?;
         let state = job.state()?;
         let is_done = match state {
             State::Done { .. } => true,
@@ -259,10 +255,18 @@ impl Queue {
         let at_once = self.at_once.min(running.len() + waiting.len()).max(1);
         let left = crate::consumers::lines::duration(seconds / at_once as f64);
         lines.push(format!(
-            "{done} of {} runs done, {left} left",
-            self.jobs.len()
+            "{done} of {} done, {left} left",
+            runs(self.jobs.len())
         ));
         lines
+    }
+}
+
+/// A number of runs in words.
+pub fn runs(count: usize) -> String {
+    match count {
+        1 => "1 run".to_string(),
+        count => format!("{count} runs"),
     }
 }
 

@@ -85,16 +85,11 @@ fn a_killed_queue_goes_on_and_reports() {
     assert!(seeds("full", 2) == weights(&checkpoint(&alone, 3)));
 
     let shown = output(&mut run(folder.path(), &study, &[]));
-    assert!(
-        shown.contains("0 runs finished, 4 were done before"),
-        "{shown}"
-    );
+    assert!(shown.contains("0 runs finished, 4 done before"), "{shown}");
     let mut command = program(&["experiments", "report"]);
     let shown = output(command.arg(&out));
-    assert!(
-        shown.contains("| full |") && shown.contains("n = 1") == shown.contains("| 1 |"),
-        "{shown}"
-    );
+    let row = shown.lines().find(|line| line.starts_with("| full |"));
+    assert!(row.is_some_and(|row| row.contains(" ± ")), "{shown}");
     let page = fs::read_to_string(&report).unwrap();
     // Two columns of pictures would be two label maps; there is one, its photo, and an image per row.
     assert_eq!(page.matches("data:image/png;base64,").count(), 4);
@@ -120,10 +115,7 @@ fn a_failing_row_does_not_end_the_queue_or_the_plan() {
     let folder = tempfile::tempdir().unwrap();
     let study = write_study(folder.path(), 1, true);
     let message = failure(run(folder.path(), &study, &["--seeds", "7"]), 1);
-    assert!(
-        message.contains("1 runs failed: broken seed 7"),
-        "{message}"
-    );
+    assert!(message.contains("1 run failed: broken seed 7"), "{message}");
     let out = folder.path().join("out");
     assert!(
         out.join("wo-sigmoid/seed-7/evaluation/results.json")

@@ -7,7 +7,7 @@ use clap::Args;
 use super::RowArgs;
 use crate::commands::{Failure, failed, mistake};
 use crate::evaluate::Metric;
-use crate::experiments::{Job, Judging, Outcome, Overrides, Queue, Study};
+use crate::experiments::{Job, Judging, Outcome, Overrides, Queue, Study, runs};
 use crate::files::write_whole;
 use crate::train::Stop;
 
@@ -76,7 +76,7 @@ fn settle(outcome: &Outcome, places: &[Place]) -> Result<(), Failure> {
     let Outcome {
         skipped, finished, ..
     } = outcome;
-    println!("{finished} runs finished, {skipped} were done before");
+    println!("{} finished, {skipped} done before", runs(*finished));
     for place in places {
         let folder = place.folder.display();
         println!("dp-sims experiments report {folder}");
@@ -93,9 +93,9 @@ fn settle(outcome: &Outcome, places: &[Place]) -> Result<(), Failure> {
         .map(|(name, _)| name.as_str())
         .collect();
     Err(failed(anyhow!(
-        "{} runs failed: {}; their folders have the reasons in run.json, and the same command tries \
+        "{} failed: {}; their folders have the reasons in run.json, and the same command tries \
          them again",
-        names.len(),
+        runs(names.len()),
         names.join(", ")
     )))
 }
