@@ -69,7 +69,10 @@ pub struct TrainArgs {
 pub fn run(args: TrainArgs) -> Result<(), Failure> {
     use_large_pages();
     let selected = args.backend.select().map_err(mistake)?;
-    if args.seconds.is_some_and(|seconds| !(seconds > 0.0)) {
+    if args
+        .seconds
+        .is_some_and(|seconds| seconds.is_nan() || seconds <= 0.0)
+    {
         return Err(mistake(anyhow!("--seconds must be above 0")));
     }
     let (experiment, out, resume) = plan(&args).map_err(mistake)?;

@@ -205,10 +205,20 @@ impl fmt::Display for PlanReport {
             ]
         }));
         write_columns(f, &rows)?;
+        // Rows that lack the same are named together.
+        let mut problems: Vec<(&str, Vec<String>)> = Vec::new();
         for row in &self.rows {
-            if let Some(problem) = &row.problem {
-                writeln!(f, "{}, {}: cannot be run: {problem}", row.study, row.row)?;
+            let Some(problem) = &row.problem else {
+                continue;
+            };
+            let name = format!("{} {}", row.study, row.row);
+            match problems.iter_mut().find(|(other, _)| other == problem) {
+                Some((_, names)) => names.push(name),
+                None => problems.push((problem, vec![name])),
             }
+        }
+        for (problem, names) in problems {
+            writeln!(f, "cannot be run: {}: {problem}", names.join(", "))?;
         }
         let missing = self.rows.iter().filter(|row| row.problem.is_some()).count();
         let without = match missing {
@@ -271,7 +281,7 @@ mod tests {
         };
         let text = report.to_string();
         for part in [
-            "s, a: cannot be run: no weights because of this",
+            "cannot be run: s a: no weights because of this",
             "together 2h 15m of training, without the 1 that",
             "1.50",
             "1.00 GiB",

@@ -1,3 +1,5 @@
+mod built_in;
+
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -8,35 +10,8 @@ use crate::config::{About, Experiment, experiment_names, load};
 use crate::evaluate::paper::{self, Figure};
 use crate::evaluate::{Metric, Protocol};
 
-macro_rules! built_in {
-    ($($name:literal,)*) => {
-        &[$(($name, include_str!(concat!("../../experiments/studies/", $name, ".toml")))),*]
-    };
-}
-
-/// Studies that are part of the program: names and texts.
-const BUILT_IN: &[(&str, &str)] = built_in![
-    "table1",
-    "table2",
-    "table3",
-    "table4",
-    "table5-convnext-l",
-    "table5-efficientnet-lite1",
-    "table6",
-    "table7",
-    "table8",
-    "table9",
-    "table3-scenes",
-    "table4-scenes",
-    "table5-scenes",
-    "table6-scenes",
-    "table7-scenes",
-    "table8-scenes",
-    "table9-scenes",
-    "table3-camvid",
-    "table5-camvid",
-    "table6-camvid",
-];
+use built_in::BUILT_IN;
+pub use built_in::study_names;
 
 /// Rows that are trained with the same seeds and judged alike: a study file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -136,11 +111,6 @@ pub struct Row {
     pub paper: Option<Figure>,
     /// The experiment, named after the row; its seed is that of the experiment.
     pub experiment: Experiment,
-}
-
-/// Names of the studies that are part of the program.
-pub fn study_names() -> impl Iterator<Item = &'static str> {
-    BUILT_IN.iter().map(|(name, _)| *name)
 }
 
 fn one_seed() -> Vec<u64> {

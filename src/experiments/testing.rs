@@ -9,6 +9,8 @@ use crate::checkpoint;
 use crate::config::load;
 use crate::evaluate::{DataRecord, NetworkRecord, Protocol, Results, Subject, Value};
 
+type Make = Box<dyn FnOnce() -> anyhow::Result<Vec<u8>>>;
+
 /// A job of five steps in a folder that may not exist.
 pub fn job(folder: &Path) -> Job {
     let settings = ["run.steps=5".to_string(), "run.seed=1".to_string()];
@@ -28,7 +30,7 @@ pub fn job(folder: &Path) -> Job {
 /// A checkpoint that has the files that are looked at, without networks in them.
 pub fn write_checkpoint(job: &Job, step: u64) {
     let config = toml::to_string(&job.experiment).unwrap();
-    let files: Vec<(String, Box<dyn FnOnce() -> anyhow::Result<Vec<u8>>>)> = vec![
+    let files: Vec<(String, Make)> = vec![
         ("ema.safetensors".to_string(), Box::new(|| Ok(vec![1, 2]))),
         ("dataset.toml".to_string(), Box::new(|| Ok(vec![3]))),
         (
