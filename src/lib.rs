@@ -13,6 +13,7 @@ pub mod data;
 pub mod device;
 pub mod evaluate;
 pub mod events;
+pub mod experiments;
 pub mod files;
 pub mod memory;
 pub mod threads;

@@ -7,6 +7,7 @@ mod program {
     pub mod dataset;
     pub mod evaluate;
     pub mod evaluator_weights;
+    pub mod experiments;
     pub mod generate;
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     pub mod https;

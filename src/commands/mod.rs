@@ -5,6 +5,7 @@ mod compare;
 mod dataset;
 mod doctor;
 mod evaluate;
+mod experiments;
 mod generate;
 mod pretrain;
 mod train;
@@ -35,6 +36,8 @@ enum Command {
     Evaluate(evaluate::EvaluateArgs),
     /// Put results of `evaluate` side by side.
     Compare(compare::CompareArgs),
+    /// List, plan, run and report experiments: rows of the paper's tables, with several seeds.
+    Experiments(experiments::ExperimentsArgs),
     /// Train a segmentation network on a dataset's photos, for the mIoU of one's own dataset.
     TrainSegmenter(train_segmenter::TrainSegmenterArgs),
     /// Pre-train the small backbone of the `quickstart` experiment on procedural scenes.
@@ -101,6 +104,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Generate(args) => generate::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Compare(args) => compare::run(args),
+        Command::Experiments(args) => experiments::run(args),
         Command::TrainSegmenter(args) => train_segmenter::run(args),
         Command::Pretrain(args) => pretrain::run(args),
         Command::Doctor(args) => doctor::run(args),

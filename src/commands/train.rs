@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use burn::tensor::backend::AutodiffBackend;
 use clap::Args;
 use dp_sims_backends::Task;
@@ -9,7 +9,7 @@ use super::{BackendArgs, Failure, failed, mistake};
 use crate::checkpoint::{self, Checkpoint, Latest};
 use crate::config::{self, Experiment};
 use crate::consumers::dashboard::Dashboard;
-use crate::consumers::jsonl::JsonLog;
+use crate::consumers::jsonl::{JsonLog, logged_seconds};
 use crate::consumers::lines::LineDisplay;
 use crate::consumers::preview::PreviewFolder;
 use crate::consumers::tensorboard::TensorBoard;
@@ -18,7 +18,7 @@ use crate::data::{Data, checks_folder};
 use crate::events::{Fanout, TrainEvent};
 use crate::memory::use_large_pages;
 use crate::train::{
-    GENERATOR_FILES, Run, RunOptions, Stop, default_weights_folder, read_experiment,
+    GENERATOR_FILES, Run, RunOptions, Stop, TimeLimit, default_weights_folder, read_experiment,
 };
 
 /// Arguments of `train`.
@@ -48,6 +48,13 @@ pub struct TrainArgs {
     /// Plain lines instead of the dashboard.
     #[arg(long)]
     no_tui: bool,
+    /// End at the first step after so many seconds of training, as the log counts them, with a
+    /// checkpoint; all calls for one run folder count together.
+    #[arg(long, value_name = "S")]
+    seconds: Option<f64>,
+    /// End as with Ctrl-C when standard input ends.
+    #[arg(long, hide = true)]
+    stop_at_eof: bool,
     /// Print shapes, parameter counts, memory and class frequencies, and exit.
     #[arg(long)]
     dry_run: bool,
@@ -62,6 +69,12 @@ pub struct TrainArgs {
 pub fn run(args: TrainArgs) -> Result<(), Failure> {
     use_large_pages();
     let selected = args.backend.select().map_err(mistake)?;
+    if args
+        .seconds
+        .is_some_and(|seconds| seconds.is_nan() || seconds <= 0.0)
+    {
+        return Err(mistake(anyhow!("--seconds must be above 0")));
+    }
     let (experiment, out, resume) = plan(&args).map_err(mistake)?;
     let data = Data::open(
         &experiment.data,
@@ -106,11 +119,20 @@ impl Task for TrainTask {
             backend,
         } = self;
         let finished = resume.as_ref().map_or(0, Checkpoint::step);
+        let time = args
+            .seconds
+            .map(|seconds| {
+                let used = logged_seconds(&out.join("log.jsonl"), finished)?;
+                anyhow::Ok(TimeLimit { seconds, used })
+            })
+            .transpose()
+            .map_err(failed)?;
         let options = RunOptions {
             out: out.clone(),
             weights,
             resume,
             backend,
+            time,
         };
         let run = Run::<B>::new(&experiment, &data, options, device).map_err(mistake)?;
         if args.dry_run {
@@ -118,6 +140,9 @@ impl Task for TrainTask {
             return Ok(());
         }
         let stop = Stop::listen().map_err(failed)?;
+        if args.stop_at_eof {
+            stop.when_input_ends();
+        }
         let mut events = consumers(&args, &out, finished, &stop).map_err(failed)?;
         if finished >= experiment.run.steps {
             let message = format!(
@@ -125,6 +150,11 @@ impl Task for TrainTask {
                  it with --steps",
                 experiment.run.steps
             );
+            events.emit(&TrainEvent::Note { message });
+            return Ok(());
+        }
+        if time.is_some_and(|time| time.is_up()) {
+            let message = "nothing to do: the time of --seconds is used up".to_string();
             events.emit(&TrainEvent::Note { message });
             return Ok(());
         }

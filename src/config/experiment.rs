@@ -8,7 +8,7 @@ use dp_sims_model::generator::{GeneratorConfig, NoiseMode};
 use dp_sims_model::losses::{ContrastiveConfig, PixelLossConfig};
 use serde::{Deserialize, Serialize};
 
-use super::{EvaluationConfig, Weights};
+use super::{About, EvaluationConfig, Weights};
 
 /// Everything that defines a run, as an experiment file has it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -16,6 +16,9 @@ use super::{EvaluationConfig, Weights};
 pub struct Experiment {
     /// Name of the experiment, which is also the default name of the run folder.
     pub name: String,
+    /// What it is for. Changes nothing about a run.
+    #[serde(skip_serializing_if = "About::is_empty")]
+    pub about: About,
     /// Length, batch, seed and what is written when.
     pub run: RunConfig,
     /// Images and label maps.

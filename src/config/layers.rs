@@ -41,6 +41,14 @@ const BUILT_IN: &[(&str, &str)] = built_in![
     "table6-wo-cross-attention",
     "table6-wo-label-smoothing",
     "table6-wo-contrastive",
+    "table7-tau-0.07",
+    "table7-tau-0.7",
+    "table7-tau-2.0",
+    "table8-weighted-ce",
+    "table8-focal",
+    "table8-weighted-ce-cityscapes",
+    "table8-focal-cityscapes",
+    "coco-stuff-convnext-xl",
 ];
 
 /// How many experiments may extend one another; the bound ends a circle.
@@ -60,7 +68,10 @@ pub fn experiment_names() -> impl Iterator<Item = &'static str> {
 /// # Errors
 /// When a file cannot be read, a key is unknown or a value has the wrong type.
 pub fn load(name_or_path: &str, settings: &[String]) -> Result<Experiment> {
-    let mut table = read(name_or_path, MAX_EXTENDS)?;
+    let mut table = Table::new();
+    for (_, layer) in layers(name_or_path)? {
+        merge(&mut table, layer);
+    }
     for setting in settings {
         set(&mut table, setting)?;
     }
@@ -76,8 +87,12 @@ pub fn load(name_or_path: &str, settings: &[String]) -> Result<Experiment> {
     Ok(experiment)
 }
 
-/// The table of an experiment on top of those it extends.
-fn read(name_or_path: &str, depth: usize) -> Result<Table> {
+/// The tables of an experiment and of those it extends with their names, lowest first; later ones win.
+pub(super) fn layers(name_or_path: &str) -> Result<Vec<(String, Table)>> {
+    read(name_or_path, MAX_EXTENDS)
+}
+
+fn read(name_or_path: &str, depth: usize) -> Result<Vec<(String, Table)>> {
     let text = match BUILT_IN.iter().find(|(name, _)| *name == name_or_path) {
         Some((_, text)) => text.to_string(),
         None => std::fs::read_to_string(name_or_path).with_context(|| {
@@ -93,7 +108,7 @@ fn read(name_or_path: &str, depth: usize) -> Result<Table> {
         .parse()
         .with_context(|| format!("experiment `{name_or_path}` is not valid TOML"))?;
     let Some(base) = table.remove("extends") else {
-        return Ok(table);
+        return Ok(vec![(name_or_path.to_string(), table)]);
     };
     let Value::String(base) = base else {
         bail!("experiment `{name_or_path}`: `extends` must be the name or path of an experiment");
@@ -110,9 +125,12 @@ fn read(name_or_path: &str, depth: usize) -> Result<Table> {
     };
     let mut below = read(&base, depth - 1)
         .with_context(|| format!("experiment `{name_or_path}` extends `{base}`"))?;
-    // A file without a name is named after itself, not after what it extends.
-    below.remove("name");
-    merge(&mut below, table);
+    for (_, layer) in &mut below {
+        // A file without a name is named after itself, not after what it extends; nor is it about that.
+        layer.remove("name");
+        layer.remove("about");
+    }
+    below.push((name_or_path.to_string(), table));
     Ok(below)
 }
 
@@ -140,7 +158,8 @@ pub fn with_settings(experiment: &Experiment, settings: &[String]) -> Result<Exp
     table.try_into().context("the experiment with its settings")
 }
 
-fn set(table: &mut Table, setting: &str) -> Result<()> {
+/// The dotted key and the value of a setting.
+pub(super) fn key_and_value(setting: &str) -> Result<(&str, Value)> {
     let Some((key, text)) = setting.split_once('=') else {
         bail!("`--set {setting}`: write key=value, such as run.batch=8");
     };
@@ -149,7 +168,12 @@ fn set(table: &mut Table, setting: &str) -> Result<()> {
         .ok()
         .and_then(|mut parsed| parsed.remove("value"))
         .unwrap_or_else(|| Value::String(text.to_string()));
-    let mut parts: Vec<&str> = key.trim().split('.').collect();
+    Ok((key.trim(), value))
+}
+
+fn set(table: &mut Table, setting: &str) -> Result<()> {
+    let (key, value) = key_and_value(setting)?;
+    let mut parts: Vec<&str> = key.split('.').collect();
     let last = parts.pop().unwrap_or_default();
     let mut current = table;
     for part in parts {
@@ -185,10 +209,12 @@ mod tests {
         let row = load("table5-ccm-csm-efficientnet-lite1", &[]).unwrap();
         let mut expected = base.clone();
         expected.name = row.name.clone();
+        expected.about = row.about.clone();
         expected.backbone = row.backbone.clone();
         expected.discriminator.conditioning = ConditioningMode::CcmCsm;
         assert_eq!(row, expected);
         assert_ne!(row.backbone, base.backbone);
+        assert_ne!(row.about, base.about);
     }
 
     #[test]
@@ -203,6 +229,7 @@ mod tests {
         assert_eq!((second.run.batch, second.run.seed), (3, 7));
         assert_eq!(second.data.dataset, "camvid");
         assert_eq!(second.name, "second");
+        assert!(second.about.is_empty(), "about is not inherited");
 
         write("circle.toml", "extends = \"circle.toml\"\n");
         let error = format!("{:#}", load_file("circle.toml").unwrap_err());

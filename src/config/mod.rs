@@ -4,15 +4,19 @@
 //! experiment file, `--set key=value` and other flags. The result is checked before any data is
 //! read and written back in full beside every checkpoint.
 
+mod about;
 mod evaluation;
 mod experiment;
 mod layers;
+mod origins;
 mod weights;
 
+pub use about::About;
 pub use evaluation::EvaluationConfig;
 pub use experiment::{
     BackboneConfig, ContrastiveTerm, DataConfig, EmaConfig, Experiment, FeatureDiversityTerm,
     ImageDiversityTerm, LossConfig, OptimizerConfig, RunConfig,
 };
 pub use layers::{experiment_names, load, with_settings};
+pub use origins::{Origin, Origins};
 pub use weights::Weights;

@@ -49,6 +49,35 @@ impl JsonLog {
     }
 }
 
+/// Seconds of the steps up to `last_step` that the log at `path` holds; none where there is no log.
+///
+/// # Errors
+///
+/// When the file cannot be read.
+pub fn logged_seconds(path: &Path, last_step: u64) -> anyhow::Result<f64> {
+    #[derive(Deserialize)]
+    struct Timed {
+        step: u64,
+        seconds: f64,
+    }
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0.0),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    };
+    let mut sum = 0.0;
+    for line in BufReader::new(file).lines() {
+        let line = line.with_context(|| format!("cannot read {}", path.display()))?;
+        // A line whose writer was killed counts for nothing.
+        if let Ok(timed) = serde_json::from_str::<Timed>(&line)
+            && timed.step <= last_step
+        {
+            sum += timed.seconds;
+        }
+    }
+    Ok(sum)
+}
+
 /// Number of leading bytes that hold the steps up to `finished_steps`.
 fn kept_length(mut reader: impl BufRead, path: &Path, finished_steps: u64) -> anyhow::Result<u64> {
     let mut length = 0;
@@ -135,6 +164,18 @@ mod tests {
         std::fs::write(&path, [&whole[..], b"{\"step\":3,\"tot"].concat()).unwrap();
         write(&path, 2, 3..=3);
         assert_eq!(read(&path), [step(1), step(2), step(3)]);
+    }
+
+    #[test]
+    fn seconds_are_those_of_whole_lines_up_to_a_step() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.jsonl");
+        assert_eq!(logged_seconds(&path, 9).unwrap(), 0.0);
+        write(&path, 0, 1..=4);
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, [&whole[..], b"{\"step\":5,\"sec"].concat()).unwrap();
+        assert_eq!(logged_seconds(&path, 3).unwrap(), 4.5);
+        assert_eq!(logged_seconds(&path, 9).unwrap(), 6.0);
     }
 
     #[test]

@@ -139,7 +139,7 @@ pub(super) fn percent(share: f64) -> String {
 }
 
 /// Bytes as MiB or GiB.
-pub(super) fn memory(bytes: u64) -> String {
+pub fn memory(bytes: u64) -> String {
     let mib = bytes as f64 / (1u64 << 20) as f64;
     if mib < 1024.0 {
         format!("{mib:.0} MiB")
@@ -149,7 +149,7 @@ pub(super) fn memory(bytes: u64) -> String {
 }
 
 /// Seconds in the two largest units that matter: `42s`, `12m 05s`, `3h 07m`, `2d 04h`.
-pub(super) fn duration(seconds: f64) -> String {
+pub fn duration(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {
         return "?".to_owned();
     }

@@ -84,6 +84,33 @@ pub fn grid(rows: &[GridRow], width: u32, height: u32) -> anyhow::Result<RgbImag
     Ok(canvas)
 }
 
+/// Takes a grid of tiles of `width` x `height` pixels apart again: its rows, each from left to right,
+/// enlarged as they are; none where the picture is no such grid.
+pub fn tiles(grid: &RgbImage, width: u32, height: u32) -> Option<Vec<Vec<RgbImage>>> {
+    if width == 0 || height == 0 {
+        return None;
+    }
+    let factor = MIN_TILE.div_ceil(width.min(height));
+    let (tile_width, tile_height) = (width * factor, height * factor);
+    let count = |side: u32, tile: u32| {
+        let inner = side.checked_sub(GAP)?;
+        inner
+            .is_multiple_of(tile + GAP)
+            .then_some(inner / (tile + GAP))
+    };
+    let columns = count(grid.width(), tile_width)?;
+    let rows = count(grid.height(), tile_height)?;
+    let tile = |column: u32, row: u32| {
+        let (x, y) = (
+            GAP + column * (tile_width + GAP),
+            GAP + row * (tile_height + GAP),
+        );
+        imageops::crop_imm(grid, x, y, tile_width, tile_height).to_image()
+    };
+    let rows = (0..rows).map(|row| (0..columns).map(|column| tile(column, row)).collect());
+    Some(rows.collect())
+}
+
 /// Path of a preview inside a run folder, such as `previews/000123.png`.
 pub fn relative_path(step: u64) -> PathBuf {
     Path::new("previews").join(format!("{step:06}.png"))
@@ -168,6 +195,30 @@ mod tests {
             [255; 3],
             "gap below the first row"
         );
+    }
+
+    #[test]
+    fn a_grid_is_taken_apart_into_its_tiles() {
+        let (width, height) = (96, 64);
+        let row = |base: u8| GridRow {
+            label_rgb: tile(width, height, [base, 0, 0]),
+            real_rgb: Some(tile(width, height, [base, 1, 0])),
+            samples: vec![tile(width, height, [base, 2, 0])],
+        };
+        let image = grid(&[row(10), row(20)], width, height).unwrap();
+        let rows = tiles(&image, width, height).unwrap();
+        assert_eq!((rows.len(), rows[0].len()), (2, 3));
+        for (base, row) in [10, 20].into_iter().zip(&rows) {
+            for (column, tile) in row.iter().enumerate() {
+                assert_eq!(tile.dimensions(), (192, 128));
+                assert!(
+                    tile.pixels()
+                        .all(|pixel| pixel.0 == [base, column as u8, 0])
+                );
+            }
+        }
+        assert!(tiles(&image, 64, 64).is_none());
+        assert!(tiles(&image, 0, 64).is_none());
     }
 
     #[test]

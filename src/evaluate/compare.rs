@@ -32,7 +32,7 @@ impl Comparison {
         ensure!(results.len() > 1, "give at least two results to compare");
         let (first_name, first) = &results[0];
         for (name, other) in &results[1..] {
-            if other.protocol != first.protocol {
+            if !other.protocol.means_the_same(&first.protocol) {
                 bail!(
                     "{name} was made under another protocol than {first_name}: {}. Numbers of \
                      different protocols do not mean the same",
@@ -151,7 +151,9 @@ fn difference(first: &Results, other: &Results) -> String {
         return "they differ".to_string();
     };
     let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-    let differs = keys.into_iter().find(|&key| a.get(key) != b.get(key));
+    let differs = keys
+        .into_iter()
+        .find(|&key| key != "published" && a.get(key) != b.get(key));
     differs.map_or_else(
         || "they differ".to_string(),
         |key| {
@@ -170,7 +172,7 @@ fn difference(first: &Results, other: &Results) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evaluate::{DataRecord, NetworkRecord, Protocol, Subject, Value};
+    use crate::evaluate::{DataRecord, NetworkRecord, Protocol, Published, Subject, Value};
 
     fn results(values: &[(&str, f64)]) -> Results {
         let network = NetworkRecord {
@@ -256,6 +258,13 @@ mod tests {
         };
         let message = problem(&|other| other.protocol.seed = 7);
         assert!(message.contains("`seed` is 7 against 0"), "{message}");
+        let mut old = own();
+        old.protocol.published = vec![Published {
+            method: "SPADE".to_string(),
+            table: 1,
+            values: BTreeMap::new(),
+        }];
+        Comparison::new(&named([own(), old])).unwrap();
         let message = problem(&|other| other.data.sha256 = "03".to_string());
         assert!(message.contains("other label maps or photos"), "{message}");
         let message = problem(&|other| {

@@ -6,6 +6,8 @@ use dp_sims_datasets::{Size, Split};
 use dp_sims_metrics::{ClassesInMean, KernelConfig};
 use serde::{Deserialize, Serialize};
 
+use super::paper;
+
 macro_rules! built_in {
     ($($name:literal,)*) => {
         &[$(($name, include_str!(concat!("../../experiments/protocols/", $name, ".toml")))),*]
@@ -24,7 +26,7 @@ const BUILT_IN: &[(&str, &str)] = built_in![
 pub const FOLDER: &str = "folder-v1";
 
 /// Everything that decides what a number means, apart from the images and the weights. Two results
-/// can be compared when their protocols are equal.
+/// can be compared when their protocols [mean the same](Self::means_the_same).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Protocol {
@@ -60,7 +62,8 @@ pub struct Protocol {
     pub miou_mf: Option<SegmentationSettings>,
     /// Latency and throughput.
     pub timing: TimingSettings,
-    /// Figures published under this protocol.
+    /// Figures published under this protocol: those of `experiments/paper.toml` for a built-in one,
+    /// those of its file otherwise. They decide nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub published: Vec<Published>,
 }
@@ -145,8 +148,12 @@ impl Protocol {
             })?,
         };
         let invalid = || format!("protocol `{name_or_path}` is not valid");
-        let protocol: Self = toml::from_str(&text).with_context(invalid)?;
+        let mut protocol: Self = toml::from_str(&text).with_context(invalid)?;
         protocol.validate().with_context(invalid)?;
+        if Self::names().any(|name| name == name_or_path) {
+            let square = protocol.size() == Some(Size::square(256));
+            protocol.published = paper::published(&protocol.dataset, square)?;
+        }
         Ok(protocol)
     }
 
@@ -167,6 +174,15 @@ impl Protocol {
     /// Names of the protocols that are part of the program.
     pub fn names() -> impl Iterator<Item = &'static str> {
         BUILT_IN.iter().map(|(name, _)| *name)
+    }
+
+    /// Whether numbers of both mean the same: everything but the published figures is equal.
+    pub fn means_the_same(&self, other: &Self) -> bool {
+        let rules = |protocol: &Self| Self {
+            published: Vec::new(),
+            ..protocol.clone()
+        };
+        rules(self) == rules(other)
     }
 
     /// The size of its images, where it has one.

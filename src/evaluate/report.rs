@@ -12,6 +12,11 @@ mod pictures;
 
 use pictures::pictures;
 
+pub use pictures::embedded;
+
+/// Style of the pages.
+pub(crate) const STYLE: &str = include_str!("report/style.css");
+
 /// Digits of a hash that are printed.
 const DIGITS: usize = 12;
 
@@ -80,7 +85,7 @@ pub fn page(
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { (title) " – evaluation" }
-                style { (PreEscaped(include_str!("report/style.css"))) }
+                style { (PreEscaped(STYLE)) }
             }
             body {
                 header {

@@ -30,7 +30,7 @@ pub use optimizer::{ModuleOptimizer, adam, load_optimizer_state, optimizer_state
 pub use parts::StepPart;
 pub use pretrain::pretrain;
 pub use random::{Draws, Purpose, SeededDraws, latents};
-pub use run::{Run, RunOptions};
+pub use run::{Run, RunOptions, TimeLimit};
 pub use sampling::{Preview, refreshed, to_rgb};
 pub use save::{
     AVERAGED_GENERATOR, GENERATOR_FILES, State, files, generator_files, read_description,

@@ -40,6 +40,24 @@ pub struct RunOptions {
     pub resume: Option<Checkpoint>,
     /// Name of the backend, for displays and checkpoints.
     pub backend: String,
+    /// Where the run ends before its last step, if anywhere.
+    pub time: Option<TimeLimit>,
+}
+
+/// A limit in time instead of in steps.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TimeLimit {
+    /// Seconds of training, as the log counts those of steps; the step that passes them is the last.
+    pub seconds: f64,
+    /// Seconds of the steps up to the checkpoint that is resumed.
+    pub used: f64,
+}
+
+impl TimeLimit {
+    /// Whether the time is up.
+    pub fn is_up(&self) -> bool {
+        self.used >= self.seconds
+    }
 }
 
 /// A run in progress.
@@ -173,7 +191,12 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
                 scalars,
                 seconds: started.elapsed().as_secs_f64(),
             });
-            let last = self.step == run.steps;
+            // The seconds of this step are not all known yet; what is known is a part of them.
+            let is_up = self
+                .options
+                .time
+                .is_some_and(|time| time.used + started.elapsed().as_secs_f64() >= time.seconds);
+            let last = self.step == run.steps || is_up;
             if last || self.step.is_multiple_of(run.preview_every) {
                 self.report(events)?;
                 self.show_preview(events)?;
@@ -184,6 +207,10 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
                 written = Some(self.step);
             }
             self.evaluate(last, events)?;
+            if is_up && self.step < run.steps {
+                outcome = Ok("time is up");
+                break;
+            }
         }
         self.report(events)?;
         if self.step > 0 && written != Some(self.step) && self.has_progressed() {
@@ -212,6 +239,9 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
         let started = Instant::now();
         let scalars = unread.scalars.read()?;
         let seconds = unread.seconds + started.elapsed().as_secs_f64();
+        if let Some(time) = &mut self.options.time {
+            time.used += seconds;
+        }
         self.finite = scalars.values().all(|value| value.is_finite());
         let reports = self
             .watch

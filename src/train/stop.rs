@@ -36,6 +36,17 @@ impl Stop {
         Ok(stop)
     }
 
+    /// Asks the run to stop as soon as standard input ends: for a program that another one started and
+    /// that is to end with it, whichever way that ends.
+    pub fn when_input_ends(&self) {
+        let signals = self.signals.clone();
+        std::thread::spawn(move || {
+            // An input that cannot be read has ended too.
+            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            signals.fetch_add(1, Ordering::SeqCst);
+        });
+    }
+
     /// What the dashboard asks through.
     pub fn interrupter(&self) -> Interrupter {
         self.interrupter.clone()

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use assert_cmd::Command;
 
 /// A model small enough that a step takes a fraction of a second.
-const TINY: [&str; 16] = [
+pub const TINY: [&str; 16] = [
     "data.height=32",
     "data.width=32",
     "data.scenes=40",

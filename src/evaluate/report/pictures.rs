@@ -66,6 +66,14 @@ fn row(exhibit: &Exhibit, width: u32, height: u32) -> Result<Markup> {
 fn png(pixels: &[u8], width: u32, height: u32) -> Result<String> {
     let image = RgbImage::from_raw(width, height, pixels.to_vec())
         .context("a picture of the report has another size")?;
+    embedded(&image)
+}
+
+/// A picture as an address that holds all of it.
+///
+/// # Errors
+/// When it cannot be encoded.
+pub fn embedded(image: &RgbImage) -> Result<String> {
     let mut bytes = std::io::Cursor::new(Vec::new());
     image.write_to(&mut bytes, ImageFormat::Png)?;
     let encoded = BASE64_STANDARD.encode(bytes.into_inner());

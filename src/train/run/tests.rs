@@ -40,6 +40,10 @@ fn experiment() -> Experiment {
 
 /// The events of a run.
 fn events(experiment: &Experiment) -> Vec<String> {
+    events_within(experiment, None)
+}
+
+fn events_within(experiment: &Experiment, time: Option<TimeLimit>) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let data = Data::open(&experiment.data, false, folder.path()).unwrap();
     let options = RunOptions {
@@ -47,6 +51,7 @@ fn events(experiment: &Experiment) -> Vec<String> {
         weights: Path::new("").to_path_buf(),
         resume: None,
         backend: "flex".to_string(),
+        time,
     };
     let device = Default::default();
     let run = Run::<FlexAutodiff>::new(experiment, &data, options, &device).unwrap();
@@ -86,4 +91,27 @@ fn a_step_that_is_not_finite_is_known_before_its_checkpoint() {
     let is_refusal = |event: &&String| event.contains("no checkpoint written");
     assert_eq!(events.iter().filter(is_refusal).count(), 2, "{events:?}");
     assert!(!events.iter().any(|event| event.starts_with("checkpoint")));
+}
+
+#[test]
+fn a_run_whose_time_is_up_ends_as_at_its_last_step() {
+    let limit = |used| {
+        Some(TimeLimit {
+            seconds: 1000.0,
+            used,
+        })
+    };
+    let events = events_within(&experiment(), limit(1000.0 - 1e-9));
+    let last = ["preview 1", "checkpoint 1", "step 1", "finished 1"];
+    assert!(
+        events.iter().all(|event| !event.starts_with("step 2")),
+        "{events:?}"
+    );
+    for event in last {
+        assert!(
+            events.iter().any(|found| found == event),
+            "{event} in {events:?}"
+        );
+    }
+    assert!(events_within(&experiment(), limit(0.0)).contains(&"step 5".to_string()));
 }

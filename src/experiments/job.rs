@@ -1,0 +1,227 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use toml::{Table, Value};
+
+use super::folder::{EVALUATION, EXPERIMENT, Record};
+use crate::checkpoint::{self, Checkpoint};
+use crate::config::Experiment;
+use crate::consumers::jsonl::logged_seconds;
+use crate::evaluate::Results;
+use crate::files::write_whole;
+use crate::train::{GENERATOR_FILES, read_experiment};
+
+/// How the runs of a study are judged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Judging {
+    /// Protocol; that of the dataset without it.
+    pub protocol: Option<String>,
+    /// What is measured; all of the protocol where it is empty.
+    pub metrics: Vec<String>,
+    /// Images; all without it.
+    pub limit: Option<usize>,
+    /// Folder of a segmenter of one's own.
+    pub segmenter: Option<PathBuf>,
+}
+
+/// A row of a study with one seed, in a run folder of its own.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Name of the row.
+    pub row: String,
+    /// Seed.
+    pub seed: u64,
+    /// Seconds of training in place of a number of steps.
+    pub seconds: Option<f64>,
+    /// Run folder.
+    pub folder: PathBuf,
+    /// The experiment with this seed.
+    pub experiment: Experiment,
+    /// How it is judged.
+    pub judging: Judging,
+}
+
+/// What a run folder says is left to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Everything.
+    Start,
+    /// Training from a checkpoint on.
+    Resume {
+        /// Steps of the checkpoint.
+        step: u64,
+    },
+    /// Evaluation.
+    Evaluate {
+        /// Steps that were trained.
+        step: u64,
+    },
+    /// Nothing.
+    Done {
+        /// Steps that were trained.
+        step: u64,
+    },
+}
+
+impl Job {
+    /// Name for messages.
+    pub fn name(&self) -> String {
+        format!("{} seed {}", self.row, self.seed)
+    }
+
+    /// Finds out from the run folder what is left to do. Nothing but the folder counts, so that it does
+    /// not matter how an earlier call ended.
+    ///
+    /// # Errors
+    /// When the folder holds a run with other settings; names the first that differs.
+    pub fn state(&self) -> Result<State> {
+        let newest = checkpoint::latest_with(&self.folder.join("checkpoints"), &GENERATOR_FILES)?;
+        self.refuse_other_settings(newest.checkpoint.as_ref())?;
+        let Some(checkpoint) = newest.checkpoint else {
+            return Ok(State::Start);
+        };
+        let step = checkpoint.step();
+        if !self.is_trained(step)? {
+            return Ok(State::Resume { step });
+        }
+        Ok(match Results::read(&self.folder.join(EVALUATION)) {
+            Ok(results) if self.is_answered(&results, step) => State::Done { step },
+            _ => State::Evaluate { step },
+        })
+    }
+
+    /// Whether a checkpoint of this step is the last one.
+    fn is_trained(&self, step: u64) -> Result<bool> {
+        if step >= self.experiment.run.steps {
+            return Ok(true);
+        }
+        let Some(limit) = self.seconds else {
+            return Ok(false);
+        };
+        Ok(logged_seconds(&self.folder.join("log.jsonl"), step)? >= limit)
+    }
+
+    /// Whether results are of this checkpoint and hold all that is asked for.
+    fn is_answered(&self, results: &Results, step: u64) -> bool {
+        let judging = &self.judging;
+        let has = |metric: &String| match metric.as_str() {
+            "timing" => results.timing.is_some(),
+            "lpips" => ["lpips-", "perceptual-"]
+                .iter()
+                .any(|start| results.values.keys().any(|key| key.starts_with(start))),
+            name => results.values.contains_key(name),
+        };
+        let images = judging.limit.unwrap_or(usize::MAX).min(results.data.of);
+        results.subject.step == Some(step)
+            && judging.metrics.iter().all(has)
+            && results.data.images == images
+            && judging
+                .protocol
+                .as_ref()
+                .is_none_or(|name| *name == results.protocol.name || name.ends_with(".toml"))
+    }
+
+    fn refuse_other_settings(&self, checkpoint: Option<&Checkpoint>) -> Result<()> {
+        let shown = self.folder.display();
+        let path = self.folder.join(EXPERIMENT);
+        let saved = if path.exists() {
+            Some(read(&path)?)
+        } else {
+            checkpoint.map(read_experiment).transpose()?
+        };
+        let Some(saved) = saved else {
+            return Ok(());
+        };
+        let remedy = "take the change back, or choose another folder with --out";
+        if let Some((key, before, now)) = difference(&saved, &self.experiment)? {
+            bail!("{shown} holds a run with {key} = {before}, not {now}: {remedy}");
+        }
+        let limit = Record::read(&self.folder)?.and_then(|record| record.limit_seconds);
+        if checkpoint.is_some() && limit != self.seconds {
+            let named = |seconds: Option<f64>| {
+                seconds.map_or("no limit in time".to_string(), |s| {
+                    format!("a limit of {s} s")
+                })
+            };
+            bail!(
+                "{shown} holds a run with {}, not {}: {remedy}",
+                named(limit),
+                named(self.seconds)
+            );
+        }
+        Ok(())
+    }
+
+    /// Makes the run folder ready for training: writes the experiment into it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn prepare(&self) -> Result<()> {
+        let shown = self.folder.display();
+        std::fs::create_dir_all(&self.folder).with_context(|| format!("cannot create {shown}"))?;
+        let text = toml::to_string(&self.experiment)?;
+        write_whole(&self.folder.join(EXPERIMENT), text.as_bytes())
+    }
+}
+
+fn read(path: &Path) -> Result<Experiment> {
+    let unreadable = || format!("cannot read {}", path.display());
+    let text = std::fs::read_to_string(path).with_context(unreadable)?;
+    toml::from_str(&text).with_context(unreadable)
+}
+
+/// The experiment of a run folder; none where there is none.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn experiment_of(folder: &Path) -> Result<Option<Experiment>> {
+    let path = folder.join(EXPERIMENT);
+    path.exists().then(|| read(&path)).transpose()
+}
+
+/// The first dotted key in which two experiments differ, with both values. What an experiment is about
+/// and where the dataset is do not count.
+pub(super) fn difference(
+    before: &Experiment,
+    now: &Experiment,
+) -> Result<Option<(String, String, String)>> {
+    let flat = |experiment: &Experiment| -> Result<BTreeMap<String, Value>> {
+        let table = Table::try_from(experiment).context("cannot write the experiment as TOML")?;
+        let mut values = BTreeMap::new();
+        flatten("", &table, &mut values);
+        values.retain(|key, _| !key.starts_with("about.") && key != "data.root");
+        Ok(values)
+    };
+    let (before, now) = (flat(before)?, flat(now)?);
+    let keys = before.keys().chain(now.keys());
+    let mut differing: Vec<&String> = keys
+        .filter(|&key| before.get(key) != now.get(key))
+        .collect();
+    // What people change most, first.
+    differing.sort_by_key(|key| (!key.starts_with("run."), *key));
+    let shown = |value: Option<&Value>| value.map_or("none".to_string(), Value::to_string);
+    Ok(differing.first().map(|&key| {
+        let (before, now) = (shown(before.get(key)), shown(now.get(key)));
+        (key.clone(), before, now)
+    }))
+}
+
+fn flatten(path: &str, table: &Table, values: &mut BTreeMap<String, Value>) {
+    for (key, value) in table {
+        let key = if path.is_empty() {
+            key.clone()
+        } else {
+            format!("{path}.{key}")
+        };
+        match value {
+            Value::Table(inner) => flatten(&key, inner, values),
+            value => {
+                values.insert(key, value.clone());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
