@@ -46,12 +46,13 @@ pub struct EvaluateArgs {
     /// checkpoint, or found in the folder].
     #[arg(long, value_name = "NAME | FILE.toml")]
     dataset: Option<String>,
-    /// Protocol: ade20k-256-v1, coco-stuff-256-v1, cityscapes-256x512-v1, folder-v1 or the path of a
-    /// TOML file [default: that of the dataset].
+    /// Protocol: ade20k-256-v1, coco-stuff-256-v1, cityscapes-256x512-v1, camvid-64x96-v1, scenes-64-v1,
+    /// scenes-128-v1, scenes-256-v1, folder-v1 or the path of a TOML file [default: that of the dataset
+    /// at the size of the images, or folder-v1].
     #[arg(long, value_name = "NAME | FILE.toml")]
     protocol: Option<String>,
-    /// What to measure: fid, kid, lpips, miou, miou-mf, accuracy, timing, or fd- or kd- and a
-    /// backbone, such as fd-efficientnet-lite2 [default: all that the protocol defines].
+    /// What to measure: fid, kid, lpips, diversity-vgg16, miou, miou-mf, accuracy, timing, or fd- or
+    /// kd- and a backbone, such as fd-efficientnet-lite2 [default: all that the protocol defines].
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     metrics: Vec<Metric>,
     /// Use the first N label maps only. The result is marked as not the whole protocol.
@@ -122,13 +123,17 @@ impl Job {
             experiment.validate()?;
         }
         let (description, root) = dataset(&args, checkpoint.as_ref(), experiment.as_ref())?;
-        let protocol = match &args.protocol {
-            Some(name) => Protocol::load(name)?,
-            None => Protocol::of_dataset(&description.name)?,
+        let own = experiment.as_ref().map(|experiment| experiment.data.size());
+        let protocol = match (&args.protocol, own, &args.images) {
+            (Some(name), ..) => Protocol::load(name)?,
+            (None, Some(size), _) => Protocol::of_dataset(&description.name, size)?,
+            (None, None, Some(folder)) => {
+                Protocol::of_dataset(&description.name, ImageFolder::first_size(folder)?)?
+            }
+            (None, None, None) => anyhow::bail!("give --checkpoint or --images"),
         };
         protocol.accept(&description.name)?;
         let metrics = metrics(&args, &protocol)?;
-        let own = experiment.as_ref().map(|experiment| experiment.data.size());
         if let (Some(own), Some(size)) = (own, protocol.size()) {
             ensure!(
                 own == size,

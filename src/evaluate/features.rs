@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use dp_sims_datasets::Size;
 use dp_sims_metrics::{
     KernelConfig, MetricError, Moments, Statistics, frechet_distance, kernel_distance,
     read_statistics, write_statistics,
 };
 use dp_sims_model::backbones::{Backbone, BackboneKind, info};
 use dp_sims_model::evaluators::FidInception;
+use dp_sims_model::layers::resize_bilinear;
 
 use super::metric::{Metric, dashed};
 use super::networks::{NetworkFolder, Weighted, hashed};
@@ -26,8 +28,9 @@ const KEPT: usize = 1 << 28;
 pub enum FeatureNetwork<B: Backend> {
     /// The network of FID and KID.
     Inception(Box<FidInception<B>>),
-    /// A backbone of the registry: its last feature map, averaged over positions.
-    Backbone(Box<Backbone<B>>),
+    /// A backbone of the registry: its last feature map, averaged over positions, of images that
+    /// are enlarged to this size where there is one.
+    Backbone(Box<Backbone<B>>, Option<Size>),
 }
 
 impl<B: Backend> FeatureNetwork<B> {
@@ -37,7 +40,11 @@ impl<B: Backend> FeatureNetwork<B> {
     fn forward(&self, images: Tensor<B, 4>) -> Result<Tensor<B, 2>> {
         match self {
             Self::Inception(network) => Ok(network.forward(images.add_scalar(1.0).mul_scalar(0.5))),
-            Self::Backbone(network) => {
+            Self::Backbone(network, enlarged) => {
+                let images = match enlarged {
+                    Some(size) => resize_bilinear(images, size.height, size.width),
+                    None => images,
+                };
                 let features = network
                     .forward(images)
                     .pop()
@@ -52,6 +59,8 @@ impl<B: Backend> FeatureNetwork<B> {
 pub struct FeaturePlan {
     /// None is Inception.
     pub backbone: Option<BackboneKind>,
+    /// Size that images are enlarged to for a backbone; their own without it.
+    pub enlarged: Option<Size>,
     /// Whether the Fréchet distance is wanted.
     pub frechet: bool,
     /// Whether the kernel distance is wanted.
@@ -59,8 +68,8 @@ pub struct FeaturePlan {
 }
 
 impl FeaturePlan {
-    /// One plan per network that the metrics name.
-    pub fn of(metrics: &[Metric]) -> Vec<Self> {
+    /// One plan per network that the metrics name; backbones see images of the size `enlarged`.
+    pub fn of(metrics: &[Metric], enlarged: Option<Size>) -> Vec<Self> {
         let mut plans: Vec<Self> = Vec::new();
         for metric in metrics {
             let (frechet, kernel) = match metric {
@@ -76,6 +85,7 @@ impl FeaturePlan {
                 }
                 None => plans.push(Self {
                     backbone,
+                    enlarged: enlarged.filter(|_| backbone.is_some()),
                     frechet,
                     kernel,
                 }),
@@ -159,15 +169,20 @@ impl<B: Backend> FeatureMeter<B> {
             Some(kind) => {
                 let Weighted { network, record } = folder.backbone(kind, device)?;
                 let length = info(kind).channels.last().copied().unwrap_or(0);
-                (FeatureNetwork::Backbone(Box::new(network)), length, record)
+                let network = FeatureNetwork::Backbone(Box::new(network), plan.enlarged);
+                (network, length, record)
             }
         };
         let given_here = given.filter(|_| plan.backbone.is_none());
         let cache = cache.map(|(folder, photos)| {
             let weights: Vec<&str> = record.files.values().map(|hash| &hash[..16]).collect();
+            let at = plan
+                .enlarged
+                .map(|size| format!("-at-{}x{}", size.height, size.width));
             folder.join(format!(
-                "{}-{}-{photos}.npz",
+                "{}{}-{}-{photos}.npz",
                 plan.network(),
+                at.unwrap_or_default(),
                 weights.join("-")
             ))
         });
@@ -298,13 +313,18 @@ mod tests {
     #[test]
     fn metrics_of_one_network_share_it() {
         let lite = BackboneKind::EfficientnetLite2;
-        let plans = FeaturePlan::of(&[
+        let size = Size::new(240, 320);
+        let metrics = [
             Metric::Fid,
             Metric::Lpips,
             Metric::Frechet(lite),
             Metric::Kid,
             Metric::Kernel(BackboneKind::Vgg16),
-        ]);
+        ];
+        let plans = FeaturePlan::of(&metrics, Some(size));
+        // Inception resizes on its own.
+        let sizes: Vec<_> = plans.iter().map(|plan| plan.enlarged).collect();
+        assert_eq!(sizes, [None, Some(size), Some(size)]);
         let found: Vec<_> = plans
             .iter()
             .map(|p| (p.network(), p.frechet, p.kernel))
@@ -340,6 +360,7 @@ mod tests {
             let folder = NetworkFolder::new("no folder is needed".into());
             let plan = FeaturePlan {
                 backbone: Some(BackboneKind::ConvnextPicoScenes),
+                enlarged: None,
                 frechet: true,
                 kernel: true,
             };

@@ -28,31 +28,7 @@ impl ImageFolder {
     /// size than the first.
     pub fn open(folder: &Path, names: &[String]) -> Result<Self> {
         let shown = folder.display();
-        let unreadable = || format!("cannot read images from {shown}");
-        let mut found = BTreeMap::new();
-        for entry in std::fs::read_dir(folder).with_context(unreadable)? {
-            let path = entry.with_context(unreadable)?.path();
-            let ending = path.extension().and_then(|ending| ending.to_str());
-            let ending = ending.map(str::to_ascii_lowercase);
-            let is_image = matches!(ending.as_deref(), Some("png" | "jpg" | "jpeg"));
-            // A pipe or a device would be waited for.
-            if !is_image || !path.is_file() {
-                continue;
-            }
-            let stem = path
-                .file_stem()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            if let Some(other) = found.insert(stem, path.clone()) {
-                bail!(
-                    "{} and {} have the same name",
-                    other.display(),
-                    path.display()
-                );
-            }
-        }
-        ensure!(!found.is_empty(), "{shown} has no PNG or JPEG file");
+        let mut found = find(folder)?;
         // A dataset in folders by scene or city names its images with the folder; images may have
         // all of that name, or the last part of it.
         let keys = |name: &str| {
@@ -98,6 +74,15 @@ impl ImageFolder {
         Ok(Self { paths, size })
     }
 
+    /// Size of the first image of a folder, for those who choose by it what to compare it with.
+    ///
+    /// # Errors
+    /// When there is no image, or the first is gray or cannot be read.
+    pub fn first_size(folder: &Path) -> Result<Size> {
+        let found = find(folder)?;
+        header(found.values().next().context("no image")?)
+    }
+
     /// Size of all images.
     pub fn size(&self) -> Size {
         self.size
@@ -119,6 +104,37 @@ impl ImageFolder {
         );
         Ok(pixels)
     }
+}
+
+/// Images of a folder by their names without endings.
+fn find(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
+    let shown = folder.display();
+    let unreadable = || format!("cannot read images from {shown}");
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).with_context(unreadable)? {
+        let path = entry.with_context(unreadable)?.path();
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        let ending = ending.map(str::to_ascii_lowercase);
+        let is_image = matches!(ending.as_deref(), Some("png" | "jpg" | "jpeg"));
+        // A pipe or a device would be waited for.
+        if !is_image || !path.is_file() {
+            continue;
+        }
+        let stem = path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        if let Some(other) = found.insert(stem, path.clone()) {
+            bail!(
+                "{} and {} have the same name",
+                other.display(),
+                path.display()
+            );
+        }
+    }
+    ensure!(!found.is_empty(), "{shown} has no PNG or JPEG file");
+    Ok(found)
 }
 
 fn reader(path: &Path) -> Result<ImageReader<std::io::BufReader<std::fs::File>>> {

@@ -12,6 +12,8 @@ pub enum Metric {
     Kid,
     /// LPIPS diversity of samples, and distance to the photo.
     Lpips,
+    /// Diversity of samples in VGG-16 features, without the weights of LPIPS.
+    Diversity,
     /// mIoU of the protocol's segmentation network on generated images.
     Miou,
     /// mIoU of Mask2Former on generated images.
@@ -37,7 +39,7 @@ impl Metric {
 
     /// Whether it needs a generator, rather than its images.
     pub fn needs_generator(self) -> bool {
-        self == Self::Timing
+        matches!(self, Self::Timing | Self::Diversity)
     }
 }
 
@@ -67,6 +69,7 @@ impl fmt::Display for Metric {
             Self::Fid => "fid",
             Self::Kid => "kid",
             Self::Lpips => "lpips",
+            Self::Diversity => "diversity-vgg16",
             Self::Miou => "miou",
             Self::MiouMf => "miou-mf",
             Self::Accuracy => "accuracy",
@@ -86,6 +89,7 @@ impl FromStr for Metric {
             Self::Fid,
             Self::Kid,
             Self::Lpips,
+            Self::Diversity,
             Self::Miou,
             Self::MiouMf,
             Self::Accuracy,
@@ -125,6 +129,7 @@ mod tests {
             .collect();
         metrics.extend([
             Metric::Fid,
+            Metric::Diversity,
             Metric::MiouMf,
             Metric::Accuracy,
             Metric::Timing,

@@ -61,6 +61,38 @@ impl NetworkFolder {
         trunk: LpipsTrunk,
         device: &B::Device,
     ) -> Result<(Weighted<Lpips<B>>, bool)> {
+        let (path, file, is_published) = self.trunk(trunk)?;
+        let network = Lpips::load(trunk, state(&path)?, trunk.heads()?, device)
+            .with_context(|| format!("cannot load {}", path.display()))?;
+        let name = if is_published {
+            "lpips 0.1"
+        } else {
+            "lpips 0.1 on another trunk"
+        };
+        let weighted = Weighted {
+            network,
+            record: record(name, [file]),
+        };
+        Ok((weighted, is_published))
+    }
+
+    /// VGG-16 under heads that all count the same, with whichever file of it the folder holds.
+    ///
+    /// # Errors
+    /// When there is no file of VGG-16, or it does not fit.
+    pub fn even_vgg<B: Backend>(&self, device: &B::Device) -> Result<Weighted<Lpips<B>>> {
+        let trunk = LpipsTrunk::Vgg;
+        let (path, file, _) = self.trunk(trunk)?;
+        let network = Lpips::load(trunk, state(&path)?, trunk.even_heads(), device)
+            .with_context(|| format!("cannot load {}", path.display()))?;
+        Ok(Weighted {
+            network,
+            record: record("vgg16", [file]),
+        })
+    }
+
+    /// The file of a trunk of LPIPS with its name and hash, and whether it is the published one.
+    fn trunk(&self, trunk: LpipsTrunk) -> Result<(PathBuf, (String, String), bool)> {
         let published = trunk.file();
         let other = match trunk {
             LpipsTrunk::Vgg => {
@@ -80,18 +112,7 @@ impl NetworkFolder {
                 (path, file, true)
             }
         };
-        let network = Lpips::load(trunk, state(&path)?, trunk.heads()?, device)
-            .with_context(|| format!("cannot load {}", path.display()))?;
-        let name = if is_published {
-            "lpips 0.1"
-        } else {
-            "lpips 0.1 on another trunk"
-        };
-        let weighted = Weighted {
-            network,
-            record: record(name, [file]),
-        };
-        Ok((weighted, is_published))
+        Ok((path, file, is_published))
     }
 
     /// A published segmentation network.

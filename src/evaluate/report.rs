@@ -28,6 +28,11 @@ pub fn described(name: &str) -> (String, &'static str, Option<bool>) {
             "",
             Some(false),
         ),
+        "diversity-vgg16" => (
+            "diversity in VGG-16 features, no LPIPS weights".to_string(),
+            "",
+            Some(true),
+        ),
         "miou" => ("mIoU".to_string(), "%", Some(true)),
         "miou-mf" => ("mIoU (Mask2Former)".to_string(), "%", Some(true)),
         "accuracy" => ("pixel accuracy".to_string(), "%", Some(true)),
