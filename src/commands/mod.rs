@@ -5,7 +5,9 @@ mod compare;
 mod dataset;
 mod doctor;
 mod evaluate;
+mod export;
 mod generate;
+mod maps;
 mod pretrain;
 mod train;
 mod train_segmenter;
@@ -33,8 +35,10 @@ enum Command {
     Generate(generate::GenerateArgs),
     /// Measure what images are worth under a named protocol: FID, KID, LPIPS, mIoU, time.
     Evaluate(evaluate::EvaluateArgs),
-    /// Put results of `evaluate` side by side.
+    /// Put results of `evaluate` side by side, or the images of methods in one picture.
     Compare(compare::CompareArgs),
+    /// Write the generator of a run into one file, to hand it out.
+    Export(export::ExportArgs),
     /// Train a segmentation network on a dataset's photos, for the mIoU of one's own dataset.
     TrainSegmenter(train_segmenter::TrainSegmenterArgs),
     /// Pre-train the small backbone of the `quickstart` experiment on procedural scenes.
@@ -101,6 +105,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Generate(args) => generate::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Compare(args) => compare::run(args),
+        Command::Export(args) => export::run(args),
         Command::TrainSegmenter(args) => train_segmenter::run(args),
         Command::Pretrain(args) => pretrain::run(args),
         Command::Doctor(args) => doctor::run(args),
