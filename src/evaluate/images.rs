@@ -27,6 +27,28 @@ impl ImageFolder {
     /// When an image is missing or belongs to no label map, cannot be read, is gray, or has another
     /// size than the first.
     pub fn open(folder: &Path, names: &[String]) -> Result<Self> {
+        let (images, extra) = Self::of(folder, names)?;
+        ensure!(
+            extra.is_empty(),
+            "{} holds {} image(s) that belong to no label map: {}. Remove them: they would be left out \
+             in silence",
+            folder.display(),
+            extra.len(),
+            listed(&extra)
+        );
+        Ok(images)
+    }
+
+    /// Finds the images of some label maps by their names; a folder may hold others.
+    ///
+    /// # Errors
+    /// As [`Self::open`], but for images of no label map.
+    pub fn open_some(folder: &Path, names: &[String]) -> Result<Self> {
+        Ok(Self::of(folder, names)?.0)
+    }
+
+    /// The images of label maps, and the names of all others.
+    fn of(folder: &Path, names: &[String]) -> Result<(Self, Vec<String>)> {
         let shown = folder.display();
         let mut found = find(folder)?;
         // A dataset in folders by scene or city names its images with the folder; images may have
@@ -52,13 +74,6 @@ impl ImageFolder {
             listed(&missing)
         );
         let extra: Vec<String> = found.into_keys().collect();
-        ensure!(
-            extra.is_empty(),
-            "{shown} holds {} image(s) that belong to no label map: {}. Remove them: they would be \
-             left out in silence",
-            extra.len(),
-            listed(&extra)
-        );
         let mut size = None;
         for path in &paths {
             let own = header(path)?;
@@ -71,7 +86,7 @@ impl ImageFolder {
             );
         }
         let size = size.context("no label map")?;
-        Ok(Self { paths, size })
+        Ok((Self { paths, size }, extra))
     }
 
     /// Size of the first image of a folder, for those who choose by it what to compare it with.
