@@ -48,7 +48,7 @@ pub struct EvaluateArgs {
     /// at the size of the images, or folder-v1].
     #[arg(long, value_name = "NAME | FILE.toml")]
     protocol: Option<String>,
-    /// What to measure: fid, kid, lpips, diversity-vgg16, miou, miou-mf, accuracy, timing, or fd- or
+    /// What to measure: fid, kid, swav-fid, lpips, diversity-vgg16, miou, miou-mf, accuracy, timing, or fd- or
     /// kd- and a backbone, such as fd-efficientnet-lite2 [default: all that the protocol defines].
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     metrics: Vec<Metric>,

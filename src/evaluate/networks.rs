@@ -7,7 +7,7 @@ use burn::tensor::backend::Backend;
 use dp_sims_model::backbones::{Backbone, BackboneKind, WeightSource};
 use dp_sims_model::evaluators::{
     EvaluatorKind, FidInception, INCEPTION_FILE, Lpips, LpipsTrunk, Mask2Former, Mask2FormerKind,
-    PublishedFile, Segmenter, SegmenterKind,
+    PublishedFile, Segmenter, SegmenterKind, SwavResNet,
 };
 use dp_sims_model::known::known_weights_of;
 use dp_sims_model::weights::read_weights;
@@ -48,6 +48,23 @@ impl NetworkFolder {
         Ok(Weighted {
             network,
             record: record("fid-inception", [file]),
+        })
+    }
+
+    /// The ResNet-50 of SwAV-FID. No hash of its file is published; results carry that of the file that
+    /// was read.
+    ///
+    /// # Errors
+    /// When its file is missing or does not fit.
+    pub fn swav<B: Backend>(&self, device: &B::Device) -> Result<Weighted<SwavResNet<B>>> {
+        let kind = EvaluatorKind::SwavResnet50;
+        let path = self.file(kind)?;
+        let file = hashed(&path)?;
+        let network = SwavResNet::load(state(&path)?, device)
+            .with_context(|| format!("cannot load {}", path.display()))?;
+        Ok(Weighted {
+            network,
+            record: record(kind.name(), [file]),
         })
     }
 

@@ -20,6 +20,7 @@ pub fn described(name: &str) -> (String, &'static str, Option<bool>) {
     match name {
         "fid" => ("FID".to_string(), "", Some(false)),
         "kid" => ("KID".to_string(), "", Some(false)),
+        "swav-fid" => ("SwAV-FID".to_string(), "", Some(false)),
         "lpips-diversity" => ("LPIPS diversity".to_string(), "", Some(true)),
         "lpips-distance" => ("LPIPS to the photo".to_string(), "", Some(false)),
         "perceptual-diversity" => ("diversity in VGG-16 features".to_string(), "", Some(true)),
