@@ -143,7 +143,7 @@ mod tests {
     fn titles_stand_above_their_columns() {
         let tile = vec![9; 3 * 64 * 64];
         let row = vec![None, Some(tile.as_slice())];
-        let plain = draw(&[], &[row.clone()], 64, 64).unwrap();
+        let plain = draw(&[], std::slice::from_ref(&row), 64, 64).unwrap();
         assert_eq!(plain.dimensions(), (2 + 2 * 130, 2 + 130));
         let titles = ["".to_string(), "photo".to_string()];
         let titled = draw(&titles, &[row], 64, 64).unwrap();

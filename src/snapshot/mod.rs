@@ -51,7 +51,7 @@ pub struct Snapshot {
 #[derive(Clone, Debug)]
 enum Source {
     Checkpoint(Checkpoint),
-    Model(ModelFile),
+    Model(Box<ModelFile>),
 }
 
 impl Snapshot {
@@ -102,7 +102,7 @@ impl Snapshot {
             size: record.size(),
             description: file.description().clone(),
             root: None,
-            source: Source::Model(file),
+            source: Source::Model(Box::new(file)),
         }
     }
 
