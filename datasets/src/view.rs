@@ -3,7 +3,7 @@
 use image::RgbImage;
 
 use crate::sample::{ClassTable, Sample, Size};
-use canvas::{Canvas, FAINT, Font, INK};
+pub use canvas::{Canvas, FAINT, Font, INK};
 use tiles::{CLASS_LINE, INSTANCE_LINE, boundaries, key, offset_colours};
 
 mod canvas;

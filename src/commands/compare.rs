@@ -1,29 +1,49 @@
+mod methods;
+mod panel;
+
 use std::path::PathBuf;
 
+use anyhow::ensure;
 use clap::Args;
 
-use super::{Failure, failed, mistake};
+use self::panel::PanelArgs;
+use super::{BackendArgs, Failure, failed, mistake};
 use crate::evaluate::{Comparison, Results};
 
 /// Arguments of `compare`.
 #[derive(Debug, Args)]
 pub struct CompareArgs {
-    /// Files of `dp-sims evaluate`, or the folders they are in.
-    #[arg(value_name = "RESULTS.json | DIR", num_args = 2.., required = true)]
+    /// Files of `dp-sims evaluate`, or the folders they are in. With --panel also run folders,
+    /// checkpoints, model files, and folders of images that have the names of their label maps.
+    #[arg(value_name = "RESULTS.json | DIR", num_args = 1.., required = true)]
     results: Vec<PathBuf>,
     /// Print one JSON object.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "panel")]
     json: bool,
+    #[command(flatten)]
+    panel: PanelArgs,
+    #[command(flatten)]
+    backend: BackendArgs,
 }
 
-/// Puts results side by side.
+/// Puts results side by side, or images.
 pub fn run(args: CompareArgs) -> Result<(), Failure> {
-    let results = args
-        .results
-        .iter()
-        .map(|path| Ok((path.display().to_string(), Results::read(path)?)))
-        .collect::<anyhow::Result<Vec<_>>>()
-        .map_err(mistake)?;
+    if args.panel.is_wanted() {
+        let selected = args.backend.select().map_err(mistake)?;
+        let job = panel::Job::open(args.panel, &args.results).map_err(mistake)?;
+        return selected.run(job);
+    }
+    let read = || {
+        ensure!(
+            args.results.len() > 1,
+            "give at least two results to compare, or --panel for a picture"
+        );
+        args.results
+            .iter()
+            .map(|path| Ok((path.display().to_string(), Results::read(path)?)))
+            .collect::<anyhow::Result<Vec<_>>>()
+    };
+    let results = read().map_err(mistake)?;
     let comparison = Comparison::new(&results).map_err(mistake)?;
     if args.json {
         println!(

@@ -11,27 +11,24 @@ use dp_sims_datasets::Size;
 
 use choice::{dataset, metrics};
 
-use super::train::open_to_generate;
 use super::{BackendArgs, Failure, failed, mistake};
-use crate::checkpoint::Checkpoint;
-use crate::config::Experiment;
 use crate::evaluate::{
     DataRecord, Evaluator, Gallery, ImageFolder, Metric, Outcome, Photos, Plan, Protocol, Results,
     Source, Subject, described, number, page, statistics_folder, time_generator,
 };
 use crate::files::write_whole;
 use crate::memory::use_large_pages;
-use crate::train::{AVERAGED_GENERATOR, default_weights_folder, read_experiment, read_generator};
-use crate::weights::sha256;
+use crate::snapshot::Snapshot;
+use crate::train::default_weights_folder;
 
 /// Arguments of `evaluate`.
 #[derive(Debug, Args)]
 pub struct EvaluateArgs {
-    /// Checkpoint folder, or a run folder for its newest checkpoint: its averaged generator is
-    /// judged.
+    /// Checkpoint folder, run folder for its newest checkpoint, model file of `dp-sims export`, or the
+    /// name of the model inside the program: its averaged generator is judged.
     #[arg(
         long,
-        value_name = "DIR",
+        value_name = "DIR | FILE.safetensors | NAME",
         required_unless_present = "images",
         conflicts_with = "images"
     )]
@@ -46,19 +43,20 @@ pub struct EvaluateArgs {
     /// checkpoint, or found in the folder].
     #[arg(long, value_name = "NAME | FILE.toml")]
     dataset: Option<String>,
-    /// Protocol: ade20k-256-v1, coco-stuff-256-v1, cityscapes-256x512-v1, folder-v1 or the path of a
-    /// TOML file [default: that of the dataset].
+    /// Protocol: ade20k-256-v1, coco-stuff-256-v1, cityscapes-256x512-v1, camvid-64x96-v1, scenes-64-v1,
+    /// scenes-128-v1, scenes-256-v1, folder-v1 or the path of a TOML file [default: that of the dataset
+    /// at the size of the images, or folder-v1].
     #[arg(long, value_name = "NAME | FILE.toml")]
     protocol: Option<String>,
-    /// What to measure: fid, kid, lpips, miou, miou-mf, accuracy, timing, or fd- or kd- and a
-    /// backbone, such as fd-efficientnet-lite2 [default: all that the protocol defines].
+    /// What to measure: fid, kid, swav-fid, lpips, diversity-vgg16, miou, miou-mf, accuracy, timing, or fd- or
+    /// kd- and a backbone, such as fd-efficientnet-lite2 [default: all that the protocol defines].
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     metrics: Vec<Metric>,
     /// Use the first N label maps only. The result is marked as not the whole protocol.
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Folder for results.json and report.html [default: evaluation in the folder of the checkpoint
-    /// or beside the images].
+    /// Folder for results.json and report.html [default: evaluation in the folder of the run, or beside
+    /// the model file or the images].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Segmentation network of one's own dataset: a folder of `dp-sims train-segmenter`.
@@ -85,7 +83,7 @@ pub struct EvaluateArgs {
 
 /// What is judged.
 enum Judged {
-    Checkpoint(Box<(Checkpoint, Experiment)>),
+    Model(Box<Snapshot>),
     Images(PathBuf, ImageFolder),
 }
 
@@ -112,23 +110,19 @@ impl Job {
     /// Reads everything small, so that mistakes are found before anything is computed.
     fn open(args: EvaluateArgs, backend: String) -> Result<Self> {
         ensure!(args.batch > 0, "--batch must be at least 1");
-        let checkpoint = args
-            .checkpoint
-            .as_deref()
-            .map(open_to_generate)
-            .transpose()?;
-        let experiment = checkpoint.as_ref().map(read_experiment).transpose()?;
-        if let Some(experiment) = &experiment {
-            experiment.validate()?;
-        }
-        let (description, root) = dataset(&args, checkpoint.as_ref(), experiment.as_ref())?;
-        let protocol = match &args.protocol {
-            Some(name) => Protocol::load(name)?,
-            None => Protocol::of_dataset(&description.name)?,
+        let model = args.checkpoint.as_deref().map(Snapshot::open).transpose()?;
+        let (description, root) = dataset(&args, model.as_ref())?;
+        let own = model.as_ref().map(|model| model.size);
+        let protocol = match (&args.protocol, own, &args.images) {
+            (Some(name), ..) => Protocol::load(name)?,
+            (None, Some(size), _) => Protocol::of_dataset(&description.name, size)?,
+            (None, None, Some(folder)) => {
+                Protocol::of_dataset(&description.name, ImageFolder::first_size(folder)?)?
+            }
+            (None, None, None) => anyhow::bail!("give --checkpoint or --images"),
         };
         protocol.accept(&description.name)?;
         let metrics = metrics(&args, &protocol)?;
-        let own = experiment.as_ref().map(|experiment| experiment.data.size());
         if let (Some(own), Some(size)) = (own, protocol.size()) {
             ensure!(
                 own == size,
@@ -137,7 +131,7 @@ impl Job {
                 protocol.name
             );
         }
-        let offsets = experiment.as_ref().is_some_and(|e| e.generator.offsets);
+        let offsets = model.as_ref().is_some_and(|m| m.generator.offsets);
         let open = |size| {
             Photos::open(
                 &description,
@@ -148,19 +142,13 @@ impl Job {
                 args.limit,
             )
         };
-        let (photos, judged, out) = match (checkpoint, experiment, &args.images) {
-            (Some(checkpoint), Some(experiment), _) => {
-                let photos = open(experiment.data.size())?;
-                let run = checkpoint.path().parent().and_then(Path::parent);
-                let out = run.unwrap_or(checkpoint.path()).join("evaluation");
-                let name = format!("step-{:06}", checkpoint.step());
-                (
-                    photos,
-                    Judged::Checkpoint(Box::new((checkpoint, experiment))),
-                    out.join(name),
-                )
+        let (photos, judged, out) = match (model, &args.images) {
+            (Some(model), _) => {
+                let photos = open(model.size)?;
+                let out = beside(&model);
+                (photos, Judged::Model(Box::new(model)), out)
             }
-            (_, _, Some(folder)) => {
+            (None, Some(folder)) => {
                 // Names first: they do not depend on the size, which the images tell.
                 let photos = open(protocol.size().unwrap_or(Size::square(1)))?;
                 let names = photos.names().context(
@@ -186,7 +174,7 @@ impl Job {
                     PathBuf::from(out),
                 )
             }
-            _ => anyhow::bail!("give --checkpoint or --images"),
+            (None, None) => anyhow::bail!("give --checkpoint or --images"),
         };
         let plan = Plan {
             protocol,
@@ -214,13 +202,10 @@ impl Job {
             Evaluator::<B>::load(self.plan.clone(), &self.photos, &self.weights, device)
                 .map_err(mistake)?;
         match &self.judged {
-            Judged::Checkpoint(inner) => {
-                let (checkpoint, experiment) = &**inner;
+            Judged::Model(model) => {
                 let started = Instant::now();
-                let classes = self.photos.classes().len();
-                let mut generator = read_generator::<B>(checkpoint, experiment, classes, device)
-                    .map_err(mistake)?;
-                let sha256 = sha256(&checkpoint.path().join(AVERAGED_GENERATOR)).map_err(failed)?;
+                let mut generator = model.load::<B>(device).map_err(mistake)?;
+                let sha256 = model.sha256().map_err(failed)?;
                 let seed = self.plan.protocol.seed;
                 let mut source = Source::Generator {
                     generator: &mut generator,
@@ -236,7 +221,7 @@ impl Job {
                     .contains(&Metric::Timing)
                     .then(|| {
                         let settings = &self.plan.protocol.timing;
-                        let config = &experiment.generator;
+                        let config = &model.generator;
                         let photos = &self.photos;
                         time_generator(
                             &mut generator,
@@ -250,10 +235,10 @@ impl Job {
                     .transpose()
                     .map_err(failed)?;
                 let subject = Subject {
-                    kind: "checkpoint".to_string(),
-                    path: checkpoint.path().display().to_string(),
-                    experiment: Some(experiment.name.clone()),
-                    step: Some(checkpoint.step()),
+                    kind: model.kind().to_string(),
+                    path: model.path().display().to_string(),
+                    experiment: Some(model.name.clone()),
+                    step: Some(model.step),
                     sha256,
                 };
                 let (mut results, gallery) = self.results(subject, outcome);
@@ -349,6 +334,19 @@ impl Job {
         );
         Ok(())
     }
+}
+
+/// Folder of the results of a model.
+fn beside(model: &Snapshot) -> PathBuf {
+    let path = model.path();
+    if model.kind() == "model" {
+        let mut name = path.file_stem().unwrap_or_default().to_os_string();
+        name.push("-evaluation");
+        return path.with_file_name(name);
+    }
+    let run = path.parent().and_then(Path::parent).unwrap_or(path);
+    run.join("evaluation")
+        .join(format!("step-{:06}", model.step))
 }
 
 impl Task for Job {

@@ -1,4 +1,3 @@
-mod maps;
 mod stream;
 
 use std::path::PathBuf;
@@ -13,18 +12,14 @@ use dp_sims_model::generator::Generator;
 use dp_sims_model::layers::Mode;
 use dp_sims_model::weights::read_weights;
 
-use self::maps::Maps;
-use self::stream::{save, stream};
-use super::train::open_to_generate;
+use self::stream::stream;
+use super::maps::Maps;
 use super::{BackendArgs, Failure, failed, mistake};
-use crate::checkpoint::Checkpoint;
-use crate::config::Experiment;
 use crate::consumers::preview::{GridRow, grid};
+use crate::grid::save;
 use crate::memory::use_large_pages;
-use crate::train::{
-    Purpose, SeededDraws, latents, read_description, read_experiment, read_generator, sample_maps,
-    to_rgb,
-};
+use crate::snapshot::Snapshot;
+use crate::train::{Purpose, SeededDraws, latents, sample_maps, to_rgb};
 
 /// Name of the tensor in a file of latents.
 const LATENTS: &str = "latents";
@@ -38,9 +33,10 @@ const GRID_ROWS: usize = 32;
 /// Arguments of `generate`.
 #[derive(Debug, Args)]
 pub struct GenerateArgs {
-    /// Checkpoint folder, or a run folder for its newest checkpoint.
-    #[arg(long, value_name = "DIR")]
-    checkpoint: PathBuf,
+    /// Checkpoint folder, run folder for its newest checkpoint, or model file of `dp-sims export`
+    /// [default: the model inside the program].
+    #[arg(long, value_name = "DIR | FILE.safetensors | NAME")]
+    checkpoint: Option<PathBuf>,
     /// Label map (PNG) or folder of label maps, with the ids the model was trained on.
     #[arg(long, value_name = "FILE | DIR")]
     labels: PathBuf,
@@ -78,22 +74,21 @@ pub fn run(args: GenerateArgs) -> Result<(), Failure> {
 
 struct Job {
     args: GenerateArgs,
-    checkpoint: Checkpoint,
-    experiment: Experiment,
+    model: Snapshot,
     classes: ClassTable,
     maps: Maps,
 }
 
 impl Job {
-    /// Reads the checkpoint's configuration and every label map once, so that a wrong file is found
+    /// Reads the model's configuration and every label map once, so that a wrong file is found
     /// before anything is computed.
     fn open(args: GenerateArgs) -> Result<Self> {
         ensure!(args.samples > 0, "--samples must be at least 1");
-        let checkpoint = open_to_generate(&args.checkpoint)?;
-        let experiment = read_experiment(&checkpoint)?;
-        experiment.validate()?;
-        let description = read_description(&checkpoint)?;
-        let offsets = experiment.generator.offsets;
+        let model = match &args.checkpoint {
+            Some(place) => Snapshot::open(place)?,
+            None => Snapshot::built_in()?,
+        };
+        let offsets = model.generator.offsets;
         ensure!(
             args.instances.is_none() || offsets,
             "--instances: the model was trained without offsets and cannot use them"
@@ -101,9 +96,10 @@ impl Job {
         if offsets && args.instances.is_none() {
             eprintln!("no --instances: every pixel counts as outside of objects");
         }
+        let description = model.description.clone();
         let classes = description.class_table();
-        let size = experiment.data.size();
-        let maps = Maps::open(&args.labels, args.instances.as_deref(), description, size)?;
+        let instances = args.instances.as_deref();
+        let maps = Maps::open(&args.labels, instances, description, model.size)?;
         if args.grid && maps.len() > GRID_ROWS {
             let count = maps.len();
             eprintln!("grid.png shows the first {GRID_ROWS} of {count} label maps");
@@ -113,8 +109,7 @@ impl Job {
         }
         Ok(Self {
             args,
-            checkpoint,
-            experiment,
+            model,
             classes,
             maps,
         })
@@ -169,7 +164,7 @@ impl Job {
             Ok(samples)
         })?;
         if self.args.grid {
-            let size = self.experiment.data.size();
+            let size = self.model.size;
             let picture = grid(&rows, size.width as u32, size.height as u32)?;
             save(&picture, &out.join("grid.png"))?;
         }
@@ -187,10 +182,10 @@ impl Task for Job {
     type Output = Result<(), Failure>;
 
     fn run<B: AutodiffBackend>(self, device: &B::Device) -> Self::Output {
-        let (checkpoint, classes) = (&self.checkpoint, self.classes.len());
-        let mut generator =
-            read_generator::<B::InnerBackend>(checkpoint, &self.experiment, classes, device)
-                .map_err(mistake)?;
+        let mut generator = self
+            .model
+            .load::<B::InnerBackend>(device)
+            .map_err(mistake)?;
         let latent = self
             .latent(generator.latent_dim(), device)
             .map_err(mistake)?;

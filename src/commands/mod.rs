@@ -6,7 +6,9 @@ mod dataset;
 mod doctor;
 mod evaluate;
 mod experiments;
+mod export;
 mod generate;
+mod maps;
 mod pretrain;
 mod train;
 mod train_segmenter;
@@ -34,10 +36,12 @@ enum Command {
     Generate(generate::GenerateArgs),
     /// Measure what images are worth under a named protocol: FID, KID, LPIPS, mIoU, time.
     Evaluate(evaluate::EvaluateArgs),
-    /// Put results of `evaluate` side by side.
+    /// Put results of `evaluate` side by side, or the images of methods in one picture.
     Compare(compare::CompareArgs),
     /// List, plan, run and report experiments: rows of the paper's tables, with several seeds.
     Experiments(experiments::ExperimentsArgs),
+    /// Write the generator of a run into one file, to hand it out.
+    Export(export::ExportArgs),
     /// Train a segmentation network on a dataset's photos, for the mIoU of one's own dataset.
     TrainSegmenter(train_segmenter::TrainSegmenterArgs),
     /// Pre-train the small backbone of the `quickstart` experiment on procedural scenes.
@@ -105,6 +109,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Evaluate(args) => evaluate::run(args),
         Command::Compare(args) => compare::run(args),
         Command::Experiments(args) => experiments::run(args),
+        Command::Export(args) => export::run(args),
         Command::TrainSegmenter(args) => train_segmenter::run(args),
         Command::Pretrain(args) => pretrain::run(args),
         Command::Doctor(args) => doctor::run(args),

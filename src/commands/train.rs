@@ -6,7 +6,7 @@ use clap::Args;
 use dp_sims_backends::Task;
 
 use super::{BackendArgs, Failure, failed, mistake};
-use crate::checkpoint::{self, Checkpoint, Latest};
+use crate::checkpoint::{self, Checkpoint};
 use crate::config::{self, Experiment};
 use crate::consumers::dashboard::Dashboard;
 use crate::consumers::jsonl::{JsonLog, logged_seconds};
@@ -17,9 +17,8 @@ use crate::consumers::terminal;
 use crate::data::{Data, checks_folder};
 use crate::events::{Fanout, TrainEvent};
 use crate::memory::use_large_pages;
-use crate::train::{
-    GENERATOR_FILES, Run, RunOptions, Stop, TimeLimit, default_weights_folder, read_experiment,
-};
+use crate::snapshot::{newest_whole, open_whole};
+use crate::train::{Run, RunOptions, Stop, TimeLimit, default_weights_folder, read_experiment};
 
 /// Arguments of `train`.
 #[derive(Debug, Args)]
@@ -175,11 +174,11 @@ fn plan(args: &TrainArgs) -> Result<(Experiment, PathBuf, Option<Checkpoint>)> {
                     args,
                 )?),
             };
-            newest(&out)?.map(|checkpoint| (checkpoint, out))
+            newest_whole(&out)?.map(|checkpoint| (checkpoint, out))
         }
         Some(folder) => {
             let folder = Path::new(folder);
-            let checkpoint = open_or(folder, newest)?;
+            let checkpoint = open_whole(folder)?;
             let run_folder = checkpoint.path().parent().and_then(Path::parent);
             let out = args.out.clone().or(run_folder.map(Path::to_path_buf));
             let out =
@@ -230,47 +229,6 @@ fn settled(mut experiment: Experiment, args: &TrainArgs) -> Result<Experiment> {
 
 fn default_out(experiment: &Experiment) -> PathBuf {
     Path::new("runs").join(&experiment.name)
-}
-
-/// Opens a checkpoint folder, or the newest checkpoint of a run folder whose generator is whole.
-pub(super) fn open_to_generate(folder: &Path) -> Result<Checkpoint> {
-    open_or(folder, |run_folder| {
-        let checkpoints = run_folder.join("checkpoints");
-        Ok(named(checkpoint::latest_with(
-            &checkpoints,
-            &GENERATOR_FILES,
-        )?))
-    })
-}
-
-/// Opens a checkpoint folder, or of a run folder the checkpoint that `newest` finds.
-fn open_or(
-    folder: &Path,
-    newest: impl FnOnce(&Path) -> Result<Option<Checkpoint>>,
-) -> Result<Checkpoint> {
-    if folder.join("checkpoints").is_dir() {
-        return newest(folder)?
-            .with_context(|| format!("{} has no whole checkpoint", folder.display()));
-    }
-    Ok(checkpoint::open_unread(folder)?)
-}
-
-/// The newest whole checkpoint of a run folder.
-fn newest(run_folder: &Path) -> Result<Option<Checkpoint>> {
-    let checkpoints = run_folder.join("checkpoints");
-    Ok(named(checkpoint::latest_whole(&checkpoints)?))
-}
-
-/// The checkpoint that was found; damaged ones are named on standard error.
-fn named(latest: Latest) -> Option<Checkpoint> {
-    for skipped in latest.skipped {
-        eprintln!(
-            "warning: skipping {}: {}",
-            skipped.path.display(),
-            skipped.reason
-        );
-    }
-    latest.checkpoint
 }
 
 fn consumers(args: &TrainArgs, out: &Path, finished: u64, stop: &Stop) -> Result<Fanout> {

@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use burn::tensor::backend::AutodiffBackend;
 use clap::{Args, Subcommand};
 use dp_sims_backends::{BackendChoice, BackendKind, Selected, Task, select};
+use dp_sims_model::weights::WeightsError;
 use serde::Serialize;
 
 use super::{Failure, failed, mistake};
+use crate::snapshot::{BUILT_IN, ModelFile, Record, Snapshot};
 use crate::train::default_weights_folder;
 use crate::weights::{ImportError, Imported, Inspection, WeightsFolder, import, inspect};
 
@@ -51,9 +53,10 @@ enum WeightsCommand {
         #[command(flatten)]
         folder: FolderArgs,
     },
-    /// Show the tensors of a weight file and which networks it fits.
+    /// Show the tensors of a weight file and which networks it fits, and what a model file says of
+    /// itself.
     Inspect {
-        /// The file: safetensors or a PyTorch checkpoint.
+        /// The file: safetensors or a PyTorch checkpoint; or the name of the model inside the program.
         file: PathBuf,
         /// Print one JSON object.
         #[arg(long)]
@@ -95,19 +98,29 @@ pub fn run(args: WeightsArgs) -> Result<(), Failure> {
             Ok(())
         }
         WeightsCommand::Inspect { file, json } => {
-            let inspection = processor()?.run(InspectJob(&file)).map_err(mistake)?;
-            if json {
-                print_json(&inspection)
-            } else {
-                print!("{inspection}");
-                Ok(())
+            if file == Path::new(BUILT_IN) && !file.exists() {
+                let model = Snapshot::built_in().map_err(mistake)?;
+                let record = model.record().map_err(mistake)?;
+                return match json {
+                    true => print_json(&record),
+                    false => print_card(&record),
+                };
             }
+            let described = processor()?.run(InspectJob(&file)).map_err(mistake)?;
+            if json {
+                return print_json(&described);
+            }
+            print!("{}", described.inspection);
+            described.model.map_or(Ok(()), |record| {
+                println!();
+                print_card(&record)
+            })
         }
     }
 }
 
 /// Networks are only compared, for which a processor is as good as anything else.
-fn processor() -> Result<Selected, Failure> {
+pub(super) fn processor() -> Result<Selected, Failure> {
     select(BackendChoice::Named(BackendKind::Flex), 0)
         .or_else(|_| select(BackendChoice::Auto, 0))
         .map_err(mistake)
@@ -130,10 +143,26 @@ impl Task for ImportJob<'_> {
 struct InspectJob<'a>(&'a Path);
 
 impl Task for InspectJob<'_> {
-    type Output = Result<Inspection, dp_sims_model::weights::WeightsError>;
+    type Output = Result<Described, WeightsError>;
 
     fn run<B: AutodiffBackend>(self, device: &B::Device) -> Self::Output {
-        inspect::<B::InnerBackend>(self.0, device)
+        let mut inspection = inspect::<B::InnerBackend>(self.0, device)?;
+        // Any other weight file is no model, and says nothing of itself.
+        let Ok(model) = ModelFile::read(self.0) else {
+            return Ok(Described {
+                inspection,
+                model: None,
+            });
+        };
+        inspection.nearest = None;
+        match model.generator::<B::InnerBackend>(device) {
+            Ok(_) => inspection.fits = vec!["the generator it describes"],
+            Err(error) => inspection.not_finite = Some(error.to_string()),
+        }
+        Ok(Described {
+            inspection,
+            model: Some(model.record().clone()),
+        })
     }
 }
 
@@ -150,6 +179,20 @@ fn described(imported: &Imported) -> String {
          network = \"{backbone}\", weights = \"{key}\"",
         path.display()
     )
+}
+
+/// A weight file with what a model file says of itself.
+#[derive(Serialize)]
+struct Described {
+    #[serde(flatten)]
+    inspection: Inspection,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<Record>,
+}
+
+fn print_card(record: &Record) -> Result<(), Failure> {
+    print!("{}", record.card().map_err(mistake)?);
+    Ok(())
 }
 
 fn print_json(value: &impl Serialize) -> Result<(), Failure> {

@@ -46,7 +46,7 @@ impl EvaluationConfig {
             .map(|name| {
                 let metric: Metric = name.parse().map_err(|error| anyhow!("{key}: {error}"))?;
                 ensure!(
-                    !metric.needs_generator(),
+                    metric != Metric::Timing,
                     "{key}: `{name}` is measured by `dp-sims evaluate`"
                 );
                 Ok(metric)

@@ -4,15 +4,11 @@ use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
-use image::{ImageFormat, Rgb, RgbImage, imageops};
+use anyhow::Context;
+use image::{ImageFormat, RgbImage};
 
 use crate::events::{Consumer, TrainEvent};
-
-/// White pixels between tiles and around the grid.
-const GAP: u32 = 2;
-/// Smallest side of a tile in the grid, in pixels; smaller ones are enlarged.
-const MIN_TILE: u32 = 128;
+use crate::grid::draw;
 
 /// One row of a preview grid; every tile is row-major `u8` RGB of the same size.
 #[derive(Clone, Debug)]
@@ -35,80 +31,18 @@ pub struct GridRow {
 ///
 /// When there is no row, a side is zero, or a tile does not have `3 * width * height` bytes.
 pub fn grid(rows: &[GridRow], width: u32, height: u32) -> anyhow::Result<RgbImage> {
-    ensure!(!rows.is_empty(), "a preview needs at least one label map");
-    ensure!(
-        width > 0 && height > 0,
-        "a preview tile cannot be {width}x{height} pixels"
-    );
-    let factor = MIN_TILE.div_ceil(width.min(height));
-    let (tile_width, tile_height) = (width * factor, height * factor);
-
     let has_real = rows.iter().any(|row| row.real_rgb.is_some());
-    let samples = rows.iter().map(|row| row.samples.len()).max().unwrap_or(0);
-    let columns = 1 + u32::from(has_real) + samples as u32;
-    let side = |tiles: u32, tile: u32| GAP + tiles * (tile + GAP);
-    let mut canvas = RgbImage::from_pixel(
-        side(columns, tile_width),
-        side(rows.len() as u32, tile_height),
-        Rgb([255; 3]),
-    );
-
-    for (y, row) in rows.iter().enumerate() {
-        let real = has_real.then_some(row.real_rgb.as_ref());
-        let tiles = std::iter::once(Some(&row.label_rgb))
-            .chain(real)
-            .chain(row.samples.iter().map(Some));
-        for (x, tile) in tiles.enumerate() {
-            let Some(bytes) = tile else { continue };
-            let length = bytes.len();
-            let tile = RgbImage::from_raw(width, height, bytes.clone())
-                .filter(|tile| tile.as_raw().len() == 3 * (width * height) as usize)
-                .with_context(|| {
-                    format!(
-                        "tile {x} of preview row {y} has {length} bytes, {width}x{height} RGB \
-                         needs {}",
-                        3 * u64::from(width) * u64::from(height)
-                    )
-                })?;
-            let tile = imageops::resize(
-                &tile,
-                tile_width,
-                tile_height,
-                imageops::FilterType::Nearest,
-            );
-            let left = side(x as u32, tile_width);
-            let top = side(y as u32, tile_height);
-            imageops::replace(&mut canvas, &tile, left.into(), top.into());
-        }
-    }
-    Ok(canvas)
-}
-
-/// Takes a grid of tiles of `width` x `height` pixels apart again: its rows, each from left to right,
-/// enlarged as they are; none where the picture is no such grid.
-pub fn tiles(grid: &RgbImage, width: u32, height: u32) -> Option<Vec<Vec<RgbImage>>> {
-    if width == 0 || height == 0 {
-        return None;
-    }
-    let factor = MIN_TILE.div_ceil(width.min(height));
-    let (tile_width, tile_height) = (width * factor, height * factor);
-    let count = |side: u32, tile: u32| {
-        let inner = side.checked_sub(GAP)?;
-        inner
-            .is_multiple_of(tile + GAP)
-            .then_some(inner / (tile + GAP))
-    };
-    let columns = count(grid.width(), tile_width)?;
-    let rows = count(grid.height(), tile_height)?;
-    let tile = |column: u32, row: u32| {
-        let (x, y) = (
-            GAP + column * (tile_width + GAP),
-            GAP + row * (tile_height + GAP),
-        );
-        imageops::crop_imm(grid, x, y, tile_width, tile_height).to_image()
-    };
-    let rows = (0..rows).map(|row| (0..columns).map(|column| tile(column, row)).collect());
-    Some(rows.collect())
+    let rows: Vec<Vec<Option<&[u8]>>> = rows
+        .iter()
+        .map(|row| {
+            let real = has_real.then_some(row.real_rgb.as_deref());
+            std::iter::once(Some(row.label_rgb.as_slice()))
+                .chain(real)
+                .chain(row.samples.iter().map(|sample| Some(sample.as_slice())))
+                .collect()
+        })
+        .collect();
+    draw(&[], &rows, width, height)
 }
 
 /// Path of a preview inside a run folder, such as `previews/000123.png`.
@@ -156,7 +90,10 @@ impl Consumer for PreviewFolder {
 
 #[cfg(test)]
 mod tests {
+    use image::Rgb;
+
     use super::*;
+    use crate::grid::tiles;
 
     fn tile(width: u32, height: u32, colour: [u8; 3]) -> Vec<u8> {
         colour.repeat((width * height) as usize)
@@ -261,10 +198,7 @@ mod tests {
         let error = grid(std::slice::from_ref(&row), 2, 2)
             .unwrap_err()
             .to_string();
-        assert!(
-            error.contains("tile 1 of preview row 0 has 15 bytes"),
-            "{error}"
-        );
+        assert!(error.contains("tile 1 of row 0 has 15 bytes"), "{error}");
         assert!(grid(&[row], 0, 2).is_err());
         assert!(grid(&[], 2, 2).is_err());
     }

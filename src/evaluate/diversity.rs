@@ -25,7 +25,7 @@ pub struct LpipsMeter<B: Backend> {
     network: Lpips<B>,
     record: NetworkRecord,
     samples: usize,
-    is_published: bool,
+    family: &'static str,
     distances: Vec<f64>,
 }
 
@@ -44,11 +44,7 @@ impl<B: Backend> LpipsMeter<B> {
             Trunk::Vgg16 => LpipsTrunk::Vgg,
             Trunk::Alexnet => LpipsTrunk::AlexNet,
         };
-        let least = trunk.min_size();
-        ensure!(
-            size.height >= least && size.width >= least,
-            "LPIPS needs images of at least {least}x{least} pixels, these are {size}"
-        );
+        large_enough(trunk, size)?;
         let (Weighted { network, record }, is_published) = folder.lpips(trunk, device)?;
         if !is_published {
             eprintln!(
@@ -61,7 +57,30 @@ impl<B: Backend> LpipsMeter<B> {
             network,
             record,
             samples: settings.samples,
-            is_published,
+            family: if is_published { "lpips" } else { "perceptual" },
+            distances: Vec::new(),
+        })
+    }
+
+    /// Loads VGG-16 for [`Self::diversity`] without the weights of LPIPS: the squared distance of
+    /// feature vectors of length one, averaged over positions and taps. Any VGG-16 will do, but values
+    /// of different files cannot be compared.
+    ///
+    /// # Errors
+    /// When weights are missing or images of this size are too small for it.
+    pub fn even(
+        settings: &LpipsSettings,
+        size: Size,
+        folder: &NetworkFolder,
+        device: &B::Device,
+    ) -> Result<Self> {
+        large_enough(LpipsTrunk::Vgg, size)?;
+        let Weighted { network, record } = folder.even_vgg(device)?;
+        Ok(Self {
+            network,
+            record,
+            samples: settings.samples,
+            family: "even",
             distances: Vec::new(),
         })
     }
@@ -92,12 +111,7 @@ impl<B: Backend> LpipsMeter<B> {
 
     /// Name of a value: distances in the features of another trunk are not called LPIPS.
     pub fn value_name(&self, what: &str) -> String {
-        let family = if self.is_published {
-            "lpips"
-        } else {
-            "perceptual"
-        };
-        format!("{family}-{what}")
+        format!("{}-{what}", self.family)
     }
 
     /// Mean distance to the photo of what was added.
@@ -149,6 +163,16 @@ impl<B: Backend> LpipsMeter<B> {
         }
         mean(&diversities).ok_or_else(|| anyhow::anyhow!("no label map to make samples of"))
     }
+}
+
+fn large_enough(trunk: LpipsTrunk, size: Size) -> Result<()> {
+    let least = trunk.min_size();
+    ensure!(
+        size.height >= least && size.width >= least,
+        "{} needs images of at least {least}x{least} pixels, these are {size}",
+        trunk.name()
+    );
+    Ok(())
 }
 
 /// Mean with its standard error over images.

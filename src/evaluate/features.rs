@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use dp_sims_datasets::Size;
 use dp_sims_metrics::{
     KernelConfig, MetricError, Moments, Statistics, frechet_distance, kernel_distance,
     read_statistics, write_statistics,
 };
 use dp_sims_model::backbones::{Backbone, BackboneKind, info};
-use dp_sims_model::evaluators::FidInception;
+use dp_sims_model::evaluators::{FidInception, INCEPTION_FEATURES, SWAV_FEATURES, SwavResNet};
+use dp_sims_model::layers::resize_bilinear;
 
 use super::metric::{Metric, dashed};
 use super::networks::{NetworkFolder, Weighted, hashed};
@@ -26,8 +28,11 @@ const KEPT: usize = 1 << 28;
 pub enum FeatureNetwork<B: Backend> {
     /// The network of FID and KID.
     Inception(Box<FidInception<B>>),
-    /// A backbone of the registry: its last feature map, averaged over positions.
-    Backbone(Box<Backbone<B>>),
+    /// The network of SwAV-FID.
+    Swav(Box<SwavResNet<B>>),
+    /// A backbone of the registry: its last feature map, averaged over positions, of images that
+    /// are enlarged to this size where there is one.
+    Backbone(Box<Backbone<B>>, Option<Size>),
 }
 
 impl<B: Backend> FeatureNetwork<B> {
@@ -37,7 +42,12 @@ impl<B: Backend> FeatureNetwork<B> {
     fn forward(&self, images: Tensor<B, 4>) -> Result<Tensor<B, 2>> {
         match self {
             Self::Inception(network) => Ok(network.forward(images.add_scalar(1.0).mul_scalar(0.5))),
-            Self::Backbone(network) => {
+            Self::Swav(network) => Ok(network.forward(images)),
+            Self::Backbone(network, enlarged) => {
+                let images = match enlarged {
+                    Some(size) => resize_bilinear(images, size.height, size.width),
+                    None => images,
+                };
                 let features = network
                     .forward(images)
                     .pop()
@@ -48,10 +58,23 @@ impl<B: Backend> FeatureNetwork<B> {
     }
 }
 
+/// Which network features come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Features {
+    /// The Inception-v3 of FID and KID.
+    Inception,
+    /// The ResNet-50 of SwAV-FID.
+    Swav,
+    /// A backbone of the registry.
+    Backbone(BackboneKind),
+}
+
 /// What features are wanted for, and from which network.
 pub struct FeaturePlan {
-    /// None is Inception.
-    pub backbone: Option<BackboneKind>,
+    /// The network.
+    pub features: Features,
+    /// Size that images are enlarged to for a backbone; their own without it.
+    pub enlarged: Option<Size>,
     /// Whether the Fréchet distance is wanted.
     pub frechet: bool,
     /// Whether the kernel distance is wanted.
@@ -59,23 +82,27 @@ pub struct FeaturePlan {
 }
 
 impl FeaturePlan {
-    /// One plan per network that the metrics name.
-    pub fn of(metrics: &[Metric]) -> Vec<Self> {
+    /// One plan per network that the metrics name; backbones see images of the size `enlarged`.
+    pub fn of(metrics: &[Metric], enlarged: Option<Size>) -> Vec<Self> {
         let mut plans: Vec<Self> = Vec::new();
         for metric in metrics {
-            let (frechet, kernel) = match metric {
-                Metric::Fid | Metric::Frechet(_) => (true, false),
-                Metric::Kid | Metric::Kernel(_) => (false, true),
+            let (features, frechet) = match *metric {
+                Metric::Fid => (Features::Inception, true),
+                Metric::Kid => (Features::Inception, false),
+                Metric::SwavFid => (Features::Swav, true),
+                Metric::Frechet(kind) => (Features::Backbone(kind), true),
+                Metric::Kernel(kind) => (Features::Backbone(kind), false),
                 _ => continue,
             };
-            let backbone = metric.backbone();
-            match plans.iter_mut().find(|plan| plan.backbone == backbone) {
+            let kernel = !frechet;
+            match plans.iter_mut().find(|plan| plan.features == features) {
                 Some(plan) => {
                     plan.frechet |= frechet;
                     plan.kernel |= kernel;
                 }
                 None => plans.push(Self {
-                    backbone,
+                    features,
+                    enlarged: enlarged.filter(|_| matches!(features, Features::Backbone(_))),
                     frechet,
                     kernel,
                 }),
@@ -86,16 +113,20 @@ impl FeaturePlan {
 
     /// Name of the network in results.
     pub fn network(&self) -> String {
-        match self.backbone {
-            None => "fid-inception".to_string(),
-            Some(kind) => dashed(kind),
+        match self.features {
+            Features::Inception => "fid-inception".to_string(),
+            Features::Swav => "swav-resnet50".to_string(),
+            Features::Backbone(kind) => dashed(kind),
         }
     }
 
     fn names(&self) -> [String; 2] {
-        match self.backbone {
-            None => ["fid".to_string(), "kid".to_string()],
-            Some(kind) => ["fd", "kd"].map(|metric| format!("{metric}-{}", dashed(kind))),
+        match self.features {
+            Features::Inception => ["fid", "kid"].map(str::to_string),
+            Features::Swav => ["swav-fid", "swav-kid"].map(str::to_string),
+            Features::Backbone(kind) => {
+                ["fd", "kd"].map(|metric| format!("{metric}-{}", dashed(kind)))
+            }
         }
     }
 }
@@ -150,24 +181,34 @@ impl<B: Backend> FeatureMeter<B> {
         cache: Option<(&Path, &str)>,
         device: &B::Device,
     ) -> Result<Self> {
-        let (network, length, mut record) = match plan.backbone {
-            None => {
+        let (network, length, mut record) = match plan.features {
+            Features::Inception => {
                 let Weighted { network, record } = folder.inception(device)?;
-                let length = dp_sims_model::evaluators::INCEPTION_FEATURES;
-                (FeatureNetwork::Inception(Box::new(network)), length, record)
+                let network = FeatureNetwork::Inception(Box::new(network));
+                (network, INCEPTION_FEATURES, record)
             }
-            Some(kind) => {
+            Features::Swav => {
+                let Weighted { network, record } = folder.swav(device)?;
+                let network = FeatureNetwork::Swav(Box::new(network));
+                (network, SWAV_FEATURES, record)
+            }
+            Features::Backbone(kind) => {
                 let Weighted { network, record } = folder.backbone(kind, device)?;
                 let length = info(kind).channels.last().copied().unwrap_or(0);
-                (FeatureNetwork::Backbone(Box::new(network)), length, record)
+                let network = FeatureNetwork::Backbone(Box::new(network), plan.enlarged);
+                (network, length, record)
             }
         };
-        let given_here = given.filter(|_| plan.backbone.is_none());
+        let given_here = given.filter(|_| plan.features == Features::Inception);
         let cache = cache.map(|(folder, photos)| {
             let weights: Vec<&str> = record.files.values().map(|hash| &hash[..16]).collect();
+            let at = plan
+                .enlarged
+                .map(|size| format!("-at-{}x{}", size.height, size.width));
             folder.join(format!(
-                "{}-{}-{photos}.npz",
+                "{}{}-{}-{photos}.npz",
                 plan.network(),
+                at.unwrap_or_default(),
                 weights.join("-")
             ))
         });
@@ -264,7 +305,7 @@ impl<B: Backend> FeatureMeter<B> {
             self.known = Some(photos);
         }
         let photos = self.known.as_ref().context("no photos")?;
-        if let Some(path) = save.filter(|_| self.plan.backbone.is_none()) {
+        if let Some(path) = save.filter(|_| self.plan.features == Features::Inception) {
             write_statistics(path, photos)?;
         }
         let images = &self.images;
@@ -298,13 +339,19 @@ mod tests {
     #[test]
     fn metrics_of_one_network_share_it() {
         let lite = BackboneKind::EfficientnetLite2;
-        let plans = FeaturePlan::of(&[
+        let size = Size::new(240, 320);
+        let metrics = [
             Metric::Fid,
             Metric::Lpips,
             Metric::Frechet(lite),
             Metric::Kid,
             Metric::Kernel(BackboneKind::Vgg16),
-        ]);
+            Metric::SwavFid,
+        ];
+        let plans = FeaturePlan::of(&metrics, Some(size));
+        // Inception and SwAV's network resize on their own.
+        let sizes: Vec<_> = plans.iter().map(|plan| plan.enlarged).collect();
+        assert_eq!(sizes, [None, Some(size), Some(size), None]);
         let found: Vec<_> = plans
             .iter()
             .map(|p| (p.network(), p.frechet, p.kernel))
@@ -313,6 +360,7 @@ mod tests {
             ("fid-inception".to_string(), true, true),
             ("efficientnet-lite2".to_string(), true, false),
             ("vgg16".to_string(), false, true),
+            ("swav-resnet50".to_string(), true, false),
         ];
         assert_eq!(found, expected);
         assert_eq!(
@@ -320,6 +368,7 @@ mod tests {
             ["fd-efficientnet-lite2", "kd-efficientnet-lite2"]
         );
         assert_eq!(plans[0].names(), ["fid", "kid"]);
+        assert_eq!(plans[3].names()[0], "swav-fid");
     }
 
     /// A pass that breaks off must leave no trace in the next one.
@@ -339,7 +388,8 @@ mod tests {
         let distance = |broken: bool| {
             let folder = NetworkFolder::new("no folder is needed".into());
             let plan = FeaturePlan {
-                backbone: Some(BackboneKind::ConvnextPicoScenes),
+                features: Features::Backbone(BackboneKind::ConvnextPicoScenes),
+                enlarged: None,
                 frechet: true,
                 kernel: true,
             };

@@ -27,32 +27,30 @@ impl ImageFolder {
     /// When an image is missing or belongs to no label map, cannot be read, is gray, or has another
     /// size than the first.
     pub fn open(folder: &Path, names: &[String]) -> Result<Self> {
+        let (images, extra) = Self::of(folder, names)?;
+        ensure!(
+            extra.is_empty(),
+            "{} holds {} image(s) that belong to no label map: {}. Remove them: they would be left out \
+             in silence",
+            folder.display(),
+            extra.len(),
+            listed(&extra)
+        );
+        Ok(images)
+    }
+
+    /// Finds the images of some label maps by their names; a folder may hold others.
+    ///
+    /// # Errors
+    /// As [`Self::open`], but for images of no label map.
+    pub fn open_some(folder: &Path, names: &[String]) -> Result<Self> {
+        Ok(Self::of(folder, names)?.0)
+    }
+
+    /// The images of label maps, and the names of all others.
+    fn of(folder: &Path, names: &[String]) -> Result<(Self, Vec<String>)> {
         let shown = folder.display();
-        let unreadable = || format!("cannot read images from {shown}");
-        let mut found = BTreeMap::new();
-        for entry in std::fs::read_dir(folder).with_context(unreadable)? {
-            let path = entry.with_context(unreadable)?.path();
-            let ending = path.extension().and_then(|ending| ending.to_str());
-            let ending = ending.map(str::to_ascii_lowercase);
-            let is_image = matches!(ending.as_deref(), Some("png" | "jpg" | "jpeg"));
-            // A pipe or a device would be waited for.
-            if !is_image || !path.is_file() {
-                continue;
-            }
-            let stem = path
-                .file_stem()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            if let Some(other) = found.insert(stem, path.clone()) {
-                bail!(
-                    "{} and {} have the same name",
-                    other.display(),
-                    path.display()
-                );
-            }
-        }
-        ensure!(!found.is_empty(), "{shown} has no PNG or JPEG file");
+        let mut found = find(folder)?;
         // A dataset in folders by scene or city names its images with the folder; images may have
         // all of that name, or the last part of it.
         let keys = |name: &str| {
@@ -76,13 +74,6 @@ impl ImageFolder {
             listed(&missing)
         );
         let extra: Vec<String> = found.into_keys().collect();
-        ensure!(
-            extra.is_empty(),
-            "{shown} holds {} image(s) that belong to no label map: {}. Remove them: they would be \
-             left out in silence",
-            extra.len(),
-            listed(&extra)
-        );
         let mut size = None;
         for path in &paths {
             let own = header(path)?;
@@ -95,7 +86,16 @@ impl ImageFolder {
             );
         }
         let size = size.context("no label map")?;
-        Ok(Self { paths, size })
+        Ok((Self { paths, size }, extra))
+    }
+
+    /// Size of the first image of a folder, for those who choose by it what to compare it with.
+    ///
+    /// # Errors
+    /// When there is no image, or the first is gray or cannot be read.
+    pub fn first_size(folder: &Path) -> Result<Size> {
+        let found = find(folder)?;
+        header(found.values().next().context("no image")?)
     }
 
     /// Size of all images.
@@ -119,6 +119,37 @@ impl ImageFolder {
         );
         Ok(pixels)
     }
+}
+
+/// Images of a folder by their names without endings.
+fn find(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
+    let shown = folder.display();
+    let unreadable = || format!("cannot read images from {shown}");
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).with_context(unreadable)? {
+        let path = entry.with_context(unreadable)?.path();
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        let ending = ending.map(str::to_ascii_lowercase);
+        let is_image = matches!(ending.as_deref(), Some("png" | "jpg" | "jpeg"));
+        // A pipe or a device would be waited for.
+        if !is_image || !path.is_file() {
+            continue;
+        }
+        let stem = path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        if let Some(other) = found.insert(stem, path.clone()) {
+            bail!(
+                "{} and {} have the same name",
+                other.display(),
+                path.display()
+            );
+        }
+    }
+    ensure!(!found.is_empty(), "{shown} has no PNG or JPEG file");
+    Ok(found)
 }
 
 fn reader(path: &Path) -> Result<ImageReader<std::io::BufReader<std::fs::File>>> {

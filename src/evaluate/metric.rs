@@ -10,8 +10,12 @@ pub enum Metric {
     Fid,
     /// Kernel distance of Inception features.
     Kid,
+    /// Fréchet distance of the features of SwAV's ResNet-50.
+    SwavFid,
     /// LPIPS diversity of samples, and distance to the photo.
     Lpips,
+    /// Diversity of samples in VGG-16 features, without the weights of LPIPS.
+    Diversity,
     /// mIoU of the protocol's segmentation network on generated images.
     Miou,
     /// mIoU of Mask2Former on generated images.
@@ -27,17 +31,9 @@ pub enum Metric {
 }
 
 impl Metric {
-    /// The backbone whose features are compared, of a metric that names one.
-    pub fn backbone(self) -> Option<BackboneKind> {
-        match self {
-            Self::Frechet(kind) | Self::Kernel(kind) => Some(kind),
-            _ => None,
-        }
-    }
-
     /// Whether it needs a generator, rather than its images.
     pub fn needs_generator(self) -> bool {
-        self == Self::Timing
+        matches!(self, Self::Timing | Self::Diversity)
     }
 }
 
@@ -66,7 +62,9 @@ impl fmt::Display for Metric {
         let name = match self {
             Self::Fid => "fid",
             Self::Kid => "kid",
+            Self::SwavFid => "swav-fid",
             Self::Lpips => "lpips",
+            Self::Diversity => "diversity-vgg16",
             Self::Miou => "miou",
             Self::MiouMf => "miou-mf",
             Self::Accuracy => "accuracy",
@@ -85,7 +83,9 @@ impl FromStr for Metric {
         let plain = [
             Self::Fid,
             Self::Kid,
+            Self::SwavFid,
             Self::Lpips,
+            Self::Diversity,
             Self::Miou,
             Self::MiouMf,
             Self::Accuracy,
@@ -125,6 +125,8 @@ mod tests {
             .collect();
         metrics.extend([
             Metric::Fid,
+            Metric::SwavFid,
+            Metric::Diversity,
             Metric::MiouMf,
             Metric::Accuracy,
             Metric::Timing,

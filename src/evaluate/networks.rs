@@ -7,7 +7,7 @@ use burn::tensor::backend::Backend;
 use dp_sims_model::backbones::{Backbone, BackboneKind, WeightSource};
 use dp_sims_model::evaluators::{
     EvaluatorKind, FidInception, INCEPTION_FILE, Lpips, LpipsTrunk, Mask2Former, Mask2FormerKind,
-    PublishedFile, Segmenter, SegmenterKind,
+    PublishedFile, Segmenter, SegmenterKind, SwavResNet,
 };
 use dp_sims_model::known::known_weights_of;
 use dp_sims_model::weights::read_weights;
@@ -51,6 +51,23 @@ impl NetworkFolder {
         })
     }
 
+    /// The ResNet-50 of SwAV-FID. No hash of its file is published; results carry that of the file that
+    /// was read.
+    ///
+    /// # Errors
+    /// When its file is missing or does not fit.
+    pub fn swav<B: Backend>(&self, device: &B::Device) -> Result<Weighted<SwavResNet<B>>> {
+        let kind = EvaluatorKind::SwavResnet50;
+        let path = self.file(kind)?;
+        let file = hashed(&path)?;
+        let network = SwavResNet::load(state(&path)?, device)
+            .with_context(|| format!("cannot load {}", path.display()))?;
+        Ok(Weighted {
+            network,
+            record: record(kind.name(), [file]),
+        })
+    }
+
     /// LPIPS, and whether its trunk is the published one. With another VGG-16 that the folder holds,
     /// distances are not LPIPS.
     ///
@@ -61,6 +78,38 @@ impl NetworkFolder {
         trunk: LpipsTrunk,
         device: &B::Device,
     ) -> Result<(Weighted<Lpips<B>>, bool)> {
+        let (path, file, is_published) = self.trunk(trunk)?;
+        let network = Lpips::load(trunk, state(&path)?, trunk.heads()?, device)
+            .with_context(|| format!("cannot load {}", path.display()))?;
+        let name = if is_published {
+            "lpips 0.1"
+        } else {
+            "lpips 0.1 on another trunk"
+        };
+        let weighted = Weighted {
+            network,
+            record: record(name, [file]),
+        };
+        Ok((weighted, is_published))
+    }
+
+    /// VGG-16 under heads that all count the same, with whichever file of it the folder holds.
+    ///
+    /// # Errors
+    /// When there is no file of VGG-16, or it does not fit.
+    pub fn even_vgg<B: Backend>(&self, device: &B::Device) -> Result<Weighted<Lpips<B>>> {
+        let trunk = LpipsTrunk::Vgg;
+        let (path, file, _) = self.trunk(trunk)?;
+        let network = Lpips::load(trunk, state(&path)?, trunk.even_heads(), device)
+            .with_context(|| format!("cannot load {}", path.display()))?;
+        Ok(Weighted {
+            network,
+            record: record("vgg16", [file]),
+        })
+    }
+
+    /// The file of a trunk of LPIPS with its name and hash, and whether it is the published one.
+    fn trunk(&self, trunk: LpipsTrunk) -> Result<(PathBuf, (String, String), bool)> {
         let published = trunk.file();
         let other = match trunk {
             LpipsTrunk::Vgg => {
@@ -80,18 +129,7 @@ impl NetworkFolder {
                 (path, file, true)
             }
         };
-        let network = Lpips::load(trunk, state(&path)?, trunk.heads()?, device)
-            .with_context(|| format!("cannot load {}", path.display()))?;
-        let name = if is_published {
-            "lpips 0.1"
-        } else {
-            "lpips 0.1 on another trunk"
-        };
-        let weighted = Weighted {
-            network,
-            record: record(name, [file]),
-        };
-        Ok((weighted, is_published))
+        Ok((path, file, is_published))
     }
 
     /// A published segmentation network.

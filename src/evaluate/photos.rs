@@ -13,6 +13,7 @@ use crate::data::{checks_folder, progress_bar, scenes};
 use crate::files::hex;
 
 /// A split at one size, in its order.
+#[derive(Clone)]
 pub struct Photos {
     images: Arc<dyn LabelledImages>,
     /// Name of every image; none for procedural scenes, which have no files.

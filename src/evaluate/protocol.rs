@@ -19,6 +19,10 @@ const BUILT_IN: &[(&str, &str)] = built_in![
     "ade20k-256-v1",
     "coco-stuff-256-v1",
     "cityscapes-256x512-v1",
+    "camvid-64x96-v1",
+    "scenes-64-v1",
+    "scenes-128-v1",
+    "scenes-256-v1",
     "folder-v1",
 ];
 
@@ -50,6 +54,9 @@ pub struct Protocol {
     pub seed: u64,
     /// Fréchet distances.
     pub fid: FrechetSettings,
+    /// Size at which backbones see images for `fd-` and `kd-`; that of the images without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<FeatureSettings>,
     /// Kernel distances.
     pub kid: KernelConfig,
     /// LPIPS.
@@ -75,6 +82,25 @@ pub struct FrechetSettings {
     /// Whether generated images are rounded to 8 bits first. The OASIS protocol does not (facts
     /// M2); images from a folder always are.
     pub quantise: bool,
+}
+
+/// The size that images and photos are enlarged to, bilinearly with pixel centres aligned, before
+/// they reach the backbone of `fd-` and `kd-`: a backbone that was trained on larger images knows
+/// little of tiny ones. Inception has a size of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeatureSettings {
+    /// Height in pixels.
+    pub height: usize,
+    /// Width in pixels.
+    pub width: usize,
+}
+
+impl FeatureSettings {
+    /// Height and width.
+    pub fn size(self) -> Size {
+        Size::new(self.height, self.width)
+    }
 }
 
 /// Which LPIPS, over how many samples.
@@ -157,14 +183,16 @@ impl Protocol {
         Ok(protocol)
     }
 
-    /// The protocol that is for a dataset of this name.
+    /// The protocol that is for images of this size of a dataset of this name: that of its own, or
+    /// [`FOLDER`].
     ///
     /// # Errors
     /// When a built-in protocol is not valid.
-    pub fn of_dataset(dataset: &str) -> Result<Self> {
+    pub fn of_dataset(dataset: &str, size: Size) -> Result<Self> {
         for name in Self::names() {
             let protocol = Self::load(name)?;
-            if protocol.dataset.iter().any(|own| own == dataset) {
+            let fits = protocol.size().is_none_or(|own| own == size);
+            if fits && protocol.dataset.iter().any(|own| own == dataset) {
                 return Ok(protocol);
             }
         }
@@ -214,6 +242,8 @@ impl Protocol {
             ("height", self.height.unwrap_or(1)),
             ("width", self.width.unwrap_or(1)),
             ("images", self.images.unwrap_or(1)),
+            ("features.height", self.features.map_or(1, |f| f.height)),
+            ("features.width", self.features.map_or(1, |f| f.width)),
             ("kid.subsets", self.kid.subsets),
             ("timing.runs", self.timing.runs),
         ] {
@@ -249,11 +279,20 @@ mod tests {
     }
 
     #[test]
-    fn a_dataset_has_a_protocol() {
-        let name = |dataset: &str| Protocol::of_dataset(dataset).unwrap().name;
-        assert_eq!(name("ade20k"), "ade20k-256-v1");
-        assert_eq!(name("coco-stuff-spade"), "coco-stuff-256-v1");
-        assert_eq!(name("camvid"), FOLDER);
+    fn a_dataset_has_a_protocol_for_its_size() {
+        let name = |dataset: &str, height, width| {
+            let size = Size::new(height, width);
+            Protocol::of_dataset(dataset, size).unwrap().name
+        };
+        assert_eq!(name("ade20k", 256, 256), "ade20k-256-v1");
+        assert_eq!(name("coco-stuff-spade", 256, 256), "coco-stuff-256-v1");
+        assert_eq!(name("camvid", 64, 96), "camvid-64x96-v1");
+        assert_eq!(name("scenes", 128, 128), "scenes-128-v1");
+        assert_eq!(name("scenes", 64, 64), "scenes-64-v1");
+        for (dataset, height, width) in [("scenes", 64, 96), ("camvid", 96, 128), ("mine", 64, 64)]
+        {
+            assert_eq!(name(dataset, height, width), FOLDER);
+        }
         let message = Protocol::load("ade20k-256-v1")
             .unwrap()
             .accept("camvid")
@@ -262,6 +301,18 @@ mod tests {
             message.to_string().contains("--protocol folder-v1"),
             "{message}"
         );
+    }
+
+    /// Results of protocols that do not use the table stay comparable with older ones.
+    #[test]
+    fn the_size_of_features_is_written_where_it_is_one() {
+        let camvid = Protocol::load("camvid-64x96-v1").unwrap();
+        let size = camvid.features.map(FeatureSettings::size);
+        assert_eq!(size, Some(Size::new(240, 320)));
+        let text = serde_json::to_string(&camvid).unwrap();
+        assert_eq!(serde_json::from_str::<Protocol>(&text).unwrap(), camvid);
+        let text = serde_json::to_string(&Protocol::load(FOLDER).unwrap()).unwrap();
+        assert!(!text.contains("features"), "{text}");
     }
 
     #[test]
@@ -294,6 +345,8 @@ mod tests {
         assert!(problem("samples = 20", "samples = 1").contains("lpips.samples"));
         assert!(problem("seed = 0\n\n[fid]", "height = 4\nseed = 0\n[fid]").contains("`height`"));
         assert!(problem("warm_up", "warmup").contains("warmup"));
+        let features = "[features]\nheight = 0\nwidth = 9\n\n[fid]";
+        assert!(problem("[fid]", features).contains("`features.height`"));
         let missing = Protocol::load("no-such").unwrap_err().to_string();
         assert!(missing.contains("folder-v1"), "{missing}");
     }

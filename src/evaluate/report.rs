@@ -25,6 +25,7 @@ pub fn described(name: &str) -> (String, &'static str, Option<bool>) {
     match name {
         "fid" => ("FID".to_string(), "", Some(false)),
         "kid" => ("KID".to_string(), "", Some(false)),
+        "swav-fid" => ("SwAV-FID".to_string(), "", Some(false)),
         "lpips-diversity" => ("LPIPS diversity".to_string(), "", Some(true)),
         "lpips-distance" => ("LPIPS to the photo".to_string(), "", Some(false)),
         "perceptual-diversity" => ("diversity in VGG-16 features".to_string(), "", Some(true)),
@@ -32,6 +33,11 @@ pub fn described(name: &str) -> (String, &'static str, Option<bool>) {
             "distance to the photo in VGG-16 features".to_string(),
             "",
             Some(false),
+        ),
+        "diversity-vgg16" => (
+            "diversity in VGG-16 features, no LPIPS weights".to_string(),
+            "",
+            Some(true),
         ),
         "miou" => ("mIoU".to_string(), "%", Some(true)),
         "miou-mf" => ("mIoU (Mask2Former)".to_string(), "%", Some(true)),

@@ -43,17 +43,17 @@ pub struct Results {
 /// What was judged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Subject {
-    /// `checkpoint` or `images`.
+    /// `checkpoint`, `model` (a model file) or `images`.
     pub kind: String,
-    /// Its folder, as it was named.
+    /// Its folder or file, as it was named.
     pub path: String,
-    /// Experiment of a checkpoint.
+    /// Experiment of a generator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub experiment: Option<String>,
-    /// Training steps of a checkpoint.
+    /// Training steps of a generator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<u64>,
-    /// SHA-256 of the averaged generator, or of names and pixels of the images.
+    /// SHA-256 of the file of the averaged generator, or of names and pixels of the images.
     pub sha256: String,
 }
 

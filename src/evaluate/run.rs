@@ -16,7 +16,7 @@ use super::judge::Judge;
 use super::metric::Metric;
 use super::networks::NetworkFolder;
 use super::photos::{Photos, SampleHash};
-use super::protocol::{Protocol, SegmentationSettings};
+use super::protocol::{FeatureSettings, Protocol, SegmentationSettings};
 use super::report::described;
 use super::results::{ClassValue, NetworkRecord, Value};
 use super::source::{Source, float};
@@ -67,6 +67,8 @@ pub struct Evaluator<B: Backend> {
     plan: Plan,
     features: Vec<FeatureMeter<B>>,
     lpips: Option<LpipsMeter<B>>,
+    /// Network of `diversity-vgg16`.
+    spread: Option<LpipsMeter<B>>,
     judges: Vec<(&'static str, SegmentationSettings, Judge<B>)>,
     device: B::Device,
 }
@@ -80,7 +82,16 @@ impl<B: Backend> Evaluator<B> {
     pub fn load(plan: Plan, photos: &Photos, weights: &Path, device: &B::Device) -> Result<Self> {
         let folder = NetworkFolder::new(weights.to_path_buf());
         let protocol = &plan.protocol;
-        let plans = FeaturePlan::of(&plan.metrics);
+        let enlarged = protocol.features.map(FeatureSettings::size);
+        let plans = FeaturePlan::of(&plan.metrics, enlarged);
+        for size in plans.iter().filter_map(|features| features.enlarged) {
+            let own = photos.size();
+            ensure!(
+                size.height >= own.height && size.width >= own.width,
+                "protocol `{}` enlarges images to {size}, these are {own}: evaluate under another one",
+                protocol.name
+            );
+        }
         for features in &plans {
             let needed = if features.kernel { 3 } else { 2 };
             ensure!(
@@ -106,6 +117,9 @@ impl<B: Backend> Evaluator<B> {
         let wants = |metric: Metric| plan.metrics.contains(&metric);
         let lpips = wants(Metric::Lpips)
             .then(|| LpipsMeter::new(&protocol.lpips, photos.size(), &folder, device))
+            .transpose()?;
+        let spread = wants(Metric::Diversity)
+            .then(|| LpipsMeter::even(&protocol.lpips, photos.size(), &folder, device))
             .transpose()?;
         let mut judges = Vec::new();
         for (name, wanted, settings) in [
@@ -133,6 +147,7 @@ impl<B: Backend> Evaluator<B> {
             plan,
             features,
             lpips,
+            spread,
             judges,
             device: device.clone(),
         })
@@ -240,21 +255,31 @@ impl<B: Backend> Evaluator<B> {
             outcome.values.extend(values);
             outcome.networks.extend([meter.record()]);
         }
-        let Some(lpips) = &self.lpips else {
-            return Ok(());
-        };
-        let networks = &mut outcome.networks;
-        networks.insert("lpips".to_string(), lpips.record().clone());
-        if let Some(value) = lpips.finish() {
-            outcome.values.insert(lpips.value_name("distance"), value);
+        let mut diverse = Vec::new();
+        if let Some(lpips) = &self.lpips {
+            let networks = &mut outcome.networks;
+            networks.insert("lpips".to_string(), lpips.record().clone());
+            if let Some(value) = lpips.finish() {
+                outcome.values.insert(lpips.value_name("distance"), value);
+            }
+            diverse.push((lpips.value_name("diversity"), lpips));
+        }
+        if let Some(spread) = &self.spread {
+            let name = Metric::Diversity.to_string();
+            outcome
+                .networks
+                .insert(name.clone(), spread.record().clone());
+            diverse.push((name, spread));
         }
         if let Source::Generator { generator, seed } = source {
-            let bar = self.bar("diversity", photos.len());
-            let found = clock.time("diversity", || {
-                lpips.diversity(photos, generator, *seed, &bar, &self.device)
-            })?;
-            bar.finish_and_clear();
-            outcome.values.insert(lpips.value_name("diversity"), found);
+            for (name, meter) in diverse {
+                let bar = self.bar("diversity", photos.len());
+                let found = clock.time("diversity", || {
+                    meter.diversity(photos, generator, *seed, &bar, &self.device)
+                })?;
+                bar.finish_and_clear();
+                outcome.values.insert(name, found);
+            }
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Experiment;
 use crate::data::Data;
-use crate::evaluate::{Evaluator, FOLDER, Photos, Plan, Protocol, Source, described};
+use crate::evaluate::{Evaluator, Photos, Plan, Protocol, Source, described};
 use crate::events::Scalars;
 use crate::files::write_whole;
 
@@ -63,12 +63,7 @@ impl<B: Backend> RunEvaluation<B> {
             return Ok(None);
         }
         let size = experiment.data.size();
-        let protocol = Protocol::of_dataset(&data.description.name)?;
-        let protocol = if protocol.size().is_none_or(|own| own == size) {
-            protocol
-        } else {
-            Protocol::load(FOLDER)?
-        };
+        let protocol = Protocol::of_dataset(&data.description.name, size)?;
         let images = data.validation.clone();
         let photos = Photos::of(images, Split::Validation, size, Some(config.images))?;
         let seed = protocol.seed;

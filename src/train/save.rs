@@ -5,7 +5,7 @@ use burn::module::AutodiffModule;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use dp_sims_datasets::Description;
 use dp_sims_model::buffers::buffer_names;
-use dp_sims_model::generator::Generator;
+use dp_sims_model::generator::{Generator, GeneratorConfig};
 use dp_sims_model::weights::{
     SafetensorsLayout, StateDict, WeightsError, load_owned_state_dict, load_state_dict, state_dict,
     to_safetensors_bytes,
@@ -237,11 +237,11 @@ pub const GENERATOR_FILES: [&str; 3] = [AVERAGED_GENERATOR, "config.toml", "data
 /// When its file is missing or damaged, or does not fit the configuration.
 pub fn read_generator<B: Backend>(
     checkpoint: &Checkpoint,
-    experiment: &Experiment,
+    config: &GeneratorConfig,
     classes: usize,
     device: &B::Device,
 ) -> Result<Generator<B>> {
-    let generator = experiment.generator.init_unset(classes, device)?;
+    let generator = config.init_unset(classes, device)?;
     let (state, origin) = tensors(checkpoint, "ema")?;
     Ok(load_owned_state_dict(generator, state, &origin)?.for_inference())
 }

@@ -4,30 +4,33 @@ use image::{Rgb, RgbImage};
 use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_width};
 
 /// Colour of text.
-pub(super) const INK: [u8; 3] = [36, 41, 51];
+pub const INK: [u8; 3] = [36, 41, 51];
 
 /// Colour of text that matters less.
-pub(super) const FAINT: [u8; 3] = [118, 124, 134];
+pub const FAINT: [u8; 3] = [118, 124, 134];
 
 /// Colour of the paper.
 const PAPER: [u8; 3] = [251, 250, 247];
 
 /// A kind of letters: all have the same width.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Font {
+pub struct Font {
     weight: FontWeight,
     height: RasterHeight,
 }
 
 impl Font {
+    /// Bold, for the title of a picture.
     pub const TITLE: Self = Self {
         weight: FontWeight::Bold,
         height: RasterHeight::Size24,
     };
+    /// Bold, above a column.
     pub const HEADING: Self = Self {
         weight: FontWeight::Bold,
         height: RasterHeight::Size16,
     };
+    /// Everything else.
     pub const BODY: Self = Self {
         weight: FontWeight::Regular,
         height: RasterHeight::Size16,
@@ -40,7 +43,8 @@ impl Font {
 }
 
 /// A picture that is drawn on; what lies outside is cut off.
-pub(super) struct Canvas {
+#[derive(Clone, Debug)]
+pub struct Canvas {
     image: RgbImage,
 }
 
@@ -52,6 +56,14 @@ impl Canvas {
         }
     }
 
+    /// A white sheet of a size in pixels.
+    pub fn white(width: u32, height: u32) -> Self {
+        Self {
+            image: RgbImage::from_pixel(width, height, Rgb([255; 3])),
+        }
+    }
+
+    /// What was drawn.
     pub fn into_image(self) -> RgbImage {
         self.image
     }

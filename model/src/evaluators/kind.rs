@@ -5,6 +5,8 @@ use super::{LpipsTrunk, Mask2FormerKind, SegmenterKind};
 pub enum EvaluatorKind {
     /// The Inception-v3 of FID and KID.
     FidInception,
+    /// The ResNet-50 of SwAV-FID.
+    SwavResnet50,
     /// The trunk of LPIPS; its heads are part of the program.
     Lpips(LpipsTrunk),
     /// A segmentation network of mIoU.
@@ -15,8 +17,9 @@ pub enum EvaluatorKind {
 
 impl EvaluatorKind {
     /// Every network, in the order of the documentation.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::FidInception,
+        Self::SwavResnet50,
         Self::Lpips(LpipsTrunk::Vgg),
         Self::Lpips(LpipsTrunk::AlexNet),
         Self::Segmenter(SegmenterKind::DeepLabV2CocoStuff),
@@ -31,6 +34,7 @@ impl EvaluatorKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::FidInception => "fid_inception",
+            Self::SwavResnet50 => "swav_resnet50",
             Self::Lpips(LpipsTrunk::Vgg) => "lpips_vgg",
             Self::Lpips(LpipsTrunk::AlexNet) => "lpips_alexnet",
             Self::Segmenter(kind) => kind.info().name,
@@ -47,7 +51,9 @@ mod tests {
     fn every_network_of_every_family_is_listed() {
         let segmenters = SegmenterKind::ALL.map(EvaluatorKind::Segmenter);
         let mask2formers = Mask2FormerKind::ALL.map(EvaluatorKind::Mask2Former);
-        let expected = std::iter::once(EvaluatorKind::FidInception)
+        let features = [EvaluatorKind::FidInception, EvaluatorKind::SwavResnet50];
+        let expected = features
+            .into_iter()
             .chain(LpipsTrunk::ALL.map(EvaluatorKind::Lpips))
             .chain(segmenters)
             .chain(mask2formers);

@@ -14,6 +14,7 @@ mod mask2former;
 mod names;
 mod published;
 mod segmenter;
+mod swav;
 mod upernet;
 
 pub use bottleneck::DilatedBottleneck;
@@ -34,4 +35,5 @@ pub use mask2former::{
 };
 pub use published::PublishedFile;
 pub use segmenter::{ClassSet, ScaleFilter, Segmenter, SegmenterInfo, SegmenterKind};
+pub use swav::{SWAV_FEATURES, SWAV_SIZE, SwavResNet};
 pub use upernet::{UperNet, UperNetConfig, UperNetDecoder, UperNetEncoder};

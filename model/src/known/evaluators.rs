@@ -66,6 +66,18 @@ pub(super) const KNOWN: &[KnownWeights] = &[
         EvaluatorKind::FidInception,
         INCEPTION_FILE,
     ),
+    KnownWeights {
+        id: "swav_800ep_pretrain",
+        network: KnownNetwork::Evaluator(EvaluatorKind::SwavResnet50),
+        also: None,
+        licence: "CC-BY-NC-4.0",
+        size: FileSize::About(113_647_872),
+        hash: Hash::Unpublished,
+        note: "ImageNet-1k without labels, 800 epochs; SwAV-FID (M7)",
+        publisher: Publisher::At(
+            "https://dl.fbaipublicfiles.com/deepcluster/swav_800ep_pretrain.pth.tar",
+        ),
+    },
     defining(
         "alexnet-owt-7be5be79",
         EvaluatorKind::Lpips(LpipsTrunk::AlexNet),

@@ -90,6 +90,40 @@ pub fn from_safetensors_bytes(bytes: &[u8], origin: &str) -> Result<StateDict, W
     finite(tensors.iter().filter_map(read).collect(), origin)
 }
 
+/// The text under a key of the header's metadata; none where there is no such key.
+///
+/// # Errors
+///
+/// [`WeightsError::Format`] when the bytes are no safetensors.
+pub fn safetensors_text(
+    bytes: &[u8],
+    key: &str,
+    origin: &str,
+) -> Result<Option<String>, WeightsError> {
+    let (_, metadata) =
+        SafeTensors::read_metadata(bytes).map_err(|error| damaged(&error, origin))?;
+    let entries = metadata.metadata().as_ref();
+    Ok(entries.and_then(|entries| entries.get(key)).cloned())
+}
+
+/// [`from_safetensors_bytes`] for files of which every tensor must be used.
+///
+/// # Errors
+///
+/// Those of [`from_safetensors_bytes`], and [`WeightsError::ElementType`] for a tensor that is neither
+/// f32, f16, bf16 nor f64, which is left out elsewhere.
+pub fn from_float_safetensors(bytes: &[u8], origin: &str) -> Result<StateDict, WeightsError> {
+    let tensors = safetensors(bytes, origin)?;
+    let dict = from_safetensors_bytes(bytes, origin)?;
+    match tensors.iter().find(|(name, _)| !dict.contains_key(*name)) {
+        Some((name, view)) => Err(WeightsError::ElementType {
+            tensor: format!("{origin}: {name}"),
+            dtype: view.dtype().to_string(),
+        }),
+        None => Ok(dict),
+    }
+}
+
 /// Where the tensors of safetensors lie: for those who read large files in parts.
 #[derive(Debug)]
 pub struct SafetensorsLayout {
@@ -217,6 +251,20 @@ pub fn write_safetensors(path: &Path, dict: &StateDict) -> Result<(), WeightsErr
 ///
 /// [`WeightsError::ElementType`] for a tensor that is neither f32, f16, bf16 nor f64.
 pub fn to_safetensors_bytes(dict: &StateDict) -> Result<Vec<u8>, WeightsError> {
+    to_safetensors_with_text(dict, "format", "pt")
+}
+
+/// [`to_safetensors_bytes`] with a text under a key of the header's metadata, where
+/// [`safetensors_text`] finds it.
+///
+/// # Errors
+///
+/// Those of [`to_safetensors_bytes`].
+pub fn to_safetensors_with_text(
+    dict: &StateDict,
+    key: &str,
+    text: &str,
+) -> Result<Vec<u8>, WeightsError> {
     let mut views = Vec::with_capacity(dict.len());
     for (name, data) in dict {
         let dtype = match data.dtype {
@@ -236,7 +284,7 @@ pub fn to_safetensors_bytes(dict: &StateDict) -> Result<Vec<u8>, WeightsError> {
         views.push((name, view));
     }
     // One entry only: the order of several would change from run to run.
-    let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
+    let metadata = HashMap::from([(key.to_string(), text.to_string())]);
     safetensors::serialize(views, Some(metadata))
         .map_err(|error| WeightsError::format("the state dictionary", error.to_string()))
 }

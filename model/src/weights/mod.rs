@@ -16,8 +16,8 @@ mod tests;
 
 pub use error::{Misshapen, WeightsError};
 pub use file::{
-    SafetensorsLayout, from_safetensors_bytes, read_weights, to_safetensors_bytes,
-    write_safetensors,
+    SafetensorsLayout, from_float_safetensors, from_safetensors_bytes, read_weights,
+    safetensors_text, to_safetensors_bytes, to_safetensors_with_text, write_safetensors,
 };
 pub use listing::{Listing, StoredTensor, WeightsFormat, list_weights};
 pub use state::{ModulePath, StateDict, load_owned_state_dict, load_state_dict, state_dict};

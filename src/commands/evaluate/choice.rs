@@ -6,24 +6,21 @@ use anyhow::{Result, ensure};
 use dp_sims_datasets::Description;
 
 use super::EvaluateArgs;
-use crate::checkpoint::Checkpoint;
-use crate::config::Experiment;
 use crate::data;
 use crate::evaluate::{Metric, Protocol};
-use crate::train::read_description;
+use crate::snapshot::Snapshot;
 
-/// The dataset: that of the flags, or that of the checkpoint.
+/// The dataset: that of the flags, or that of the model.
 pub(super) fn dataset(
     args: &EvaluateArgs,
-    checkpoint: Option<&Checkpoint>,
-    experiment: Option<&Experiment>,
+    model: Option<&Snapshot>,
 ) -> Result<(Description, Option<PathBuf>)> {
-    let (Some(checkpoint), Some(experiment)) = (checkpoint, experiment) else {
+    let Some(model) = model else {
         let (description, root) = data::source(args.dataset.as_deref(), args.data.as_deref())?;
         return Ok((description, Some(root)));
     };
-    let trained = read_description(checkpoint)?;
-    let root = args.data.clone().or_else(|| experiment.data.root.clone());
+    let trained = model.description.clone();
+    let root = args.data.clone().or_else(|| model.root.clone());
     let Some(name) = &args.dataset else {
         return Ok((trained, root));
     };

@@ -1,4 +1,3 @@
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,11 +6,11 @@ use std::thread;
 
 use anyhow::{Context, Result};
 use dp_sims_datasets::Sample;
-use image::{ImageFormat, RgbImage};
+use image::RgbImage;
 
-use super::maps::Maps;
+use crate::commands::maps::Maps;
 use crate::data::progress_bar;
-use crate::files::write_whole;
+use crate::grid::save;
 
 /// Label maps that are read ahead.
 const AHEAD: usize = 2;
@@ -113,13 +112,6 @@ fn write_all(images: &Mutex<Receiver<Made>>, has_failed: &AtomicBool) -> Result<
         }
     }
     Ok(())
-}
-
-/// Encodes an image as PNG and writes it whole.
-pub(super) fn save(image: &RgbImage, path: &Path) -> Result<()> {
-    let mut bytes = Cursor::new(Vec::new());
-    image.write_to(&mut bytes, ImageFormat::Png)?;
-    write_whole(path, bytes.get_ref())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The linear heads: what the squared difference of each channel counts.
 
 use burn::module::Module;
-use burn::tensor::{Tensor, backend::Backend};
+use burn::tensor::{Tensor, TensorData, backend::Backend};
 
 use super::super::{Conv, ConvConfig};
 use super::LpipsTrunk;
@@ -40,6 +40,19 @@ impl LpipsTrunk {
         };
         let dict = from_safetensors_bytes(bytes, origin)?;
         Ok(WeightSource::State(dict, origin.to_string()))
+    }
+
+    /// Heads that nobody trained: every channel counts the same and every tap a fifth. With them a
+    /// distance is the squared distance of feature vectors of length one, averaged over positions and
+    /// taps: 0 for equal images, at most 2 since no feature is negative. It is not LPIPS.
+    pub fn even_heads(self) -> WeightSource {
+        let channels = self.channels();
+        let share = 1.0 / channels.len() as f32;
+        let heads = channels.into_iter().enumerate().map(|(tap, channels)| {
+            let values = TensorData::new(vec![share; channels], [1, channels, 1, 1]);
+            (format!("lin{tap}.model.1.weight"), values)
+        });
+        WeightSource::State(heads.collect(), "even heads".to_string())
     }
 }
 

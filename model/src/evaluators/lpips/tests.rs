@@ -66,6 +66,50 @@ fn heads(trunk: LpipsTrunk) -> StateDict {
     }
 }
 
+/// Two cosines: the distance without trained heads is 2 - 2 cos of the angle between feature vectors.
+#[test]
+fn even_heads_average_over_positions_and_taps() {
+    let trunk = LpipsTrunk::Vgg;
+    let reference = reference(trunk);
+    let WeightSource::State(even, _) = trunk.even_heads() else {
+        panic!("even heads are not random")
+    };
+    let lpips = load::<Flex>(trunk, trunk_weights(&reference), even).unwrap();
+    let images = pictures(32, 48, &PHASES[..2]);
+    let found = lpips.features(images.clone());
+    let [one, other] = [0, 1].map(|index| image(&found, index, 0..5));
+    let found = values(lpips.distance(&one, &other))[0];
+
+    let device = Default::default();
+    let channels = |values| Tensor::<Flex, 1>::from_floats(values, &device).reshape([1, 3, 1, 1]);
+    let taps = lpips
+        .network
+        .forward((images - channels(SHIFT)) / channels(SCALE));
+    let distances = taps.into_iter().map(|tap| {
+        let [_, channels, height, width] = tap.dims();
+        let values: Vec<f32> = tap.into_data().to_vec().unwrap();
+        let at = |image: usize, channel: usize, place: usize| {
+            f64::from(values[(image * channels + channel) * height * width + place])
+        };
+        let sum = |place: usize, first: usize, second: usize| {
+            let products = (0..channels).map(|c| at(first, c, place) * at(second, c, place));
+            products.sum::<f64>()
+        };
+        let places = (0..height * width).map(|place| {
+            let norms = (sum(place, 0, 0) * sum(place, 1, 1)).sqrt();
+            2.0 - 2.0 * sum(place, 0, 1) / norms
+        });
+        places.sum::<f64>() / (height * width) as f64
+    });
+    let expected = distances.sum::<f64>() / 5.0;
+    // f32 vectors of length one: each squared difference is off by some 1e-7.
+    assert!(expected > 1e-3, "{expected}");
+    assert!(
+        (f64::from(found) - expected).abs() < 1e-5,
+        "{found} {expected}"
+    );
+}
+
 fn pictures<B: Backend>(height: usize, width: usize, phases: &[f64]) -> Tensor<B, 4> {
     let pictures = phases.iter().map(|&phase| {
         let picture = formula_image(height, width, phase);

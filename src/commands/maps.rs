@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::data::progress_bar;
 
-/// Label maps in files, read one at a time at the size of the model.
+/// Label maps in files, for commands that make images of them, read one at a time at the size of the model.
 pub(super) struct Maps {
     files: Vec<PathBuf>,
     instances: Option<PathBuf>,
