@@ -92,7 +92,7 @@ pub fn step_macs(experiment: &Experiment, classes: usize, counting: Convention) 
         contrastive,
     } = StepCosts::of(experiment, classes, counting);
     let backbone = backbone.map_or(0, |cost| cost.macs);
-    let latents = if experiment.loss.lambda_diversity > 0.0 {
+    let latents = if experiment.loss.has_pairs() {
         2
     } else {
         1

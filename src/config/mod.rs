@@ -8,15 +8,17 @@ mod about;
 mod evaluation;
 mod experiment;
 mod layers;
+mod loss;
+mod optimizer;
 mod origins;
+mod range;
 mod weights;
 
 pub use about::About;
 pub use evaluation::EvaluationConfig;
-pub use experiment::{
-    BackboneConfig, ContrastiveTerm, DataConfig, EmaConfig, Experiment, FeatureDiversityTerm,
-    ImageDiversityTerm, LossConfig, OptimizerConfig, RunConfig,
-};
+pub use experiment::{BackboneConfig, DataConfig, Experiment, RunConfig};
 pub use layers::{experiment_names, load, with_settings};
+pub use loss::{ContrastiveTerm, FeatureDiversityTerm, ImageDiversityTerm, LossConfig};
+pub use optimizer::{EmaConfig, OptimizerConfig};
 pub use origins::{Origin, Origins};
 pub use weights::Weights;

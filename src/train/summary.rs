@@ -15,7 +15,7 @@ fn activation_floats_per_pixel(experiment: &Experiment) -> f64 {
     let (widths, channels) = (generator.widths(), &generator.encoder_channels);
     let coarsest = channels[channels.len() - 1];
     let area = |stride: usize| 1.0 / (stride * stride) as f64;
-    let pair = if experiment.loss.lambda_diversity > 0.0 {
+    let pair = if experiment.loss.has_pairs() {
         2.0
     } else {
         1.0

@@ -71,9 +71,7 @@ impl<B: AutodiffBackend> Training<B> {
     ) {
         let loss = self.experiment.loss.clone();
         let images = batch.images.dims()[0];
-        let on_images = loss.image_diversity.lambda > 0.0 || loss.feature_diversity.lambda > 0.0;
-        let pairs = loss.lambda_diversity > 0.0 || on_images;
-        let copies = if pairs { 2 } else { 1 };
+        let copies = if loss.has_pairs() { 2 } else { 1 };
         let maps = LabelMaps::<B>::from_inner(batch.maps.clone());
         let labels = maps.labels.clone();
         let shape = [copies * images, self.networks.generator.latent_dim()];
@@ -88,7 +86,11 @@ impl<B: AutodiffBackend> Training<B> {
         let generator = &mut self.networks.generator;
         let features = generator.features(maps, latent.clone(), Mode::Train);
         // Of a pair the second image is made only where it is looked at.
-        let seen = if on_images { 2 * images } else { images };
+        let seen = if loss.compares_images() {
+            2 * images
+        } else {
+            images
+        };
         let seen = features.clone().narrow(0, 0, seen);
         let all = generator.image(seen, Mode::Train);
         let image = all.clone().narrow(0, 0, images);
@@ -138,7 +140,7 @@ impl<B: AutodiffBackend> Training<B> {
         let plain_image = image.clone().inner();
         let mut surrogate = (image * Tensor::from_inner(image_gradient)).sum();
         self.measure(&features, &plain_image, batch, scalars);
-        if pairs {
+        if copies == 2 {
             let pair = Pair {
                 features,
                 images: all,

@@ -1,0 +1,182 @@
+use anyhow::{Result, ensure};
+use dp_sims_datasets::Size;
+use dp_sims_model::backbones::BackboneKind;
+use dp_sims_model::generator::NoiseMode;
+use dp_sims_model::losses::{ContrastiveConfig, PixelLossConfig};
+use serde::{Deserialize, Serialize};
+
+use super::Weights;
+use super::range::at_least_zero;
+
+/// Loss terms and their weights (section 3.3; facts L24).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LossConfig {
+    /// Pixel-wise GAN loss (Eq. 3 and 4).
+    pub pixel: PixelLossConfig,
+    /// Weight λ_GAN of the generator's GAN loss.
+    pub lambda_gan: f64,
+    /// Contrastive loss (Eq. 5).
+    pub contrastive: ContrastiveTerm,
+    /// Weight λ_D of the diversity loss; 0 leaves it out, and with it the second latent.
+    pub lambda_diversity: f64,
+    /// Cutoff τ_div of the diversity loss (Eq. 6).
+    pub diversity_cutoff: f64,
+    /// Diversity asked of every place of the image; not the paper's.
+    pub image_diversity: ImageDiversityTerm,
+    /// Diversity asked of every place of the features of the contrastive loss's network; not the
+    /// paper's.
+    pub feature_diversity: FeatureDiversityTerm,
+    /// Weight of the discriminator's LabelMix consistency (facts L11). 0, as in the paper, leaves
+    /// it out; OASIS has 10.
+    pub lambda_label_mix: f64,
+}
+
+impl Default for LossConfig {
+    fn default() -> Self {
+        Self {
+            pixel: PixelLossConfig::default(),
+            lambda_gan: 1.0,
+            contrastive: ContrastiveTerm::default(),
+            lambda_diversity: 10.0,
+            diversity_cutoff: 1.0,
+            image_diversity: ImageDiversityTerm::default(),
+            feature_diversity: FeatureDiversityTerm::default(),
+            lambda_label_mix: 0.0,
+        }
+    }
+}
+
+/// The contrastive term and the network whose features it compares.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ContrastiveTerm {
+    /// Weight λ_C; 0 leaves the term out.
+    pub lambda: f64,
+    /// Frozen network whose features at strides 4, 8 and 16 are compared.
+    pub network: BackboneKind,
+    /// Where its weights come from.
+    pub weights: Weights,
+    /// Temperature, negatives and dimensions.
+    pub loss: ContrastiveConfig,
+}
+
+impl Default for ContrastiveTerm {
+    fn default() -> Self {
+        Self {
+            lambda: 100.0,
+            network: BackboneKind::ConvnextPicoScenes,
+            weights: Weights::Pretrained,
+            loss: ContrastiveConfig::default(),
+        }
+    }
+}
+
+/// Diversity asked of every place of the image: the mean over places of max(0, cutoff - d), where d is
+/// the mean absolute difference of two images of one label map there, in units of their range
+/// [-1, 1], over the mean absolute difference of their latents. Eq. 6 looks at features, whose scale
+/// grows until their mean difference is large enough and a burnt-out corner can make up for the rest;
+/// here neither can.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ImageDiversityTerm {
+    /// Weight; 0, as in the paper, leaves the term out.
+    pub lambda: f64,
+    /// Difference from which on a place asks for nothing more.
+    pub cutoff: f64,
+    /// Side in pixels of a place, whose colours are averaged; the sides of the image are multiples.
+    pub cell: usize,
+}
+
+impl Default for ImageDiversityTerm {
+    fn default() -> Self {
+        Self {
+            lambda: 0.0,
+            cutoff: 0.2,
+            cell: 8,
+        }
+    }
+}
+
+/// Diversity in the features of the frozen network of the contrastive loss: the mean over scales and
+/// places of max(0, cutoff - d), where d is the squared distance of the feature vectors of two images of
+/// one label map, brought to length one (0 to 4), over the mean absolute difference of their latents.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FeatureDiversityTerm {
+    /// Weight; 0, as in the paper, leaves the term out. Needs the contrastive loss.
+    pub lambda: f64,
+    /// Distance from which on a place asks for nothing more.
+    pub cutoff: f64,
+}
+
+impl Default for FeatureDiversityTerm {
+    fn default() -> Self {
+        Self {
+            lambda: 0.0,
+            cutoff: 0.3,
+        }
+    }
+}
+
+impl LossConfig {
+    /// Whether any term compares two images of one label map, so that the generator makes pairs.
+    pub fn has_pairs(&self) -> bool {
+        self.lambda_diversity > 0.0 || self.compares_images()
+    }
+
+    /// Whether any term compares the images of a pair, and not their features alone.
+    pub fn compares_images(&self) -> bool {
+        self.image_diversity.lambda > 0.0 || self.feature_diversity.lambda > 0.0
+    }
+
+    /// Checks every key for a generator with this kind of noise and images of this size.
+    ///
+    /// # Errors
+    /// Names the first key that is wrong and what is allowed.
+    pub(super) fn validate(&self, noise: NoiseMode, size: Size) -> Result<()> {
+        self.pixel.init()?;
+        let diversities = [
+            ("loss.lambda_diversity", self.lambda_diversity),
+            ("loss.image_diversity.lambda", self.image_diversity.lambda),
+            (
+                "loss.feature_diversity.lambda",
+                self.feature_diversity.lambda,
+            ),
+        ];
+        let others = [
+            ("loss.lambda_gan", self.lambda_gan),
+            ("loss.contrastive.lambda", self.contrastive.lambda),
+            ("loss.diversity_cutoff", self.diversity_cutoff),
+            ("loss.lambda_label_mix", self.lambda_label_mix),
+            ("loss.image_diversity.cutoff", self.image_diversity.cutoff),
+            (
+                "loss.feature_diversity.cutoff",
+                self.feature_diversity.cutoff,
+            ),
+        ];
+        for (key, value) in diversities.into_iter().chain(others) {
+            at_least_zero(key, value)?;
+        }
+        for (key, lambda) in diversities {
+            ensure!(
+                noise != NoiseMode::None || lambda == 0.0,
+                "configuration key `{key}`: must be 0 with `generator.noise = \"none\"`, since images \
+                 cannot differ"
+            );
+        }
+        ensure!(
+            self.feature_diversity.lambda == 0.0 || self.contrastive.lambda > 0.0,
+            "configuration key `loss.feature_diversity.lambda`: must be 0 without the contrastive loss, \
+             whose network it looks through"
+        );
+        let (cell, Size { height, width }) = (self.image_diversity.cell, size);
+        ensure!(
+            self.image_diversity.lambda == 0.0
+                || cell > 0 && height.is_multiple_of(cell) && width.is_multiple_of(cell),
+            "configuration key `loss.image_diversity.cell`: {cell} does not divide data.height, \
+             {height}, and data.width, {width}"
+        );
+        Ok(())
+    }
+}
