@@ -92,11 +92,7 @@ pub fn step_macs(experiment: &Experiment, classes: usize, counting: Convention) 
         contrastive,
     } = StepCosts::of(experiment, classes, counting);
     let backbone = backbone.map_or(0, |cost| cost.macs);
-    let latents = if experiment.loss.has_pairs() {
-        2
-    } else {
-        1
-    };
+    let latents = if experiment.loss.has_pairs() { 2 } else { 1 };
     let fakes =
         generator.labels.macs + latents * generator.features().macs + generator.to_image.macs;
     let mut macs = 3 * fakes + 2 * (discriminator.total().macs + backbone);

@@ -268,15 +268,19 @@ mod tests {
             let experiment = load("quickstart", &settings).unwrap();
             experiment.validate().unwrap_err().to_string()
         };
-        let error = fails(&["loss.image_diversity.cell=7"]);
+        let error = fails(&[
+            "loss.image_diversity.lambda=1",
+            "loss.image_diversity.cell=7",
+        ]);
         assert!(error.contains("image_diversity.cell"), "{error}");
-        let none = ["generator.noise=none", "loss.lambda_diversity=0"];
-        let with = |key| fails(&[none[0], none[1], "loss.image_diversity.lambda=0", key]);
         for key in [
             "loss.image_diversity.lambda",
             "loss.feature_diversity.lambda",
         ] {
-            let error = with(&format!("{key}=1"));
+            let own = format!("{key}=1");
+            let mut settings = vec!["generator.noise=none", "loss.lambda_diversity=0"];
+            settings.extend(["loss.image_diversity.lambda=0", own.as_str()]);
+            let error = fails(&settings);
             assert!(error.contains(key), "{error}");
         }
     }

@@ -243,8 +243,13 @@ class Twin:
         for name, at in (("gan", image), ("contrastive", image), ("diversity", features)):
             (pull,) = torch.autograd.grad(terms[f"g_{name}"], at, retain_graph=True)
             terms[f"norm_{name}"] = pull.norm()
-        first, second = features.chunk(2)
-        terms["noise_effect"] = (first - second).abs().mean()
+        with torch.no_grad():
+            second = self.generator.image(features[len(labels):])
+        terms["noise_effect"] = (image - second).abs().mean()
+        for name, images in (("fake", image), ("real", real)):
+            exposures = images.mean(dim=(1, 2, 3))
+            terms[f"exposure_{name}"] = exposures.mean()
+            terms[f"exposure_{name}_squared"] = exposures.square().mean()
         total = terms["g_gan"] + terms["g_contrastive"] + terms["g_diversity"]
         terms["g_total"] = total
         self.adam_g.zero_grad()

@@ -186,8 +186,10 @@ impl<B: Backend> burn::module::ModuleVisitor<B> for MadeKernels {
 
 /// Largest difference of the images of two latents from a generator that has learnt nothing.
 fn noise_at_first<B: Backend>(config: &GeneratorConfig) -> f32 {
-    let mut generator = config.init::<B>(3, 0, &Default::default()).unwrap();
-    let mut image = |seed| generator.forward(labels(), latents(2, seed), Mode::Train);
+    let image = |seed| {
+        let mut generator = config.init::<B>(3, 0, &Default::default()).unwrap();
+        generator.forward(labels(), latents(2, seed), Mode::Train)
+    };
     largest(image(1) - image(2))
 }
 
