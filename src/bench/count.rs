@@ -120,7 +120,7 @@ mod tests {
             .iter()
             .map(|&setting| setting.to_string())
             .collect();
-        config::load("camvid", &settings).unwrap()
+        config::load("camvid-e8", &settings).unwrap()
     }
 
     #[test]

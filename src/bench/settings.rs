@@ -13,7 +13,7 @@ pub const STEP_CLASSES: usize = 12;
 /// Classes of the generator, void included: those of ADE20K.
 pub const GENERATOR_CLASSES: usize = 151;
 
-/// The backbone where none is named: that of the `camvid` experiment.
+/// The backbone where none is named: that of the `camvid-e8` experiment.
 pub const BACKBONE: BackboneKind = BackboneKind::EfficientnetLite1;
 
 /// Number of which the sides of an image are multiples, in pixels: a cell of the start grid.
@@ -44,14 +44,14 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The experiment whose step is timed: the built-in `camvid` at this size and with this
+    /// The experiment whose step is timed: the built-in `camvid-e8` at this size and with this
     /// backbone, with random weights in both frozen networks, so that no file is needed.
     ///
     /// # Errors
     /// When a setting is out of range.
     pub fn experiment(&self) -> Result<Experiment> {
         self.check()?;
-        let mut experiment = config::load("camvid", &[])?;
+        let mut experiment = config::load("camvid-e8", &[])?;
         experiment.data.height = self.size.height;
         experiment.data.width = self.size.width;
         experiment.run.batch = self.batch;
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn the_step_is_that_of_camvid_and_needs_no_file() {
         let experiment = tiny().experiment().unwrap();
-        let camvid = config::load("camvid", &[]).unwrap();
+        let camvid = config::load("camvid-e8", &[]).unwrap();
         assert_eq!(experiment.discriminator, camvid.discriminator);
         assert_eq!(experiment.backbone.network, camvid.backbone.network);
         assert_eq!(experiment.backbone.weights, Weights::Random);

@@ -28,7 +28,7 @@ pub struct BenchArgs {
 
 #[derive(Debug, Subcommand)]
 enum BenchCommand {
-    /// Time a training step: the camvid experiment with random weights on procedural scenes.
+    /// Time a training step: the camvid-e8 experiment with random weights on procedural scenes.
     Step(timed::StepArgs),
     /// Time the generator alone, as it is used after training, with 151 classes.
     Generator(timed::GeneratorArgs),

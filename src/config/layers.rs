@@ -15,6 +15,8 @@ macro_rules! built_in {
 const BUILT_IN: &[(&str, &str)] = built_in![
     "quickstart",
     "camvid",
+    "camvid-e8",
+    "scenes",
     "ade20k",
     "coco-stuff",
     "cityscapes",

@@ -104,7 +104,7 @@ impl Default for ImageDiversityTerm {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FeatureDiversityTerm {
-    /// Weight; 0, as in the paper, leaves the term out. Needs the contrastive loss.
+    /// Weight; 0, as in the paper, leaves the term out.
     pub lambda: f64,
     /// Distance from which on a place asks for nothing more.
     pub cutoff: f64,
@@ -165,11 +165,6 @@ impl LossConfig {
                  cannot differ"
             );
         }
-        ensure!(
-            self.feature_diversity.lambda == 0.0 || self.contrastive.lambda > 0.0,
-            "configuration key `loss.feature_diversity.lambda`: must be 0 without the contrastive loss, \
-             whose network it looks through"
-        );
         let (cell, Size { height, width }) = (self.image_diversity.cell, size);
         ensure!(
             self.image_diversity.lambda == 0.0

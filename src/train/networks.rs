@@ -45,7 +45,8 @@ pub struct Networks<B: AutodiffBackend> {
     pub discriminator: Discriminator<B>,
     /// The frozen part of the discriminator; OASIS has none.
     pub backbone: Option<Frozen<B>>,
-    /// Projection and frozen network of the contrastive loss, if it has a weight.
+    /// Projection and frozen network of the contrastive loss, if it or the diversity in the features
+    /// of that network has a weight.
     pub contrastive: Option<(Projector<B>, Frozen<B>)>,
 }
 
@@ -78,7 +79,7 @@ impl<B: AutodiffBackend> Networks<B> {
             None
         };
         let term = &experiment.loss.contrastive;
-        let contrastive = if term.lambda > 0.0 {
+        let contrastive = if term.lambda > 0.0 || experiment.loss.feature_diversity.lambda > 0.0 {
             let entry = info(term.network);
             let taps: Vec<usize> = CONTRASTIVE_STRIDES
                 .into_iter()

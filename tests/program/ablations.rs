@@ -28,7 +28,8 @@ fn every_ablation_trains() {
             vec![
                 "generator.architecture=oasis",
                 "generator.noise=none",
-                "loss.lambda_diversity=0",
+                "loss.image_diversity.lambda=0",
+                "loss.feature_diversity.lambda=0",
             ],
         ),
         (
@@ -95,7 +96,7 @@ fn contradictions_between_networks_are_named() {
     let out = folder.path().join("run");
     for (settings, expected) in [
         (vec!["generator.architecture=oasis"], "generator.noise"),
-        (vec!["generator.noise=none"], "loss.lambda_diversity"),
+        (vec!["generator.noise=none"], "diversity.lambda"),
         (
             vec!["discriminator.architecture=oasis"],
             "multiple of 64 pixels",

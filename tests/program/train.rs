@@ -22,7 +22,8 @@ fn a_run_leaves_log_events_previews_and_a_whole_checkpoint() {
         for term in [
             "g_gan",
             "g_contrastive",
-            "g_diversity",
+            "g_image_diversity",
+            "g_feature_diversity",
             "g_total",
             "d_real",
             "d_fake",
@@ -32,7 +33,7 @@ fn a_run_leaves_log_events_previews_and_a_whole_checkpoint() {
                 "{term} in {step}"
             );
         }
-        for term in ["gan", "contrastive", "diversity"] {
+        for term in ["gan", "contrastive", "image_diversity", "feature_diversity"] {
             assert!(
                 step["gradient_norms"][term].as_f64().unwrap() >= 0.0,
                 "{term} in {step}"

@@ -1,14 +1,14 @@
 """Speed of PyTorch on what `dp-sims bench generator` and `dp-sims bench step` time.
 
     python tests/reference/bench_torch.py generator          # 151 classes, 256x256, width 64
-    python tests/reference/bench_torch.py step --json        # camvid, 64x64, batch 4, width 32
+    python tests/reference/bench_torch.py step --json        # camvid-e8, 64x64, batch 4, width 32
 
 compare.py runs this and the program in turn. What is timed is in bench_work.py. Everything from
 class indices to the image or to the updated weights is timed. Two runs warm up, the median of the
 others counts.
 
 `generator` is the trained network: evaluation mode, no graph, spectral norm folded into the
-weights. `step` is a training step of experiments/camvid.toml with random weights: generator step
+weights. `step` is a training step of experiments/camvid-e8.toml with random weights: generator step
 with a pair of latents, discriminator step with fresh fakes, Adam, moving average. Accuracies and
 gradient norms, which the program logs beside the losses, are left out.
 

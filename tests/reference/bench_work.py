@@ -1,5 +1,5 @@
 """What bench_torch.py times: the networks of twin_networks.py, written as a PyTorch user would for
-speed, the generator after training and the training step of experiments/camvid.toml.
+speed, the generator after training and the training step of experiments/camvid-e8.toml.
 
 Where there was a choice, both ways were measured and the faster one is taken.
 """
@@ -18,8 +18,8 @@ from torch.nn.utils import fuse_conv_bn_eval, remove_spectral_norm
 
 from twin_networks import Discriminator, Generator, Projector, Spade, conv3
 
-CAMVID = Path(__file__).resolve().parents[2] / "experiments" / "camvid.toml"
-# The program's defaults, where experiments/camvid.toml does not change them.
+CAMVID = Path(__file__).resolve().parents[2] / "experiments" / "camvid-e8.toml"
+# The program's defaults, where experiments/camvid-e8.toml does not change them.
 LATENT = 64
 GENERATOR = {"width_multipliers": [16, 16, 16, 8, 4, 2, 1], "encoder_channels": [32] + 6 * [64],
              "latent_dim": LATENT, "mapping_width": 512, "tokens": 16, "token_dim": 64,
@@ -207,7 +207,7 @@ def update(optimizer: torch.optim.Optimizer, terms: list[Tensor]):
 
 
 class Step:
-    """A training step of the camvid experiment."""
+    """A training step of the camvid-e8 experiment."""
 
     def __init__(self, settings: Settings):
         self.settings, self.experiment = settings, tomllib.loads(CAMVID.read_text())

@@ -26,6 +26,7 @@ pub(super) const BUILT_IN: &[(&str, &str)] = built_in![
     "table3-camvid",
     "table5-camvid",
     "table6-camvid",
+    "recipe-scenes",
 ];
 
 /// Names of the studies that are part of the program.

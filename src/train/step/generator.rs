@@ -116,7 +116,9 @@ impl<B: AutodiffBackend> Training<B> {
         observer.end_of(StepPart::JudgementBackward);
 
         let mut projector_gradients = None;
-        if let Some((projector, network)) = &self.networks.contrastive {
+        if let Some((projector, network)) = &self.networks.contrastive
+            && loss.contrastive.lambda > 0.0
+        {
             let cut = image.clone().detach().require_grad();
             let fake = network.features(cut.clone());
             let real = network.plain_features(batch.images.clone());
