@@ -27,7 +27,7 @@ pub fn diversity<B: Backend>(
     cutoff: f64,
 ) -> Tensor<B, 1> {
     let features: Tensor<B, 2> = (features1 - features2).abs().flatten(1, 3);
-    let latents = (z1 - z2).abs().mean_dim(1).clamp_min(MIN_LATENT_DISTANCE);
+    let latents = latent_distance(z1, z2);
     relu(cutoff - features.mean_dim(1) / latents).mean()
 }
 
@@ -58,7 +58,7 @@ pub fn diversity_everywhere<B: Backend>(
         difference = adaptive_avg_pool2d(difference, [height / cell, width / cell]);
     }
     let places: Tensor<B, 2> = difference.abs().mean_dim(1).flatten(1, 3);
-    let latents = (z1 - z2).abs().mean_dim(1).clamp_min(MIN_LATENT_DISTANCE);
+    let latents = latent_distance(z1, z2);
     relu(cutoff - places / latents).mean()
 }
 
@@ -81,7 +81,7 @@ pub fn diversity_of_features<B: AutodiffBackend>(
     cutoff: f64,
 ) -> Tensor<B, 1> {
     let scales = features1.len().max(1) as f64;
-    let latents = (z1 - z2).abs().mean_dim(1).clamp_min(MIN_LATENT_DISTANCE);
+    let latents = latent_distance(z1, z2);
     let mut total = Tensor::zeros([1], &latents.device());
     for (first, second) in features1.into_iter().zip(features2) {
         let second = Tensor::from_inner(unit_length(second));
@@ -90,6 +90,11 @@ pub fn diversity_of_features<B: AutodiffBackend>(
         total = total + relu(cutoff - places / latents.clone()).mean();
     }
     total / scales
+}
+
+/// Mean absolute difference of latents, `[N, 1]`, never zero.
+fn latent_distance<B: Backend>(z1: Tensor<B, 2>, z2: Tensor<B, 2>) -> Tensor<B, 2> {
+    (z1 - z2).abs().mean_dim(1).clamp_min(MIN_LATENT_DISTANCE)
 }
 
 /// Feature vectors brought to length one; a zero vector stays zero.

@@ -1,5 +1,7 @@
+use burn::module::AutodiffModule;
 use burn::tensor::Tensor;
 use burn::tensor::backend::AutodiffBackend;
+use dp_sims_model::layers::{Conv, Mode};
 use dp_sims_model::losses::{diversity, diversity_everywhere, diversity_of_features};
 
 use super::super::batch::StepScalars;
@@ -11,13 +13,27 @@ use crate::config::LossConfig;
 pub(super) struct Pair<B: AutodiffBackend> {
     /// Features before the last convolution, `[2N, C, H, W]`.
     pub(super) features: Tensor<B, 4>,
-    /// Images, `[2N, 3, H, W]` where the image is asked for diversity, or else the first `N`.
+    /// Images, `[2N, 3, H, W]` where a term compares images, or else the first `N`.
     pub(super) images: Tensor<B, 4>,
     /// Latents, `[2N, d_z]`.
     pub(super) latents: Tensor<B, 2>,
 }
 
+/// A term, and its gradient where the graph is cut.
+type Pulled<B> = (Tensor<B, 1>, Tensor<B, 4>);
+
 impl<B: AutodiffBackend> Pair<B> {
+    /// The images of the second latents, without a graph: made here by the last convolution where no
+    /// term asked for them.
+    pub(super) fn second_image(&self, to_image: &Conv<B>) -> Tensor<B::InnerBackend, 4> {
+        let count = self.features.dims()[0] / 2;
+        if self.images.dims()[0] > count {
+            return self.images.clone().inner().narrow(0, count, count);
+        }
+        let second = self.features.clone().inner().narrow(0, count, count);
+        to_image.valid().forward(second, Mode::Eval).tanh()
+    }
+
     /// The diversity terms: their sum, weighted, and a number whose backward pass takes their gradients
     /// through the generator.
     pub(super) fn terms(
@@ -25,61 +41,57 @@ impl<B: AutodiffBackend> Pair<B> {
         loss: &LossConfig,
         network: Option<&Frozen<B>>,
         scalars: &mut StepScalars<B::InnerBackend>,
-    ) -> [Tensor<B, 1>; 2] {
-        let Self {
-            features,
-            images,
-            latents,
-        } = self;
-        let zero = || Tensor::zeros([1], &features.device());
-        let (mut total, mut surrogate) = (zero(), zero());
+    ) -> (Tensor<B::InnerBackend, 1>, Tensor<B, 1>) {
+        let device = self.features.device();
+        let mut total = Tensor::zeros([1], &device);
+        let mut surrogate = Tensor::zeros([1], &device);
+        let mut add = |names: [&'static str; 2], at: &Tensor<B, 4>, pulled| {
+            let (term, pull): Pulled<B::InnerBackend> = pulled;
+            scalars.push(names[0], term.clone());
+            scalars.push(names[1], norm(pull.clone()));
+            total = total.clone() + term;
+            surrogate = surrogate.clone() + (at.clone() * Tensor::from_inner(pull)).sum();
+        };
         if loss.lambda_diversity > 0.0 {
-            let (term, pull) = pulled(&features, &latents, |[first, second], [z1, z2]| {
+            let pulled = self.pulled(&self.features, |[first, second], [z1, z2]| {
                 diversity(first, second, z1, z2, loss.diversity_cutoff) * loss.lambda_diversity
             });
-            scalars.push("g_diversity", term.clone().inner());
-            scalars.push("norm_diversity", norm(pull.clone()));
-            total = total + term;
-            surrogate = surrogate + (features * Tensor::from_inner(pull)).sum();
+            add(["g_diversity", "norm_diversity"], &self.features, pulled);
         }
         let everywhere = &loss.image_diversity;
         if everywhere.lambda > 0.0 {
-            let (term, pull) = pulled(&images, &latents, |[first, second], [z1, z2]| {
+            let pulled = self.pulled(&self.images, |[first, second], [z1, z2]| {
                 let (cutoff, cell) = (everywhere.cutoff, everywhere.cell);
                 diversity_everywhere(first, second, z1, z2, cutoff, cell) * everywhere.lambda
             });
-            scalars.push("g_image_diversity", term.clone().inner());
-            scalars.push("norm_image_diversity", norm(pull.clone()));
-            total = total + term;
-            surrogate = surrogate + (images.clone() * Tensor::from_inner(pull)).sum();
+            let names = ["g_image_diversity", "norm_image_diversity"];
+            add(names, &self.images, pulled);
         }
         let perceived = &loss.feature_diversity;
         if let Some(network) = network.filter(|_| perceived.lambda > 0.0) {
-            let (term, pull) = pulled(&images, &latents, |[first, second], [z1, z2]| {
+            let pulled = self.pulled(&self.images, |[first, second], [z1, z2]| {
                 let features = network.features(first);
                 let other = network.plain_features(second.inner());
                 diversity_of_features(features, other, z1, z2, perceived.cutoff) * perceived.lambda
             });
-            scalars.push("g_feature_diversity", term.clone().inner());
-            scalars.push("norm_feature_diversity", norm(pull.clone()));
-            total = total + term;
-            surrogate = surrogate + (images * Tensor::from_inner(pull)).sum();
+            let names = ["g_feature_diversity", "norm_feature_diversity"];
+            add(names, &self.images, pulled);
         }
-        [total, surrogate]
+        (total, surrogate)
     }
-}
 
-/// A term over both halves of `maps` and `latents`, and its gradient at `maps`, where the graph is cut.
-fn pulled<B: AutodiffBackend>(
-    maps: &Tensor<B, 4>,
-    latents: &Tensor<B, 2>,
-    term: impl FnOnce([Tensor<B, 4>; 2], [Tensor<B, 2>; 2]) -> Tensor<B, 1>,
-) -> (Tensor<B, 1>, Tensor<B::InnerBackend, 4>) {
-    let cut = maps.clone().detach().require_grad();
-    let images = maps.dims()[0] / 2;
-    let halves = [0, images].map(|start| cut.clone().narrow(0, start, images));
-    let sides = [0, images].map(|start| latents.clone().narrow(0, start, images));
-    let term = term(halves, sides);
-    let pull = gradient(&cut, &term.backward());
-    (term, pull)
+    /// A term over both halves of `maps` and latents, and its gradient at `maps`.
+    fn pulled(
+        &self,
+        maps: &Tensor<B, 4>,
+        term: impl FnOnce([Tensor<B, 4>; 2], [Tensor<B, 2>; 2]) -> Tensor<B, 1>,
+    ) -> Pulled<B::InnerBackend> {
+        let cut = maps.clone().detach().require_grad();
+        let count = maps.dims()[0] / 2;
+        let halves = [0, count].map(|start| cut.clone().narrow(0, start, count));
+        let latents = [0, count].map(|start| self.latents.clone().narrow(0, start, count));
+        let term = term(halves, latents);
+        let pull = gradient(&cut, &term.backward());
+        (term.inner(), pull)
+    }
 }

@@ -1,7 +1,7 @@
 use burn::module::{AutodiffModule, Module};
 use burn::optim::{GradientsAccumulator, GradientsParams, Optimizer};
 use burn::tensor::Tensor;
-use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::backend::{AutodiffBackend, Backend};
 use dp_sims_model::Observer;
 use dp_sims_model::buffers::{clip_gradients, copy_buffers, take};
 use dp_sims_model::discriminator::Discriminator;
@@ -141,20 +141,24 @@ impl<B: AutodiffBackend> Training<B> {
 
         let plain_image = image.clone().inner();
         let mut surrogate = (image * Tensor::from_inner(image_gradient)).sum();
-        self.measure(&features, &plain_image, batch, scalars);
-        if copies == 2 {
-            let pair = Pair {
-                features,
-                images: all,
-                latents: latent,
-            };
+        let pair = (copies == 2).then(|| Pair {
+            features,
+            images: all,
+            latents: latent,
+        });
+        if let Some(pair) = &pair {
+            let other = pair.second_image(self.networks.generator.to_image());
+            scalars.push("noise_effect", (plain_image.clone() - other).abs().mean());
+        }
+        measure_exposures(&plain_image, &batch.images, scalars);
+        if let Some(pair) = pair {
             let network = self
                 .networks
                 .contrastive
                 .as_ref()
                 .map(|(_, network)| network);
-            let [term, pull] = pair.terms(&loss, network, scalars);
-            total = total + term.inner();
+            let (term, pull) = pair.terms(&loss, network, scalars);
+            total = total + term;
             surrogate = surrogate + pull;
             observer.end_of(StepPart::Diversity);
         }
@@ -164,32 +168,20 @@ impl<B: AutodiffBackend> Training<B> {
         observer.end_of(StepPart::GeneratorBackward);
         (plain_image, gradients, projector_gradients)
     }
+}
 
-    /// How far images of one label map under two latents differ, and how bright generated images and
-    /// photos are: what tells noise without effect and a collapse to one exposure.
-    fn measure(
-        &mut self,
-        features: &Tensor<B, 4>,
-        image: &Tensor<B::InnerBackend, 4>,
-        batch: &DeviceBatch<B::InnerBackend>,
-        scalars: &mut StepScalars<B::InnerBackend>,
-    ) {
-        let images = image.dims()[0];
-        if features.dims()[0] > images {
-            let second = features.clone().inner().narrow(0, images, images);
-            let other = self.networks.generator.valid().image(second, Mode::Eval);
-            scalars.push("noise_effect", (image.clone() - other).abs().mean());
-        }
-        for (names, images) in [
-            (["exposure_fake", "exposure_fake_squared"], image.clone()),
-            (
-                ["exposure_real", "exposure_real_squared"],
-                batch.images.clone(),
-            ),
-        ] {
-            let exposures: Tensor<B::InnerBackend, 2> = images.flatten::<2>(1, 3).mean_dim(1);
-            scalars.push(names[0], exposures.clone().mean());
-            scalars.push(names[1], exposures.square().mean());
-        }
+/// How bright generated images and photos are, which tells a collapse to one exposure.
+fn measure_exposures<B: Backend>(
+    images: &Tensor<B, 4>,
+    photos: &Tensor<B, 4>,
+    scalars: &mut StepScalars<B>,
+) {
+    for (names, images) in [
+        (["exposure_fake", "exposure_fake_squared"], images),
+        (["exposure_real", "exposure_real_squared"], photos),
+    ] {
+        let exposures: Tensor<B, 2> = images.clone().flatten::<2>(1, 3).mean_dim(1);
+        scalars.push(names[0], exposures.clone().mean());
+        scalars.push(names[1], exposures.square().mean());
     }
 }
