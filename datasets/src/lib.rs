@@ -22,6 +22,7 @@ pub mod resize;
 pub mod sample;
 pub mod sampler;
 pub mod scenes;
+pub mod svg;
 #[cfg(test)]
 mod testing;
 pub mod view;

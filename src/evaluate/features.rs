@@ -1,5 +1,7 @@
 //! Fréchet and kernel distances between photos and generated images.
 
+mod network;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -11,9 +13,10 @@ use dp_sims_metrics::{
     KernelConfig, MetricError, Moments, Statistics, frechet_distance, kernel_distance,
     read_statistics, write_statistics,
 };
-use dp_sims_model::backbones::{Backbone, BackboneKind, info};
-use dp_sims_model::evaluators::{FidInception, INCEPTION_FEATURES, SWAV_FEATURES, SwavResNet};
-use dp_sims_model::layers::resize_bilinear;
+use dp_sims_model::backbones::{BackboneKind, info};
+use dp_sims_model::evaluators::{INCEPTION_FEATURES, SWAV_FEATURES};
+
+pub use network::FeatureNetwork;
 
 use super::metric::{Metric, dashed};
 use super::networks::{NetworkFolder, Weighted, hashed};
@@ -23,40 +26,6 @@ use crate::device::read;
 /// Most features of a side that are kept for the kernel distance, in numbers: 1 GiB. The Fréchet
 /// distance keeps none.
 const KEPT: usize = 1 << 28;
-
-/// A network whose features are compared.
-pub enum FeatureNetwork<B: Backend> {
-    /// The network of FID and KID.
-    Inception(Box<FidInception<B>>),
-    /// The network of SwAV-FID.
-    Swav(Box<SwavResNet<B>>),
-    /// A backbone of the registry: its last feature map, averaged over positions, of images that
-    /// are enlarged to this size where there is one.
-    Backbone(Box<Backbone<B>>, Option<Size>),
-}
-
-impl<B: Backend> FeatureNetwork<B> {
-    /// # Shapes
-    /// - `images`: `[N, 3, H, W]` in [-1, 1]
-    /// - output: `[N, length]`
-    fn forward(&self, images: Tensor<B, 4>) -> Result<Tensor<B, 2>> {
-        match self {
-            Self::Inception(network) => Ok(network.forward(images.add_scalar(1.0).mul_scalar(0.5))),
-            Self::Swav(network) => Ok(network.forward(images)),
-            Self::Backbone(network, enlarged) => {
-                let images = match enlarged {
-                    Some(size) => resize_bilinear(images, size.height, size.width),
-                    None => images,
-                };
-                let features = network
-                    .forward(images)
-                    .pop()
-                    .context("a backbone without features")?;
-                Ok(features.flatten::<3>(2, 3).mean_dim(2).squeeze_dim(2))
-            }
-        }
-    }
-}
 
 /// Which network features come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,6 +2,8 @@
 
 use maud::{Markup, html};
 
+use dp_sims_datasets::svg::{rounded, shortened};
+
 use super::ReportRow;
 use crate::evaluate::{heading, number};
 
@@ -55,7 +57,7 @@ pub(super) fn plot(rows: &[&ReportRow], value: &str) -> Markup {
                 @for (index, (row, summary)) in shown.iter().enumerate() {
                     @let middle = TOP + ROW * (index as f64 + 0.5);
                     @let mean = place(summary.own.mean);
-                    text.name x=(NAMES - 14.0) y=(middle + 4.0) { (shortened(&row.title)) }
+                    text.name x=(NAMES - 14.0) y=(middle + 4.0) { (shortened(&row.title, MAX_NAME)) }
                     @if let Some(half) = summary.own.half_width {
                         @let (left, right) = (place(summary.own.mean - half), place(summary.own.mean + half));
                         rect.band x=(left) y=(middle - 7.0) width=(rounded(right - left)) height="14" {}
@@ -102,19 +104,6 @@ fn label(tick: f64, ticks: &[f64]) -> String {
         "{:.decimals$}",
         if tick.abs() < step * 1e-6 { 0.0 } else { tick }
     )
-}
-
-/// Two decimals are enough for a picture.
-fn rounded(value: f64) -> f64 {
-    (value * 100.0).round() / 100.0
-}
-
-fn shortened(name: &str) -> String {
-    if name.chars().count() <= MAX_NAME {
-        return name.to_string();
-    }
-    let start: String = name.chars().take(MAX_NAME - 1).collect();
-    format!("{}…", start.trim_end())
 }
 
 #[cfg(test)]

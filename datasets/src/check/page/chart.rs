@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::{colour, grouped, percent};
 use crate::check::survey::Survey;
 use crate::sample::Class;
+use crate::svg::{rounded, shortened};
 
 /// Most rows of a single column, which is as wide as the page, and of each of several.
 const MAX_SINGLE: usize = 20;
@@ -96,7 +97,7 @@ fn column(rows: &[Row], height: usize, lowest: i32, plot: f64) -> Markup {
                         (percent(row.share)) "; " (grouped(row.images)) " images, "
                         (percent(row.image_share))
                     }
-                    text.name x=(NAMES - 8.0) y=(middle + 4.0) { (shortened(&row.class.name)) }
+                    text.name x=(NAMES - 8.0) y=(middle + 4.0) { (shortened(&row.class.name, MAX_NAME)) }
                     rect.bar x=(NAMES) y=(top + 3.0) width=(rounded((end - NAMES).max(1.0)))
                         height=(ROW - 6.0) fill=(colour(row.class.colour)) {}
                     circle.dot cx=(rounded(place(row.image_share))) cy=(middle) r="3.5" {}
@@ -107,25 +108,12 @@ fn column(rows: &[Row], height: usize, lowest: i32, plot: f64) -> Markup {
     }
 }
 
-/// Two decimals are enough for a picture.
-fn rounded(value: f64) -> f64 {
-    (value * 100.0).round() / 100.0
-}
-
 /// A power of ten as a percentage.
 fn tick(power: i32) -> String {
     match power {
         -2..=0 => format!("{} %", 10_i32.pow((power + 2) as u32)),
         _ => format!("{:.*} %", (-power - 2) as usize, 10_f64.powi(power + 2)),
     }
-}
-
-fn shortened(name: &str) -> String {
-    if name.chars().count() <= MAX_NAME {
-        return name.to_string();
-    }
-    let start: String = name.chars().take(MAX_NAME - 1).collect();
-    format!("{}…", start.trim_end())
 }
 
 #[cfg(test)]
@@ -138,11 +126,14 @@ mod tests {
             [0, -1, -2, -3, -5].map(tick),
             ["100 %", "10 %", "1 %", "0.1 %", "0.001 %"]
         );
-        assert_eq!(shortened("dog"), "dog");
+        assert_eq!(shortened("dog", MAX_NAME), "dog");
         assert_eq!(
-            shortened("a very long name of a class"),
+            shortened("a very long name of a class", MAX_NAME),
             "a very long name of…"
         );
-        assert_eq!(shortened("ÄÖÜäöüßÄÖÜäöüßÄÖÜäöüß").chars().count(), 21);
+        assert_eq!(
+            shortened("ÄÖÜäöüßÄÖÜäöüßÄÖÜäöüß", MAX_NAME).chars().count(),
+            21
+        );
     }
 }

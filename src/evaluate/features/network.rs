@@ -1,0 +1,41 @@
+use anyhow::{Context, Result};
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+use dp_sims_datasets::Size;
+use dp_sims_model::backbones::Backbone;
+use dp_sims_model::evaluators::{FidInception, SwavResNet};
+use dp_sims_model::layers::resize_bilinear;
+
+/// A network whose features are compared.
+pub enum FeatureNetwork<B: Backend> {
+    /// The network of FID and KID.
+    Inception(Box<FidInception<B>>),
+    /// The network of SwAV-FID.
+    Swav(Box<SwavResNet<B>>),
+    /// A backbone of the registry: its last feature map, averaged over positions, of images that
+    /// are enlarged to this size where there is one.
+    Backbone(Box<Backbone<B>>, Option<Size>),
+}
+
+impl<B: Backend> FeatureNetwork<B> {
+    /// # Shapes
+    /// - `images`: `[N, 3, H, W]` in [-1, 1]
+    /// - output: `[N, length]`
+    pub(super) fn forward(&self, images: Tensor<B, 4>) -> Result<Tensor<B, 2>> {
+        match self {
+            Self::Inception(network) => Ok(network.forward(images.add_scalar(1.0).mul_scalar(0.5))),
+            Self::Swav(network) => Ok(network.forward(images)),
+            Self::Backbone(network, enlarged) => {
+                let images = match enlarged {
+                    Some(size) => resize_bilinear(images, size.height, size.width),
+                    None => images,
+                };
+                let features = network
+                    .forward(images)
+                    .pop()
+                    .context("a backbone without features")?;
+                Ok(features.flatten::<3>(2, 3).mean_dim(2).squeeze_dim(2))
+            }
+        }
+    }
+}
