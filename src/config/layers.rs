@@ -253,14 +253,18 @@ mod tests {
     }
 
     #[test]
-    fn rates_rise_over_the_warm_up() {
-        let rates = |steps| {
-            let settings = [format!("optimizer.warmup_steps={steps}")];
+    fn rates_rise_over_the_warm_up_and_fall_over_the_decay() {
+        let rates = |[warmup, decay]: [u64; 2]| {
+            let settings = [
+                format!("optimizer.warmup_steps={warmup}"),
+                format!("optimizer.decay_steps={decay}"),
+            ];
             let optimizer = load("quickstart", &settings).unwrap().optimizer;
-            [1, 2, 4, 5].map(|step| optimizer.warmup(step))
+            [1, 2, 4, 5, 9, 10].map(|step| optimizer.rate_share(step, 10))
         };
-        assert_eq!(rates(0), [1.0; 4]);
-        assert_eq!(rates(4), [0.25, 0.5, 1.0, 1.0]);
+        assert_eq!(rates([0, 0]), [1.0; 6]);
+        assert_eq!(rates([4, 0]), [0.25, 0.5, 1.0, 1.0, 1.0, 1.0]);
+        assert_eq!(rates([0, 4]), [1.0, 1.0, 1.0, 1.0, 0.5, 0.25]);
     }
 
     #[test]

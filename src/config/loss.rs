@@ -30,6 +30,10 @@ pub struct LossConfig {
     /// Weight of the discriminator's LabelMix consistency (facts L11). 0, as in the paper, leaves
     /// it out; OASIS has 10.
     pub lambda_label_mix: f64,
+    /// Largest shift in pixels, up and to the left, of the images and label maps of a batch before
+    /// the losses look at them (the translation of DiffAugment); 0, as in the paper, leaves them
+    /// where they are.
+    pub shift: usize,
 }
 
 impl Default for LossConfig {
@@ -43,6 +47,7 @@ impl Default for LossConfig {
             image_diversity: ImageDiversityTerm::default(),
             feature_diversity: FeatureDiversityTerm::default(),
             lambda_label_mix: 0.0,
+            shift: 0,
         }
     }
 }

@@ -23,6 +23,8 @@ pub struct OptimizerConfig {
     /// Steps over which the rates rise from 0 to their values, in equal parts. With β₁ = 0 Adam moves
     /// every weight by about the rate in its first steps (facts E11).
     pub warmup_steps: u64,
+    /// Steps at the end of the run over which the rates fall to 0 in equal parts.
+    pub decay_steps: u64,
 }
 
 impl Default for OptimizerConfig {
@@ -35,18 +37,19 @@ impl Default for OptimizerConfig {
             epsilon: 1e-8,
             clip_norm: None,
             warmup_steps: 0,
+            decay_steps: 0,
         }
     }
 }
 
 impl OptimizerConfig {
-    /// Share of the full learning rates at step `step` (from 1).
-    pub fn warmup(&self, step: u64) -> f64 {
-        if step < self.warmup_steps {
-            step as f64 / self.warmup_steps as f64
-        } else {
-            1.0
-        }
+    /// Share of the full learning rates at step `step` (from 1) of a run of `steps`.
+    pub fn rate_share(&self, step: u64, steps: u64) -> f64 {
+        let share = |passed: u64, of: u64| passed.min(of) as f64 / of.max(1) as f64;
+        let rise = share(step, self.warmup_steps.max(1));
+        let left = (steps + 1).saturating_sub(step);
+        let fall = share(left, self.decay_steps.max(1));
+        rise.min(fall)
     }
 }
 

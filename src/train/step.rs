@@ -14,7 +14,7 @@ use dp_sims_model::Observer;
 use dp_sims_model::buffers::{average, take};
 use dp_sims_model::discriminator::Discriminator;
 use dp_sims_model::generator::Generator;
-use dp_sims_model::losses::{PixelLoss, Projector};
+use dp_sims_model::losses::{PixelLoss, Projector, Shift};
 
 use super::batch::{DeviceBatch, StepScalars};
 use super::networks::Networks;
@@ -96,6 +96,14 @@ impl<B: AutodiffBackend> Training<B> {
         self.networks.ema = average(take(&mut self.networks.ema), &current, decay);
         observer.end_of(StepPart::Average);
         Ok(scalars)
+    }
+}
+
+impl<B: AutodiffBackend> Training<B> {
+    /// The shift of the batch with this counter, one for both of its steps.
+    fn shift(&self, counter: u64) -> Shift {
+        let largest = self.experiment.loss.shift;
+        Shift::draw(self.experiment.run.seed, counter, largest)
     }
 }
 

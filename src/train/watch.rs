@@ -93,7 +93,7 @@ impl Watch {
                 accuracy_fake: value("accuracy_fake"),
                 gradient_norms,
                 measures,
-                learning_rates: learning_rates(&self.optimizer, step),
+                learning_rates: learning_rates(&self.optimizer, step, self.total_steps),
                 seconds,
                 images_per_second: self.images_per_step / seconds.max(1e-9),
                 memory_bytes: self.memory.resident(),
@@ -104,14 +104,14 @@ impl Watch {
     }
 }
 
-/// Learning rates of a step, by optimizer.
-fn learning_rates(optimizer: &OptimizerConfig, step: u64) -> BTreeMap<String, f64> {
-    let warmup = optimizer.warmup(step);
+/// Learning rates of a step of a run of `steps`, by optimizer.
+fn learning_rates(optimizer: &OptimizerConfig, step: u64, steps: u64) -> BTreeMap<String, f64> {
+    let share = optimizer.rate_share(step, steps);
     BTreeMap::from([
-        ("generator".to_string(), warmup * optimizer.lr_generator),
+        ("generator".to_string(), share * optimizer.lr_generator),
         (
             "discriminator".to_string(),
-            warmup * optimizer.lr_discriminator,
+            share * optimizer.lr_discriminator,
         ),
     ])
 }

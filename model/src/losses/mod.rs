@@ -10,6 +10,7 @@ mod label_mix;
 mod pixel;
 mod positions;
 mod projector;
+mod shift;
 
 #[cfg(test)]
 mod reference;
@@ -21,6 +22,7 @@ pub use label_mix::{label_mix, label_mix_mask, mix};
 pub use pixel::{PixelLoss, PixelLossConfig, Reduction, pixel_accuracy};
 pub use positions::sample_positions;
 pub use projector::ProjectorHead;
+pub use shift::Shift;
 
 use burn::tensor::{Tensor, backend::Backend};
 

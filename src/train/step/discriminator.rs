@@ -41,7 +41,7 @@ impl<B: AutodiffBackend> Training<B> {
         if let Some(largest) = config.clip_norm {
             gradients = clip_gradients(&self.networks.discriminator, gradients, largest);
         }
-        let rate = config.lr_discriminator * config.warmup(step);
+        let rate = config.lr_discriminator * config.rate_share(step, self.experiment.run.steps);
         let discriminator = take(&mut self.networks.discriminator);
         self.networks.discriminator =
             self.optimizer_discriminator
@@ -76,14 +76,18 @@ impl<B: AutodiffBackend> Training<B> {
         scalars: &mut StepScalars<B::InnerBackend>,
         observer: &mut dyn Observer<StepPart>,
     ) -> GradientsParams {
+        let shift = self.shift(counter);
+        let fake = shift.images(fake);
+        let real = shift.images(batch.images.clone());
+        let maps = shift.labels(batch.maps.labels.clone());
         let fake_logits = self.logits(fake.clone());
-        let real_logits = self.logits(batch.images.clone());
-        let labels = Tensor::<B, 3, Int>::from_inner(batch.maps.labels.clone());
+        let real_logits = self.logits(real.clone());
+        let labels = Tensor::<B, 3, Int>::from_inner(maps.clone());
         let fake_class = (fake_logits.dims()[1] - 1) as i64;
-        let fake_targets = Tensor::full(batch.maps.labels.dims(), fake_class, &self.device);
+        let fake_targets = Tensor::full(maps.dims(), fake_class, &self.device);
         let accuracy = pixel_accuracy(fake_logits.clone().inner(), fake_targets);
         scalars.push("accuracy_fake", accuracy);
-        let accuracy = pixel_accuracy(real_logits.clone().inner(), batch.maps.labels.clone());
+        let accuracy = pixel_accuracy(real_logits.clone().inner(), maps.clone());
         scalars.push("accuracy_real", accuracy);
 
         let alpha = Tensor::from_inner(batch.class_weights.clone());
@@ -95,8 +99,8 @@ impl<B: AutodiffBackend> Training<B> {
         let weight = self.experiment.loss.lambda_label_mix;
         if weight > 0.0 {
             let coins = self.draws.coins(counter, fake_class as usize);
-            let mask = label_mix_mask(batch.maps.labels.clone(), &coins);
-            let mixed = self.logits(mix(batch.images.clone(), fake, mask.clone()));
+            let mask = label_mix_mask(maps, &coins);
+            let mixed = self.logits(mix(real, fake, mask.clone()));
             let mask = Tensor::from_inner(mask);
             let term = label_mix(mixed, real_logits, fake_logits, mask) * weight;
             scalars.push("d_label_mix", term.clone().inner());

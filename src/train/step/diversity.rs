@@ -2,7 +2,7 @@ use burn::module::AutodiffModule;
 use burn::tensor::Tensor;
 use burn::tensor::backend::AutodiffBackend;
 use dp_sims_model::layers::{Conv, Mode};
-use dp_sims_model::losses::{diversity, diversity_everywhere, diversity_of_features};
+use dp_sims_model::losses::{Shift, diversity, diversity_everywhere, diversity_of_features};
 
 use super::super::batch::StepScalars;
 use super::super::networks::Frozen;
@@ -17,6 +17,8 @@ pub(super) struct Pair<B: AutodiffBackend> {
     pub(super) images: Tensor<B, 4>,
     /// Latents, `[2N, d_z]`.
     pub(super) latents: Tensor<B, 2>,
+    /// Where a frozen network looks at the images.
+    pub(super) shift: Shift,
 }
 
 /// A term, and its gradient where the graph is cut.
@@ -70,8 +72,8 @@ impl<B: AutodiffBackend> Pair<B> {
         let perceived = &loss.feature_diversity;
         if let Some(network) = network.filter(|_| perceived.lambda > 0.0) {
             let pulled = self.pulled(&self.images, |[first, second], [z1, z2]| {
-                let features = network.features(first);
-                let other = network.plain_features(second.inner());
+                let features = network.features(self.shift.images(first));
+                let other = network.plain_features(self.shift.images(second.inner()));
                 diversity_of_features(features, other, z1, z2, perceived.cutoff) * perceived.lambda
             });
             let names = ["g_feature_diversity", "norm_feature_diversity"];

@@ -40,7 +40,7 @@ impl<B: AutodiffBackend> Training<B> {
         if let Some(largest) = config.clip_norm {
             gradients = clip_gradients(&self.networks.generator, gradients, largest);
         }
-        let rate = config.lr_generator * config.warmup(step);
+        let rate = config.lr_generator * config.rate_share(step, self.experiment.run.steps);
         let generator = take(&mut self.networks.generator);
         self.networks.generator = self.optimizer_generator.step(rate, generator, gradients);
         if let Some((projector, _)) = &mut self.networks.contrastive {
@@ -73,7 +73,8 @@ impl<B: AutodiffBackend> Training<B> {
         let images = batch.images.dims()[0];
         let copies = if loss.has_pairs() { 2 } else { 1 };
         let maps = LabelMaps::<B>::from_inner(batch.maps.clone());
-        let labels = maps.labels.clone();
+        let shift = self.shift(counter);
+        let labels = shift.labels(maps.labels.clone());
         let shape = [copies * images, self.networks.generator.latent_dim()];
         let latent = latents::<B>(
             &*self.draws,
@@ -100,10 +101,11 @@ impl<B: AutodiffBackend> Training<B> {
         let mut frozen =
             Discriminator::<B>::from_inner(self.networks.discriminator.valid()).no_grad();
         let backbone = &self.networks.backbone;
+        let moved = shift.images(cut.clone());
         let levels = backbone
             .as_ref()
-            .map_or_else(Vec::new, |b| b.features(cut.clone()));
-        let logits = frozen.forward(cut.clone(), levels, Mode::Train);
+            .map_or_else(Vec::new, |b| b.features(moved.clone()));
+        let logits = frozen.forward(moved, levels, Mode::Train);
         self.networks.discriminator =
             copy_buffers(self.networks.discriminator.clone(), &frozen.valid());
         let alpha = Tensor::from_inner(batch.class_weights.clone());
@@ -120,8 +122,8 @@ impl<B: AutodiffBackend> Training<B> {
             && loss.contrastive.lambda > 0.0
         {
             let cut = image.clone().detach().require_grad();
-            let fake = network.features(cut.clone());
-            let real = network.plain_features(batch.images.clone());
+            let fake = network.features(shift.images(cut.clone()));
+            let real = network.plain_features(shift.images(batch.images.clone()));
             let positions: Vec<_> = real
                 .iter()
                 .map(|map| map.dims()[2] * map.dims()[3])
@@ -145,6 +147,7 @@ impl<B: AutodiffBackend> Training<B> {
             features,
             images: all,
             latents: latent,
+            shift,
         });
         if let Some(pair) = &pair {
             let other = pair.second_image(self.networks.generator.to_image());
