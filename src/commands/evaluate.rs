@@ -43,8 +43,8 @@ pub struct EvaluateArgs {
     /// checkpoint, or found in the folder].
     #[arg(long, value_name = "NAME | FILE.toml")]
     dataset: Option<String>,
-    /// Protocol: ade20k-256-v1, coco-stuff-256-v1, cityscapes-256x512-v1, camvid-64x96-v1, scenes-64-v1,
-    /// scenes-128-v1, scenes-256-v1, folder-v1 or the path of a TOML file [default: that of the dataset
+    /// Protocol: ade20k-256-v1, coco-stuff-256-v1, cityscapes-256x512-v1, camvid-64x96-v2 or -v1,
+    /// scenes-64-v1, scenes-128-v1, scenes-256-v1, folder-v1 or the path of a TOML file [default: that of the dataset
     /// at the size of the images, or folder-v1].
     #[arg(long, value_name = "NAME | FILE.toml")]
     protocol: Option<String>,

@@ -173,6 +173,15 @@ impl Default for BackboneConfig {
 }
 
 impl Experiment {
+    /// Whether discriminator and contrastive loss see images through the same network, so that one
+    /// pass through it serves both.
+    pub fn shares_features(&self) -> bool {
+        let term = &self.loss.contrastive;
+        self.discriminator.has_backbone()
+            && self.backbone.network == term.network
+            && self.backbone.weights == term.weights
+    }
+
     /// Checks what can be checked without data or weights.
     ///
     /// # Errors

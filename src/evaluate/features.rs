@@ -8,18 +8,18 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use dp_sims_datasets::Size;
 use dp_sims_metrics::{
     KernelConfig, MetricError, Moments, Statistics, frechet_distance, kernel_distance,
     read_statistics, write_statistics,
 };
-use dp_sims_model::backbones::{BackboneKind, info};
+use dp_sims_model::backbones::{BackboneKind, LITE_FEATURES, info};
 use dp_sims_model::evaluators::{INCEPTION_FEATURES, SWAV_FEATURES};
 
 pub use network::FeatureNetwork;
 
 use super::metric::{Metric, dashed};
 use super::networks::{NetworkFolder, Weighted, hashed};
+use super::protocol::{FeatureLayer, FeatureSettings};
 use super::results::{NetworkRecord, Value};
 use crate::device::read;
 
@@ -42,8 +42,9 @@ pub enum Features {
 pub struct FeaturePlan {
     /// The network.
     pub features: Features,
-    /// Size that images are enlarged to for a backbone; their own without it.
-    pub enlarged: Option<Size>,
+    /// Size that images are enlarged to for a backbone, and its layer; their own size and the last map
+    /// without them.
+    pub settings: Option<FeatureSettings>,
     /// Whether the Fréchet distance is wanted.
     pub frechet: bool,
     /// Whether the kernel distance is wanted.
@@ -51,8 +52,8 @@ pub struct FeaturePlan {
 }
 
 impl FeaturePlan {
-    /// One plan per network that the metrics name; backbones see images of the size `enlarged`.
-    pub fn of(metrics: &[Metric], enlarged: Option<Size>) -> Vec<Self> {
+    /// One plan per network that the metrics name; `settings` are those of backbones.
+    pub fn of(metrics: &[Metric], settings: Option<FeatureSettings>) -> Vec<Self> {
         let mut plans: Vec<Self> = Vec::new();
         for metric in metrics {
             let (features, frechet) = match *metric {
@@ -71,7 +72,7 @@ impl FeaturePlan {
                 }
                 None => plans.push(Self {
                     features,
-                    enlarged: enlarged.filter(|_| matches!(features, Features::Backbone(_))),
+                    settings: settings.filter(|_| matches!(features, Features::Backbone(_))),
                     frechet,
                     kernel,
                 }),
@@ -87,6 +88,12 @@ impl FeaturePlan {
             Features::Swav => "swav-resnet50".to_string(),
             Features::Backbone(kind) => dashed(kind),
         }
+    }
+
+    fn layer(&self) -> FeatureLayer {
+        self.settings
+            .map(|settings| settings.layer)
+            .unwrap_or_default()
     }
 
     fn names(&self) -> [String; 2] {
@@ -163,8 +170,19 @@ impl<B: Backend> FeatureMeter<B> {
             }
             Features::Backbone(kind) => {
                 let Weighted { network, record } = folder.backbone(kind, device)?;
-                let length = info(kind).channels.last().copied().unwrap_or(0);
-                let network = FeatureNetwork::Backbone(Box::new(network), plan.enlarged);
+                let head = match plan.layer() {
+                    FeatureLayer::LastMap => None,
+                    FeatureLayer::Head => Some(folder.head(kind, device)?),
+                };
+                let length = match head {
+                    Some(_) => LITE_FEATURES,
+                    None => info(kind).channels.last().copied().unwrap_or(0),
+                };
+                let network = FeatureNetwork::Backbone {
+                    network: Box::new(network),
+                    head,
+                    enlarged: plan.settings.map(FeatureSettings::size),
+                };
                 (network, length, record)
             }
         };
@@ -172,10 +190,14 @@ impl<B: Backend> FeatureMeter<B> {
         let cache = cache.map(|(folder, photos)| {
             let weights: Vec<&str> = record.files.values().map(|hash| &hash[..16]).collect();
             let at = plan
-                .enlarged
+                .settings
                 .map(|size| format!("-at-{}x{}", size.height, size.width));
+            let layer = match plan.layer() {
+                FeatureLayer::LastMap => "",
+                FeatureLayer::Head => "-head",
+            };
             folder.join(format!(
-                "{}{}-{}-{photos}.npz",
+                "{}{layer}{}-{}-{photos}.npz",
                 plan.network(),
                 at.unwrap_or_default(),
                 weights.join("-")
@@ -308,7 +330,11 @@ mod tests {
     #[test]
     fn metrics_of_one_network_share_it() {
         let lite = BackboneKind::EfficientnetLite2;
-        let size = Size::new(240, 320);
+        let settings = FeatureSettings {
+            height: 240,
+            width: 320,
+            layer: FeatureLayer::Head,
+        };
         let metrics = [
             Metric::Fid,
             Metric::Lpips,
@@ -317,10 +343,10 @@ mod tests {
             Metric::Kernel(BackboneKind::Vgg16),
             Metric::SwavFid,
         ];
-        let plans = FeaturePlan::of(&metrics, Some(size));
+        let plans = FeaturePlan::of(&metrics, Some(settings));
         // Inception and SwAV's network resize on their own.
-        let sizes: Vec<_> = plans.iter().map(|plan| plan.enlarged).collect();
-        assert_eq!(sizes, [None, Some(size), Some(size), None]);
+        let found: Vec<_> = plans.iter().map(|plan| plan.settings).collect();
+        assert_eq!(found, [None, Some(settings), Some(settings), None]);
         let found: Vec<_> = plans
             .iter()
             .map(|p| (p.network(), p.frechet, p.kernel))

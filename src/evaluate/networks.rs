@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::backend::Backend;
-use dp_sims_model::backbones::{Backbone, BackboneKind, WeightSource};
+use dp_sims_model::backbones::{Backbone, BackboneKind, LiteHead, WeightSource};
 use dp_sims_model::evaluators::{
     EvaluatorKind, FidInception, INCEPTION_FILE, Lpips, LpipsTrunk, Mask2Former, Mask2FormerKind,
     PublishedFile, Segmenter, SegmenterKind, SwavResNet,
@@ -203,6 +203,26 @@ impl NetworkFolder {
         Ok(Weighted {
             network,
             record: record(dashed(kind), file),
+        })
+    }
+
+    /// What a backbone classifies by, behind its last map.
+    ///
+    /// # Errors
+    /// When the backbone has no such head here, or its file is missing or does not fit.
+    pub fn head<B: Backend>(&self, kind: BackboneKind, device: &B::Device) -> Result<LiteHead<B>> {
+        let file = BackboneFile::find(kind, &Weights::Pretrained, &self.path)?;
+        let head = match &file {
+            BackboneFile::File(path) => LiteHead::load(kind, state(path)?, device)?,
+            BackboneFile::Program | BackboneFile::Random => None,
+        };
+        head.with_context(|| {
+            format!(
+                "the protocol compares the features that a network classifies by, which {} does not have \
+                 here: measure fd- or kd- of an EfficientNet-Lite, or choose a protocol whose \
+                 features.layer is \"last-map\"",
+                dashed(kind)
+            )
         })
     }
 

@@ -19,6 +19,7 @@ const BUILT_IN: &[(&str, &str)] = built_in![
     "ade20k-256-v1",
     "coco-stuff-256-v1",
     "cityscapes-256x512-v1",
+    "camvid-64x96-v2",
     "camvid-64x96-v1",
     "scenes-64-v1",
     "scenes-128-v1",
@@ -94,6 +95,20 @@ pub struct FeatureSettings {
     pub height: usize,
     /// Width in pixels.
     pub width: usize,
+    /// What is averaged over positions.
+    #[serde(default)]
+    pub layer: FeatureLayer,
+}
+
+/// Which features of a backbone `fd-` and `kd-` compare.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FeatureLayer {
+    /// The last map that a discriminator sees.
+    #[default]
+    LastMap,
+    /// What an EfficientNet-Lite classifies by: 1280 features behind that map.
+    Head,
 }
 
 impl FeatureSettings {
@@ -286,7 +301,7 @@ mod tests {
         };
         assert_eq!(name("ade20k", 256, 256), "ade20k-256-v1");
         assert_eq!(name("coco-stuff-spade", 256, 256), "coco-stuff-256-v1");
-        assert_eq!(name("camvid", 64, 96), "camvid-64x96-v1");
+        assert_eq!(name("camvid", 64, 96), "camvid-64x96-v2");
         assert_eq!(name("scenes", 128, 128), "scenes-128-v1");
         assert_eq!(name("scenes", 64, 64), "scenes-64-v1");
         for (dataset, height, width) in [("scenes", 64, 96), ("camvid", 96, 128), ("mine", 64, 64)]

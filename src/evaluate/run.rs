@@ -82,9 +82,11 @@ impl<B: Backend> Evaluator<B> {
     pub fn load(plan: Plan, photos: &Photos, weights: &Path, device: &B::Device) -> Result<Self> {
         let folder = NetworkFolder::new(weights.to_path_buf());
         let protocol = &plan.protocol;
-        let enlarged = protocol.features.map(FeatureSettings::size);
-        let plans = FeaturePlan::of(&plan.metrics, enlarged);
-        for size in plans.iter().filter_map(|features| features.enlarged) {
+        let plans = FeaturePlan::of(&plan.metrics, protocol.features);
+        for size in plans
+            .iter()
+            .filter_map(|features| features.settings.map(FeatureSettings::size))
+        {
             let own = photos.size();
             ensure!(
                 size.height >= own.height && size.width >= own.width,

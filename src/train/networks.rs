@@ -26,6 +26,7 @@ pub(crate) const CONTRASTIVE_STRIDES: [usize; 3] = [4, 8, 16];
 
 /// A frozen network in both forms it is needed in: without a graph for real images, and with one
 /// for generated images, whose gradient passes through it.
+#[derive(Clone)]
 pub struct Frozen<B: AutodiffBackend> {
     /// Without a graph.
     pub plain: Backbone<B::InnerBackend>,
@@ -94,8 +95,20 @@ impl<B: AutodiffBackend> Networks<B> {
             let channels: Vec<usize> = taps.iter().map(|&tap| entry.channels[tap]).collect();
             let rng = &mut InitRng::new(seed, "projector");
             let projector = term.loss.init(&channels, rng, device)?;
-            let network = load_backbone(term.network, &term.weights, weights, seed, device)?;
-            Some((projector, Frozen::new(network, taps)))
+            let network = match &backbone {
+                Some(backbone) if experiment.shares_features() => Frozen {
+                    taps,
+                    ..backbone.clone()
+                },
+                _ => {
+                    let weights = (&term.weights, weights);
+                    Frozen::new(
+                        load_backbone(term.network, weights.0, weights.1, seed, device)?,
+                        taps,
+                    )
+                }
+            };
+            Some((projector, network))
         } else {
             None
         };
@@ -111,7 +124,12 @@ impl<B: AutodiffBackend> Networks<B> {
 }
 
 impl<B: AutodiffBackend> Frozen<B> {
-    fn new(plain: Backbone<B::InnerBackend>, taps: Vec<usize>) -> Self {
+    /// The features at its own taps, out of those at every tap.
+    pub(super) fn select<T: Clone>(&self, features: &[T]) -> Vec<T> {
+        self.taps.iter().map(|&tap| features[tap].clone()).collect()
+    }
+
+    pub(super) fn new(plain: Backbone<B::InnerBackend>, taps: Vec<usize>) -> Self {
         let tracked = Backbone::<B>::from_inner(plain.clone()).no_grad();
         Self {
             plain,
@@ -122,7 +140,7 @@ impl<B: AutodiffBackend> Frozen<B> {
 
     /// Features of generated images, through which the gradient passes.
     pub(super) fn features(&self, images: Tensor<B, 4>) -> Vec<Tensor<B, 4>> {
-        select(self.tracked.forward(images), &self.taps)
+        self.select(&self.tracked.forward(images))
     }
 
     /// Features without a graph.
@@ -130,12 +148,8 @@ impl<B: AutodiffBackend> Frozen<B> {
         &self,
         images: Tensor<B::InnerBackend, 4>,
     ) -> Vec<Tensor<B::InnerBackend, 4>> {
-        select(self.plain.forward(images), &self.taps)
+        self.select(&self.plain.forward(images))
     }
-}
-
-fn select<T: Clone>(features: Vec<T>, taps: &[usize]) -> Vec<T> {
-    taps.iter().map(|&tap| features[tap].clone()).collect()
 }
 
 /// Where the weights of a backbone are.

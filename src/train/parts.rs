@@ -16,6 +16,9 @@ pub enum StepPart {
     ContrastiveBackward,
     /// Generator step: diversity loss, forward and back to the generator's features.
     Diversity,
+    /// Generator step: from what the losses ask of features back to the images, where they share a
+    /// pass through the frozen network.
+    FeaturesBackward,
     /// Generator step: from the images back through the generator.
     GeneratorBackward,
     /// Generator step: Adam of generator and projector.
@@ -41,6 +44,7 @@ impl fmt::Display for StepPart {
             Self::Contrastive => "G step: contrastive",
             Self::ContrastiveBackward => "G step: contrastive back",
             Self::Diversity => "G step: diversity",
+            Self::FeaturesBackward => "G step: features back",
             Self::GeneratorBackward => "G step: generator back",
             Self::GeneratorOptimizer => "G step: optimizer",
             Self::Fakes => "D step: fakes",

@@ -5,6 +5,7 @@ mod diversity;
 mod generator;
 #[cfg(all(test, feature = "flex"))]
 mod tests;
+mod view;
 
 use anyhow::{Result, ensure};
 use burn::module::AutodiffModule;
@@ -88,9 +89,8 @@ impl<B: AutodiffBackend> Training<B> {
     ) -> Result<StepScalars<B::InnerBackend>> {
         ensure!(!batches.is_empty(), "a step needs at least one batch");
         let mut scalars = StepScalars::new();
-        let images = self.generator_step(step, batches, &mut scalars, observer);
-        let fakes = self.experiment.run.reuse_fakes.then_some(images);
-        self.discriminator_step(step, batches, fakes, &mut scalars, observer);
+        let made = self.generator_step(step, batches, &mut scalars, observer);
+        self.discriminator_step(step, batches, made, &mut scalars, observer);
         let decay = self.experiment.ema.decay_at(step);
         let current = self.networks.generator.valid();
         self.networks.ema = average(take(&mut self.networks.ema), &current, decay);

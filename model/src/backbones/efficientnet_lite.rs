@@ -101,12 +101,22 @@ impl EfficientNetLiteConfig {
         network: &str,
     ) -> Result<StateDict, WeightsError> {
         let plan = self.plan();
-        let dict = dict
-            .into_iter()
-            .map(|(name, data)| (timm_name(&name, &plan).unwrap_or(name), data))
-            .filter(|(name, _)| !is_head(name))
-            .collect();
+        let mut dict = timm_names(dict, &plan);
+        dict.retain(|name, _| !is_head(name));
         fold(dict, &layers(&plan), EPSILON, origin, network)
+    }
+
+    /// The same for what follows the last tap, without the classifier.
+    pub(super) fn fold_head(
+        &self,
+        dict: StateDict,
+        origin: &str,
+        network: &str,
+    ) -> Result<StateDict, WeightsError> {
+        let mut dict = timm_names(dict, &self.plan());
+        dict.retain(|name, _| is_head(name) && !name.starts_with("classifier."));
+        let layers = [FoldedLayer::new("", "conv_head", "bn2")];
+        fold(dict, &layers, EPSILON, origin, network)
     }
 
     /// Blocks by stage.
@@ -221,7 +231,7 @@ impl<B: Backend> MobileBlock<B> {
     }
 }
 
-fn relu6<B: Backend>(input: Tensor<B, 4>) -> Tensor<B, 4> {
+pub(super) fn relu6<B: Backend>(input: Tensor<B, 4>) -> Tensor<B, 4> {
     input.clamp(0.0, 6.0)
 }
 
@@ -249,6 +259,14 @@ fn is_head(name: &str) -> bool {
     ["conv_head.", "bn2.", "classifier."]
         .iter()
         .any(|prefix| name.starts_with(prefix))
+}
+
+/// The same tensors under timm's names.
+fn timm_names(dict: StateDict, plan: &[Vec<BlockPlan>]) -> StateDict {
+    let renamed = dict
+        .into_iter()
+        .map(|(name, data)| (timm_name(&name, plan).unwrap_or(name), data));
+    renamed.collect()
 }
 
 /// timm's name for a name of the original PyTorch port, whose blocks are numbered through.

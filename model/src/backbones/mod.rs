@@ -11,6 +11,7 @@ mod convnext;
 mod efficientnet_lite;
 mod files;
 pub(crate) mod fold;
+mod head;
 #[cfg(test)]
 mod parity;
 mod pointwise;
@@ -25,6 +26,7 @@ use burn::tensor::{Tensor, backend::Backend};
 pub use conv::Conv2d;
 pub use convnext::{ConvNext, ConvNextBlock, ConvNextConfig, ConvNextStage};
 pub use efficientnet_lite::{EfficientNetLite, EfficientNetLiteConfig, MobileBlock};
+pub use head::{LITE_FEATURES, LiteHead};
 pub(crate) use pointwise::normalised;
 pub use pointwise::{ChannelNorm, Linear, Mlp, Projection, TokenNorm};
 pub(crate) use registry::{Architecture, architecture};

@@ -2,7 +2,7 @@ use anyhow::{Context, Result};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use dp_sims_datasets::Size;
-use dp_sims_model::backbones::Backbone;
+use dp_sims_model::backbones::{Backbone, LiteHead};
 use dp_sims_model::evaluators::{FidInception, SwavResNet};
 use dp_sims_model::layers::resize_bilinear;
 
@@ -12,9 +12,16 @@ pub enum FeatureNetwork<B: Backend> {
     Inception(Box<FidInception<B>>),
     /// The network of SwAV-FID.
     Swav(Box<SwavResNet<B>>),
-    /// A backbone of the registry: its last feature map, averaged over positions, of images that
-    /// are enlarged to this size where there is one.
-    Backbone(Box<Backbone<B>>, Option<Size>),
+    /// A backbone of the registry: its last feature map, averaged over positions, or what its head
+    /// makes of that map.
+    Backbone {
+        /// The backbone.
+        network: Box<Backbone<B>>,
+        /// The head, where it counts.
+        head: Option<LiteHead<B>>,
+        /// Size that images are enlarged to first.
+        enlarged: Option<Size>,
+    },
 }
 
 impl<B: Backend> FeatureNetwork<B> {
@@ -25,7 +32,11 @@ impl<B: Backend> FeatureNetwork<B> {
         match self {
             Self::Inception(network) => Ok(network.forward(images.add_scalar(1.0).mul_scalar(0.5))),
             Self::Swav(network) => Ok(network.forward(images)),
-            Self::Backbone(network, enlarged) => {
+            Self::Backbone {
+                network,
+                head,
+                enlarged,
+            } => {
                 let images = match enlarged {
                     Some(size) => resize_bilinear(images, size.height, size.width),
                     None => images,
@@ -34,7 +45,10 @@ impl<B: Backend> FeatureNetwork<B> {
                     .forward(images)
                     .pop()
                     .context("a backbone without features")?;
-                Ok(features.flatten::<3>(2, 3).mean_dim(2).squeeze_dim(2))
+                Ok(match head {
+                    Some(head) => head.forward(features),
+                    None => features.flatten::<3>(2, 3).mean_dim(2).squeeze_dim(2),
+                })
             }
         }
     }

@@ -11,29 +11,30 @@ use super::super::batch::{DeviceBatch, StepScalars};
 use super::super::parts::StepPart;
 use super::super::random::{Purpose, latents};
 use super::Training;
+use super::generator::Made;
 
 impl<B: AutodiffBackend> Training<B> {
-    /// Changes the discriminator. `fakes` are images of every batch to tell from photos; without them
-    /// the generator makes new ones.
+    /// Changes the discriminator, which tells images from photos: those the generator's step `made` of
+    /// every batch, or new ones.
     pub(super) fn discriminator_step(
         &mut self,
         step: u64,
         batches: &[DeviceBatch<B::InnerBackend>],
-        fakes: Option<Vec<Tensor<B::InnerBackend, 4>>>,
+        made: Vec<Made<B::InnerBackend>>,
         scalars: &mut StepScalars<B::InnerBackend>,
         observer: &mut dyn Observer<StepPart>,
     ) {
         let mut accumulator = GradientsAccumulator::new();
-        for (index, batch) in batches.iter().enumerate() {
+        for (index, (batch, mut made)) in batches.iter().zip(made).enumerate() {
             let counter = step * batches.len() as u64 + index as u64;
-            let fake = match &fakes {
-                Some(fakes) => fakes[index].clone(),
-                None => self.fakes(counter, batch),
-            };
+            if !self.experiment.run.reuse_fakes {
+                made.images = self.fakes(counter, batch);
+                made.fake_features = None;
+            }
             observer.end_of(StepPart::Fakes);
             let passes = batches.len() as f64;
             let gradients =
-                self.discriminator_pass(counter, batch, fake, passes, scalars, observer);
+                self.discriminator_pass(counter, batch, made, passes, scalars, observer);
             accumulator.accumulate(&self.networks.discriminator, gradients);
         }
         let config = &self.experiment.optimizer;
@@ -71,17 +72,17 @@ impl<B: AutodiffBackend> Training<B> {
         &mut self,
         counter: u64,
         batch: &DeviceBatch<B::InnerBackend>,
-        fake: Tensor<B::InnerBackend, 4>,
+        made: Made<B::InnerBackend>,
         passes: f64,
         scalars: &mut StepScalars<B::InnerBackend>,
         observer: &mut dyn Observer<StepPart>,
     ) -> GradientsParams {
         let shift = self.shift(counter);
-        let fake = shift.images(fake);
+        let fake = shift.images(made.images);
         let real = shift.images(batch.images.clone());
         let maps = shift.labels(batch.maps.labels.clone());
-        let fake_logits = self.logits(fake.clone());
-        let real_logits = self.logits(real.clone());
+        let fake_logits = self.logits(fake.clone(), made.fake_features);
+        let real_logits = self.logits(real.clone(), made.photo_features);
         let labels = Tensor::<B, 3, Int>::from_inner(maps.clone());
         let fake_class = (fake_logits.dims()[1] - 1) as i64;
         let fake_targets = Tensor::full(maps.dims(), fake_class, &self.device);
@@ -100,7 +101,7 @@ impl<B: AutodiffBackend> Training<B> {
         if weight > 0.0 {
             let coins = self.draws.coins(counter, fake_class as usize);
             let mask = label_mix_mask(maps, &coins);
-            let mixed = self.logits(mix(real, fake, mask.clone()));
+            let mixed = self.logits(mix(real, fake, mask.clone()), None);
             let mask = Tensor::from_inner(mask);
             let term = label_mix(mixed, real_logits, fake_logits, mask) * weight;
             scalars.push("d_label_mix", term.clone().inner());
@@ -114,12 +115,17 @@ impl<B: AutodiffBackend> Training<B> {
         gradients
     }
 
-    fn logits(&mut self, images: Tensor<B::InnerBackend, 4>) -> Tensor<B, 4> {
-        let backbone = &self.networks.backbone;
-        let features = backbone.as_ref().map_or_else(Vec::new, |backbone| {
-            let features = backbone.plain_features(images.clone());
-            features.into_iter().map(Tensor::from_inner).collect()
-        });
+    /// The discriminator's answer to images whose `features` in the backbone may be known.
+    fn logits(
+        &mut self,
+        images: Tensor<B::InnerBackend, 4>,
+        features: Option<Vec<Tensor<B::InnerBackend, 4>>>,
+    ) -> Tensor<B, 4> {
+        let backbone = self.networks.backbone.as_ref();
+        let features = features
+            .or_else(|| Some(backbone?.plain_features(images.clone())))
+            .unwrap_or_default();
+        let features = features.into_iter().map(Tensor::from_inner).collect();
         self.networks
             .discriminator
             .forward(Tensor::from_inner(images), features, Mode::Train)

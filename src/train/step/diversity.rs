@@ -6,6 +6,7 @@ use dp_sims_model::losses::{Shift, diversity, diversity_everywhere, diversity_of
 
 use super::super::batch::StepScalars;
 use super::super::networks::Frozen;
+use super::view::Views;
 use super::{gradient, norm};
 use crate::config::LossConfig;
 
@@ -42,6 +43,7 @@ impl<B: AutodiffBackend> Pair<B> {
         self,
         loss: &LossConfig,
         network: Option<&Frozen<B>>,
+        views: &mut Views<B>,
         scalars: &mut StepScalars<B::InnerBackend>,
     ) -> (Tensor<B::InnerBackend, 1>, Tensor<B, 1>) {
         let device = self.features.device();
@@ -71,15 +73,27 @@ impl<B: AutodiffBackend> Pair<B> {
         }
         let perceived = &loss.feature_diversity;
         if let Some(network) = network.filter(|_| perceived.lambda > 0.0) {
-            let pulled = self.pulled(&self.images, |[first, second], [z1, z2]| {
-                let features = network.features(self.shift.images(first));
-                let other = network.plain_features(self.shift.images(second.inner()));
-                diversity_of_features(features, other, z1, z2, perceived.cutoff) * perceived.lambda
+            let second = self.halves(&self.images)[1].clone().inner();
+            let other = network.plain_features(self.shift.images(second));
+            let [z1, z2] = self.halves(&self.latents);
+            let mut value = Tensor::zeros([1], &device);
+            let name = "norm_feature_diversity";
+            views.ask(Some(network), 1.0, name, scalars, |_, features| {
+                let term = diversity_of_features(features, other, z1, z2, perceived.cutoff);
+                let term = term * perceived.lambda;
+                value = term.clone().inner();
+                term.backward()
             });
-            let names = ["g_feature_diversity", "norm_feature_diversity"];
-            add(names, &self.images, pulled);
+            scalars.push("g_feature_diversity", value.clone());
+            total = total + value;
         }
         (total, surrogate)
+    }
+
+    /// Both halves of a batch.
+    fn halves<const D: usize>(&self, batch: &Tensor<B, D>) -> [Tensor<B, D>; 2] {
+        let count = batch.dims()[0] / 2;
+        [0, count].map(|start| batch.clone().narrow(0, start, count))
     }
 
     /// A term over both halves of `maps` and latents, and its gradient at `maps`.
@@ -89,10 +103,7 @@ impl<B: AutodiffBackend> Pair<B> {
         term: impl FnOnce([Tensor<B, 4>; 2], [Tensor<B, 2>; 2]) -> Tensor<B, 1>,
     ) -> Pulled<B::InnerBackend> {
         let cut = maps.clone().detach().require_grad();
-        let count = maps.dims()[0] / 2;
-        let halves = [0, count].map(|start| cut.clone().narrow(0, start, count));
-        let latents = [0, count].map(|start| self.latents.clone().narrow(0, start, count));
-        let term = term(halves, latents);
+        let term = term(self.halves(&cut), self.halves(&self.latents));
         let pull = gradient(&cut, &term.backward());
         (term.inner(), pull)
     }

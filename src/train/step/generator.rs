@@ -10,26 +10,38 @@ use dp_sims_model::layers::{LabelMaps, Mode};
 use super::super::batch::{DeviceBatch, StepScalars};
 use super::super::parts::StepPart;
 use super::super::random::{Purpose, latents};
+use super::Training;
 use super::diversity::Pair;
-use super::{Training, gradient, norm};
+use super::view::Views;
+
+/// What the generator's step made of a batch, without a graph, and what it learnt on the way.
+pub(super) struct Made<B: Backend> {
+    /// Images, `[N, 3, H, W]`.
+    pub(super) images: Tensor<B, 4>,
+    /// Features of the images, moved, in the backbone, where they were at hand.
+    pub(super) fake_features: Option<Vec<Tensor<B, 4>>>,
+    /// The same of the photos.
+    pub(super) photo_features: Option<Vec<Tensor<B, 4>>>,
+}
 
 impl<B: AutodiffBackend> Training<B> {
-    /// Changes generator and projector. Gives back the images of every batch, without their graph.
+    /// Changes generator and projector. Gives back what was made of every batch.
     pub(super) fn generator_step(
         &mut self,
         step: u64,
         batches: &[DeviceBatch<B::InnerBackend>],
         scalars: &mut StepScalars<B::InnerBackend>,
         observer: &mut dyn Observer<StepPart>,
-    ) -> Vec<Tensor<B::InnerBackend, 4>> {
-        let mut images = Vec::with_capacity(batches.len());
+    ) -> Vec<Made<B::InnerBackend>> {
+        let mut made = Vec::with_capacity(batches.len());
         let mut generator_gradients = GradientsAccumulator::new();
         let mut projector_gradients = GradientsAccumulator::new();
         for (index, batch) in batches.iter().enumerate() {
             let counter = step * batches.len() as u64 + index as u64;
-            let (image, generator, projector) =
-                self.generator_pass(counter, batch, batches.len() as f64, scalars, observer);
-            images.push(image);
+            let passes = batches.len() as f64;
+            let (images, generator, projector) =
+                self.generator_pass([step, counter], batch, passes, scalars, observer);
+            made.push(images);
             generator_gradients.accumulate(&self.networks.generator, generator);
             if let (Some((module, _)), Some(gradients)) = (&self.networks.contrastive, projector) {
                 projector_gradients.accumulate(module, gradients);
@@ -49,23 +61,24 @@ impl<B: AutodiffBackend> Training<B> {
                     .step(rate, take(projector), projector_gradients.grads());
         }
         observer.end_of(StepPart::GeneratorOptimizer);
-        images
+        made
     }
 
     /// Images of one batch, and gradients for generator and projector.
     ///
     /// The graph is cut at the generated image and at the features of the diversity loss: each
-    /// term runs backward to the cut on its own, which costs nothing more and shows how strongly
-    /// it pulls (facts O1), and then one backward pass takes their sum through the generator.
+    /// term runs backward to the cut on its own, which shows how strongly it pulls (facts O1), or all
+    /// share a pass through the frozen network ([`Views`]), and then one backward pass takes their sum
+    /// through the generator.
     fn generator_pass(
         &mut self,
-        counter: u64,
+        [step, counter]: [u64; 2],
         batch: &DeviceBatch<B::InnerBackend>,
         passes: f64,
         scalars: &mut StepScalars<B::InnerBackend>,
         observer: &mut dyn Observer<StepPart>,
     ) -> (
-        Tensor<B::InnerBackend, 4>,
+        Made<B::InnerBackend>,
         GradientsParams,
         Option<GradientsParams>,
     ) {
@@ -97,52 +110,62 @@ impl<B: AutodiffBackend> Training<B> {
         let image = all.clone().narrow(0, 0, images);
         observer.end_of(StepPart::Generator);
 
-        let cut = image.clone().detach().require_grad();
+        let plain_image = image.clone().inner();
+        let backbone = self.networks.backbone.as_ref();
+        let shared = backbone.filter(|_| self.experiment.shares_features());
+        let mut views = Views::new(step, plain_image.clone(), shift, shared);
         let mut frozen =
             Discriminator::<B>::from_inner(self.networks.discriminator.valid()).no_grad();
-        let backbone = &self.networks.backbone;
-        let moved = shift.images(cut.clone());
-        let levels = backbone
-            .as_ref()
-            .map_or_else(Vec::new, |b| b.features(moved.clone()));
-        let logits = frozen.forward(moved, levels, Mode::Train);
+        let alpha = Tensor::from_inner(batch.class_weights.clone());
+        let mut total = Tensor::zeros([1], &self.device);
+        let pixel = &self.pixel;
+        views.ask(backbone, 1.0, "norm_gan", scalars, |images, features| {
+            let logits = frozen.forward(images, features, Mode::Train);
+            let term = pixel.generator(logits, labels, alpha) * loss.lambda_gan;
+            total = term.clone().inner();
+            observer.end_of(StepPart::Judgement);
+            term.backward()
+        });
+        scalars.push("g_gan", total.clone());
         self.networks.discriminator =
             copy_buffers(self.networks.discriminator.clone(), &frozen.valid());
-        let alpha = Tensor::from_inner(batch.class_weights.clone());
-        let term = self.pixel.generator(logits, labels, alpha) * loss.lambda_gan;
-        scalars.push("g_gan", term.clone().inner());
-        let mut total = term.clone().inner();
-        observer.end_of(StepPart::Judgement);
-        let mut image_gradient = gradient(&cut, &term.backward());
-        scalars.push("norm_gan", norm(image_gradient.clone()));
         observer.end_of(StepPart::JudgementBackward);
 
         let mut projector_gradients = None;
-        if let Some((projector, network)) = &self.networks.contrastive
+        let mut photo_features = None;
+        let contrastive = self.networks.contrastive.as_ref();
+        if let Some((projector, network)) = contrastive
             && loss.contrastive.lambda > 0.0
         {
-            let cut = image.clone().detach().require_grad();
-            let fake = network.features(shift.images(cut.clone()));
-            let real = network.plain_features(shift.images(batch.images.clone()));
+            let photos = shift.images(batch.images.clone());
+            let real = match shared.filter(|_| views.are_shared()) {
+                Some(shared) => {
+                    let features = shared.plain_features(photos);
+                    network.select(photo_features.insert(features))
+                }
+                None => network.plain_features(photos),
+            };
             let positions: Vec<_> = real
                 .iter()
                 .map(|map| map.dims()[2] * map.dims()[3])
                 .map(|count| self.draws.positions(counter, count, projector.queries()))
                 .collect();
-            let term = projector.loss(fake, real, &positions) * loss.contrastive.lambda;
-            scalars.push("g_contrastive", term.clone().inner());
-            total = total + term.clone().inner();
-            observer.end_of(StepPart::Contrastive);
-            let mut gradients = (term / passes).backward();
-            let pull = gradient(&cut, &gradients) * passes;
-            scalars.push("norm_contrastive", norm(pull.clone()));
-            image_gradient = image_gradient + pull;
-            projector_gradients = Some(GradientsParams::from_module(&mut gradients, projector));
+            let mut value = Tensor::zeros([1], &self.device);
+            let (network, name) = (Some(network), "norm_contrastive");
+            views.ask(network, passes, name, scalars, |_, fake| {
+                let term = projector.loss(fake, real, &positions) * loss.contrastive.lambda;
+                value = term.clone().inner();
+                observer.end_of(StepPart::Contrastive);
+                let mut gradients = (term / passes).backward();
+                let own = GradientsParams::from_module(&mut gradients, projector);
+                projector_gradients = Some(own);
+                gradients
+            });
+            scalars.push("g_contrastive", value.clone());
+            total = total + value;
             observer.end_of(StepPart::ContrastiveBackward);
         }
 
-        let plain_image = image.clone().inner();
-        let mut surrogate = (image * Tensor::from_inner(image_gradient)).sum();
         let pair = (copies == 2).then(|| Pair {
             features,
             images: all,
@@ -154,22 +177,28 @@ impl<B: AutodiffBackend> Training<B> {
             scalars.push("noise_effect", (plain_image.clone() - other).abs().mean());
         }
         measure_exposures(&plain_image, &batch.images, scalars);
+        let mut surrogate = Tensor::zeros([1], &self.device);
         if let Some(pair) = pair {
-            let network = self
-                .networks
-                .contrastive
-                .as_ref()
-                .map(|(_, network)| network);
-            let (term, pull) = pair.terms(&loss, network, scalars);
+            let network = contrastive.map(|(_, network)| network);
+            let (term, pull) = pair.terms(&loss, network, &mut views, scalars);
             total = total + term;
             surrogate = surrogate + pull;
             observer.end_of(StepPart::Diversity);
         }
+        let fake_features = views.shared_features();
+        let pull = Tensor::from_inner(views.finish());
+        surrogate = surrogate + (image * pull).sum();
+        observer.end_of(StepPart::FeaturesBackward);
         scalars.push("g_total", total);
         let gradients = (surrogate / passes).backward();
         let gradients = GradientsParams::from_grads(gradients, &self.networks.generator);
         observer.end_of(StepPart::GeneratorBackward);
-        (plain_image, gradients, projector_gradients)
+        let made = Made {
+            images: plain_image,
+            fake_features,
+            photo_features,
+        };
+        (made, gradients, projector_gradients)
     }
 }
 

@@ -95,6 +95,9 @@ fn agrees_on_photos(kind: BackboneKind, file: &str) {
         return;
     };
     let reference = dict(&format!("{}.photos.safetensors", info(kind).name));
+    let path = shared_file(&format!("weights/{file}")).unwrap();
+    let weights = WeightSource::State(read_weights(&path).unwrap(), file.to_string());
+    let head = LiteHead::<Flex>::load(kind, weights, &Default::default()).unwrap();
     for (index, name) in PHOTOS.into_iter().enumerate() {
         let Some(path) = shared_file(&format!("data/camvid/{name}")) else {
             return;
@@ -102,6 +105,16 @@ fn agrees_on_photos(kind: BackboneKind, file: &str) {
         let image = photo(&path, &reference[&format!("photo{index}.sha256")]);
         let taps = backbone.forward(image);
         assert_eq!(taps.len(), info(kind).channels.len());
+        if let Some(head) = &head {
+            let features = values(head.forward(taps[taps.len() - 1].clone()));
+            assert_eq!(features.len(), LITE_FEATURES);
+            agrees(
+                &features,
+                &reference,
+                &format!("photo{index}.head"),
+                PHOTO_STEP,
+            );
+        }
         for (tap, features) in taps.into_iter().enumerate() {
             let key = format!("photo{index}.tap{tap}");
             agrees(&values(features), &reference, &key, PHOTO_STEP);
