@@ -46,7 +46,12 @@ pub(super) fn open(path: &Path) -> Result<Container, WeightsError> {
     if path.is_dir() {
         return wrong("it is a folder; name a file in it");
     }
-    let bytes = fs::read(path).map_err(|source| WeightsError::read(path, source))?;
+    let unreadable = |source| WeightsError::read(path, source);
+    // A device never ends, and a pipe nobody writes to never begins.
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return wrong("it is no ordinary file");
+    }
+    let bytes = fs::read(path).map_err(unreadable)?;
     let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
     if pytorch::is_zip(&bytes) {
         Ok(Container::Zip(bytes))

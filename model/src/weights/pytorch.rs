@@ -14,6 +14,13 @@ use super::{StateDict, StoredTensor, WeightsError};
 
 /// First pickle of a checkpoint before PyTorch 1.6: the number 0x1950a86a20f9469cfc6c.
 const LEGACY_MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
+/// Most axes of a tensor; PyTorch has none with more.
+const MOST_AXES: usize = 64;
+/// Longest name of a tensor, in bytes.
+const LONGEST_NAME: usize = 1024;
+/// Elements that a file may have beyond one for each of its bytes: those of small weights that repeat one
+/// number.
+const REPEATED: usize = 1 << 20;
 /// How deep a checkpoint may nest its weights; the bound ends a search through a cycle.
 const MAX_DEPTH: usize = 4;
 /// Keys under which checkpoints nest their weights, the preferred one first.
@@ -41,6 +48,8 @@ struct ZipCheckpoint<'a> {
     /// Folder in the zip, with a slash at the end unless empty.
     folder: String,
     tensors: Vec<(String, TensorRef)>,
+    /// Bytes of the file.
+    length: usize,
 }
 
 impl<'a> ZipCheckpoint<'a> {
@@ -62,18 +71,26 @@ impl<'a> ZipCheckpoint<'a> {
             tensors: find_tensors(&pickle)?,
             archive,
             folder,
+            length: bytes.len(),
         })
     }
 
     fn read(mut self) -> Result<StateDict, String> {
         let mut storages = HashMap::new();
+        let mut left = self.length;
         for (_, tensor) in self.tensors.iter().filter(|(_, tensor)| tensor.is_float()) {
             if !storages.contains_key(&tensor.key) {
                 let name = format!("{}data/{}", self.folder, tensor.key);
-                storages.insert(tensor.key.clone(), entry(&mut self.archive, &name)?);
+                let data = entry(&mut self.archive, &name)?;
+                // Nothing is compressed, so that entries which do not overlap fit into the file.
+                left = left
+                    .checked_sub(data.len())
+                    .ok_or("the entries of the zip overlap, it is damaged")?;
+                storages.insert(tensor.key.clone(), data);
             }
         }
-        assemble(self.tensors, |key| storages.get(key).map(Vec::as_slice))
+        let find = |key: &str| storages.get(key).map(Vec::as_slice);
+        assemble(self.tensors, self.length, find)
     }
 }
 
@@ -109,7 +126,9 @@ pub(super) fn list_zip(bytes: &[u8], origin: &str) -> Result<Vec<StoredTensor>, 
 /// Float tensors of a checkpoint before PyTorch 1.6.
 pub(super) fn read_legacy(bytes: &[u8], origin: &str) -> Result<StateDict, WeightsError> {
     legacy(bytes)
-        .and_then(|(tensors, storages)| assemble(tensors, |key| storages.get(key).copied()))
+        .and_then(|(tensors, storages)| {
+            assemble(tensors, bytes.len(), |key| storages.get(key).copied())
+        })
         .map_err(|reason| WeightsError::format(origin, reason))
 }
 
@@ -209,6 +228,10 @@ fn storage_of(pickle: &Pickle, id: Id) -> Option<(&str, &str, usize)> {
         return None;
     };
     let items = pickle.items(*identifier)?;
+    // A whole module's classes are persistent as well, under `module`.
+    if pickle.text(*items.first()?) != Some("storage") {
+        return None;
+    }
     let Node::Global(class) = pickle.node(*items.get(1)?) else {
         return None;
     };
@@ -241,13 +264,19 @@ fn state_entries(pickle: &Pickle) -> Result<&[(Id, Id)], String> {
         let Node::Dict(entries) = pickle.node(dict) else {
             break;
         };
+        // A lone tensor beside the weights, such as the best accuracy, is none of them.
+        let inner = NESTED.iter().find_map(|key| pickle.get(dict, key));
+        if let Some(inner) = inner.filter(|id| matches!(pickle.node(*id), Node::Dict(_))) {
+            dict = inner;
+            continue;
+        }
         if entries
             .iter()
             .any(|(_, value)| matches!(pickle.node(*value), Node::Tensor { .. }))
         {
             return Ok(entries);
         }
-        let Some(inner) = NESTED.iter().find_map(|key| pickle.get(dict, key)) else {
+        let Some(inner) = inner else {
             let keys: Vec<_> = entries
                 .iter()
                 .filter_map(|(key, _)| pickle.text(*key))
@@ -276,17 +305,19 @@ fn find_tensors(pickle: &Pickle) -> Result<Vec<(String, TensorRef)>, String> {
         else {
             continue;
         };
-        let name = pickle.text(*key).ok_or("the name of a tensor is no text")?;
+        let name = pickle
+            .text(*key)
+            .filter(|name| name.len() <= LONGEST_NAME)
+            .ok_or_else(|| {
+                format!("the name of a tensor is no text of at most {LONGEST_NAME} bytes")
+            })?;
         let damaged = || format!("the description of tensor `{name}` is damaged");
         let (class, storage_key, start) = storage_of(pickle, storage).ok_or_else(damaged)?;
         let element = element(class)
             .ok_or_else(|| format!("tensor `{name}` has the unknown storage type {class}"))?;
         let sizes = |id| -> Option<Vec<usize>> {
-            pickle
-                .items(id)?
-                .iter()
-                .map(|&item| pickle.size(item))
-                .collect()
+            let items = pickle.items(id).filter(|items| items.len() <= MOST_AXES)?;
+            items.iter().map(|&item| pickle.size(item)).collect()
         };
         let offset = pickle
             .size(offset)
@@ -317,16 +348,27 @@ fn stored(tensors: Vec<(String, TensorRef)>) -> Vec<StoredTensor> {
         .collect()
 }
 
-/// Copies the float tensors out of their storages.
+/// Copies the float tensors out of their storages. `length` is that of the file in bytes: tensors may
+/// share storages, but not without end.
 fn assemble<'a>(
     tensors: Vec<(String, TensorRef)>,
+    length: usize,
     storage: impl Fn(&str) -> Option<&'a [u8]>,
 ) -> Result<StateDict, String> {
     let mut dict = StateDict::new();
+    let mut left = length.saturating_add(REPEATED);
     for (name, tensor) in tensors {
         let Some(dtype) = tensor.element.float else {
             continue;
         };
+        left = tensor
+            .count()
+            .and_then(|count| left.checked_sub(count))
+            .ok_or_else(|| {
+                format!(
+                    "with tensor `{name}` it holds more numbers than its size allows; it is damaged"
+                )
+            })?;
         let data = storage(&tensor.key)
             .ok_or_else(|| format!("storage {} of tensor `{name}` is missing", tensor.key))?;
         let values = tensor.gather(data, dtype).ok_or_else(|| {
@@ -349,10 +391,7 @@ impl TensorRef {
         if self.strides.len() != self.shape.len() {
             return None;
         }
-        let count = self
-            .shape
-            .iter()
-            .try_fold(1usize, |count, &size| count.checked_mul(size))?;
+        let count = self.count()?;
         if count == 0 {
             return Some(vec![]);
         }
@@ -363,18 +402,19 @@ impl TensorRef {
             .try_fold(0usize, |span, (size, stride)| {
                 span.checked_add((size - 1).checked_mul(*stride)?)
             })?;
-        // A tensor with more elements than its storage repeats them, which no weight does.
-        if count > available || self.offset.checked_add(span)? >= available {
+        if self.offset.checked_add(span)? >= available {
             return None;
         }
-        let bytes = data[..available * width].to_vec();
-        let source = TensorData::from_bytes_vec(bytes, [available], dtype).convert::<f32>();
-        let source = source.as_slice::<f32>().ok()?;
-        let mut values = Vec::with_capacity(count);
+        if span + 1 == count && self.is_in_order() {
+            return numbers(&data[self.offset * width..][..count * width], dtype);
+        }
+        // The elements one by one, so that the work is that of this tensor however large its storage
+        // is and however many share it.
+        let mut gathered = Vec::with_capacity(count * width);
         let mut position = vec![0usize; self.shape.len()];
         let mut at = self.offset;
         for _ in 0..count {
-            values.push(source[at]);
+            gathered.extend_from_slice(&data[at * width..][..width]);
             for axis in (0..self.shape.len()).rev() {
                 at += self.strides[axis];
                 position[axis] += 1;
@@ -385,6 +425,30 @@ impl TensorRef {
                 position[axis] = 0;
             }
         }
-        Some(values)
+        numbers(&gathered, dtype)
     }
+
+    /// Number of elements; none where it has no meaning.
+    fn count(&self) -> Option<usize> {
+        let mut sizes = self.shape.iter();
+        sizes.try_fold(1usize, |count, &size| count.checked_mul(size))
+    }
+
+    /// Whether the elements lie one behind the other in row-major order.
+    fn is_in_order(&self) -> bool {
+        let mut expected = 1;
+        let axes = self.shape.iter().zip(&self.strides).rev();
+        axes.into_iter().all(|(&size, &stride)| {
+            let fits = size == 1 || stride == expected;
+            expected *= size;
+            fits
+        })
+    }
+}
+
+/// Numbers of a float type as `f32`.
+fn numbers(bytes: &[u8], dtype: DType) -> Option<Vec<f32>> {
+    let count = bytes.len() / dtype.size();
+    let data = TensorData::from_bytes_vec(bytes.to_vec(), [count], dtype);
+    data.convert::<f32>().into_vec().ok()
 }

@@ -11,6 +11,8 @@ use zip::write::{SimpleFileOptions, ZipWriter};
 use super::pytorch::NESTED;
 use super::*;
 
+mod budgets;
+
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../tests/fixtures/backbones")

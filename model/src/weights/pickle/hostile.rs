@@ -19,8 +19,12 @@ const HOSTILE: [&str; 17] = [
     "sys",
     "webbrowser",
 ];
-/// Built-in types that checkpoints hold.
-const HARMLESS: [&str; 13] = [
+/// Built-in types and functions that checkpoints mention: types of values and keys, `long` and
+/// `unicode` by which Python 2 calls `int` and `str`, and `getattr`, by which methods of a training
+/// framework's objects are pickled. An attribute of a harmless object is harmless; of the others not
+/// even the name is let through.
+const HARMLESS: [&str; 20] = [
+    "NoneType",
     "bool",
     "bytearray",
     "bytes",
@@ -28,12 +32,18 @@ const HARMLESS: [&str; 13] = [
     "dict",
     "float",
     "frozenset",
+    "getattr",
     "int",
     "list",
+    "long",
     "object",
+    "range",
     "set",
     "slice",
+    "str",
     "tuple",
+    "type",
+    "unicode",
 ];
 
 /// Whether Python would run code of the file's choice through this name.

@@ -5,6 +5,14 @@ use std::collections::HashMap;
 use super::hostile::runs_code;
 use super::{Id, Node};
 
+/// Longest name of a class or function, in bytes. Names are copied, and a pickle can repeat a long text
+/// in two bytes.
+const LONGEST_NAME: usize = 256;
+
+/// How deep calls that rebuild a tensor may lie in one another: a subclass of a subclass of a parameter
+/// is three.
+const DEEPEST_CALL: usize = 8;
+
 /// State of the machine while it reads `bytes`.
 pub(super) struct Machine<'a> {
     bytes: &'a [u8],
@@ -179,18 +187,6 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// A class or function by its name, unless it is one that no checkpoint has a use for.
-    fn global(&mut self, module: &str, name: &str) -> Result<(), String> {
-        if runs_code(module, name) {
-            return Err(format!(
-                "it calls for `{module}.{name}`, which runs code when Python loads the file; \
-                 nothing was run, delete the file and get it from its publisher"
-            ));
-        }
-        self.push(Node::Global(format!("{module}.{name}")));
-        Ok(())
-    }
-
     fn step(&mut self, opcode: u8) -> Result<(), String> {
         match opcode {
             0x80 => drop(self.byte()?),    // protocol
@@ -269,7 +265,7 @@ impl<'a> Machine<'a> {
             }
             b'c' => {
                 let (module, name) = (self.line()?, self.line()?);
-                self.global(&module, &name)?;
+                self.push(Node::Global(class_name(&module, &name)?));
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
@@ -278,8 +274,8 @@ impl<'a> Machine<'a> {
                 else {
                     return Err("the name of a class is no text".into());
                 };
-                let (module, name) = (module.clone(), name.clone());
-                self.global(&module, &name)?;
+                let name = class_name(module, name)?;
+                self.push(Node::Global(name));
             }
             b'R' | 0x81 => {
                 let (arguments, callable) = (self.pop()?, self.pop()?);
@@ -322,34 +318,53 @@ impl<'a> Machine<'a> {
     }
 
     /// What calling a known function would give; calls of anything else give an opaque object.
-    fn call(&mut self, callable: Id, arguments: Id) -> Result<(), String> {
-        let (Node::Global(name), Node::Tuple(items)) =
-            (&self.nodes[callable], &self.nodes[arguments])
-        else {
-            return Err("something is called that is no function".into());
-        };
-        match (name.as_str(), items.as_slice()) {
-            (
-                "torch._utils._rebuild_tensor" | "torch._utils._rebuild_tensor_v2",
-                &[storage, offset, shape, strides, ..],
-            ) => self.push(Node::Tensor {
-                storage,
-                offset,
-                shape,
-                strides,
-            }),
-            (
-                "torch._utils._rebuild_parameter" | "torch._utils._rebuild_parameter_with_state",
-                &[tensor, ..],
-            ) => self.stack.push(tensor),
-            ("torch._tensor._rebuild_from_type_v2", &[function, _, inner, ..])
-                if function != callable =>
-            {
-                self.call(function, inner)?;
+    fn call(&mut self, mut callable: Id, mut arguments: Id) -> Result<(), String> {
+        for _ in 0..DEEPEST_CALL {
+            let (Node::Global(name), Node::Tuple(items)) =
+                (&self.nodes[callable], &self.nodes[arguments])
+            else {
+                // A class that the file itself describes, as a whole module has them.
+                self.push(Node::Opaque);
+                return Ok(());
+            };
+            match (name.as_str(), items.as_slice()) {
+                (
+                    "torch._utils._rebuild_tensor" | "torch._utils._rebuild_tensor_v2",
+                    &[storage, offset, shape, strides, ..],
+                ) => self.push(Node::Tensor {
+                    storage,
+                    offset,
+                    shape,
+                    strides,
+                }),
+                (
+                    "torch._utils._rebuild_parameter"
+                    | "torch._utils._rebuild_parameter_with_state",
+                    &[tensor, ..],
+                ) => self.stack.push(tensor),
+                ("torch._tensor._rebuild_from_type_v2", &[function, _, inner, ..]) => {
+                    (callable, arguments) = (function, inner);
+                    continue;
+                }
+                ("collections.OrderedDict", []) => self.push(Node::Dict(vec![])),
+                _ => self.push(Node::Opaque),
             }
-            ("collections.OrderedDict", []) => self.push(Node::Dict(vec![])),
-            _ => self.push(Node::Opaque),
+            return Ok(());
         }
-        Ok(())
+        Err("calls lie too deep in one another".into())
     }
+}
+
+/// The name of a class or function, unless it is one that no checkpoint has a use for.
+fn class_name(module: &str, name: &str) -> Result<String, String> {
+    if module.len() + name.len() > LONGEST_NAME {
+        return Err("the name of a class is too long to be one".into());
+    }
+    if runs_code(module, name) {
+        return Err(format!(
+            "it calls for `{module}.{name}`, which runs code when Python loads the file; \
+             nothing was run, delete the file and get it from its publisher"
+        ));
+    }
+    Ok(format!("{module}.{name}"))
 }
