@@ -4,6 +4,9 @@
 //! The program's commands are in [`commands`]; everything else is there for them and for tests.
 #![recursion_limit = "256"]
 
+#[macro_use]
+pub mod console;
+
 pub mod bench;
 pub mod checkpoint;
 pub mod commands;

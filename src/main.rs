@@ -1,6 +1,7 @@
 //! The `dp-sims` program: parses the command line and hands over.
 #![recursion_limit = "256"]
 
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -8,6 +9,16 @@ use dp_sims::commands::{Cli, run};
 
 fn main() -> ExitCode {
     dp_sims::memory::keep_freed();
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version are errors of this kind as well.
+        Err(error) => {
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            return match error.print() {
+                Err(error) if error.kind() != ErrorKind::BrokenPipe => ExitCode::FAILURE,
+                _ => ExitCode::from(code),
+            };
+        }
+    };
     dp_sims::threads::run_among(|| run(cli))
 }

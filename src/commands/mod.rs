@@ -16,9 +16,12 @@ mod weights;
 
 use std::process::ExitCode;
 
+use anyhow::anyhow;
 use clap::{Args, Parser, Subcommand};
 use dp_sims_backends::{BackendChoice, BackendError, Selected, select};
 use dp_sims_datasets::Size;
+
+use crate::console;
 
 /// Semantic image synthesis: a label map in, a photo out.
 #[derive(Debug, Parser)]
@@ -118,7 +121,10 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Bench(args) => bench::run(args),
     };
     let (error, code) = match outcome {
-        Ok(()) => return ExitCode::SUCCESS,
+        Ok(()) => match console::failure() {
+            None => return ExitCode::SUCCESS,
+            Some((stream, why)) => (anyhow!("cannot write to {stream}: {why}"), 1),
+        },
         Err(Failure::Mistake(error)) => (error, 2),
         Err(Failure::Failed(error)) => (error, 1),
     };

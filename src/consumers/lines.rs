@@ -1,8 +1,9 @@
 //! Plain lines, for when there is no terminal.
 
-use std::io::{Stdout, Write};
+use std::io::Write;
 
 use super::preview;
+use crate::console::Stream;
 use crate::evaluate::number;
 use crate::events::{Consumer, Scalars, StepEvent, TrainEvent};
 
@@ -12,7 +13,7 @@ const INTERVAL_SECONDS: f64 = 2.0;
 /// Prints one compact line about every two seconds of training, and every other event as it
 /// comes.
 #[derive(Debug)]
-pub struct LineDisplay<W: Write + Send = Stdout> {
+pub struct LineDisplay<W: Write + Send = Stream> {
     out: W,
     /// Training time since the last printed step, in seconds; none before the first step.
     unprinted_seconds: Option<f64>,
@@ -21,7 +22,7 @@ pub struct LineDisplay<W: Write + Send = Stdout> {
 impl LineDisplay {
     /// Prints to standard output.
     pub fn stdout() -> Self {
-        Self::new(std::io::stdout())
+        Self::new(Stream::Output)
     }
 }
 

@@ -3,7 +3,7 @@
 mod figures;
 
 use std::collections::BTreeSet;
-use std::io::{Stdout, Write};
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ use burn_train::renderer::{
 
 use super::lines::{LineDisplay, evaluation};
 use super::{preview, terminal};
+use crate::console::Stream;
 use crate::evaluate::{described, number};
 use crate::events::{Consumer, Scalars, StepEvent, TrainEvent};
 use figures::{Figure, figures, overview};
@@ -40,7 +41,7 @@ struct Screen {
 ///
 /// `q` then `s` or `k` ask for a stop through the [`Interrupter`], which the trainer polls between
 /// steps; Ctrl-C still sends its signal.
-pub struct Dashboard<W: Write + Send = Stdout> {
+pub struct Dashboard<W: Write + Send = Stream> {
     screen: Screen,
     stop: Interrupter,
     lines: LineDisplay<W>,
