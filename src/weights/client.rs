@@ -11,7 +11,7 @@ use super::proxy::proxy_of;
 use super::source::Trouble;
 use super::tls::encrypted;
 
-/// How long a server may keep silent.
+/// How long a server may keep silent, and how long it may take for the head of an answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     /// Until the connection is made.
@@ -36,6 +36,7 @@ pub(super) fn get(
         .user_agent(concat!("dp-sims/", env!("CARGO_PKG_VERSION")))
         .accept_encoding("identity")
         .timeout_connect(Some(limits.connect))
+        .timeout_recv_response(Some(limits.silence))
         .timeout_per_read(Some(limits.silence))
         .timeout_per_write(Some(limits.silence));
     let config = if is_secure(address) {

@@ -1,3 +1,4 @@
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::Duration;
@@ -9,6 +10,9 @@ use super::part::Part;
 use super::source::Trouble;
 use super::{Check, FetchError};
 
+/// Most bytes of a file that nothing is known of.
+const MOST_BYTES: u64 = 64 << 30;
+
 /// A file to download.
 #[derive(Clone, Debug)]
 pub struct Download {
@@ -18,10 +22,47 @@ pub struct Download {
     pub target: PathBuf,
     /// Length in bytes, where it is known.
     pub size: Option<u64>,
+    /// Length that its tensors alone take in bytes, where no exact one is known.
+    pub about: Option<u64>,
     /// What the bytes are checked against.
     pub hash: Hash,
     /// When a failing download is given up.
     pub patience: Patience,
+}
+
+impl Download {
+    /// Lengths that such a file may have: half precision and what else a training run saves are within a
+    /// factor of four of its tensors.
+    pub(super) fn lengths(&self) -> RangeInclusive<u64> {
+        match (self.size, self.about) {
+            (Some(size), _) => size..=size,
+            (None, Some(about)) => about / 4..=about.saturating_mul(4).saturating_add(1 << 24),
+            (None, None) => 0..=MOST_BYTES,
+        }
+    }
+
+    /// Refuses a length that such a file cannot have.
+    ///
+    /// # Errors
+    /// [`FetchError::Length`] or [`FetchError::Improbable`].
+    pub(super) fn check_length(&self, found: u64) -> Result<(), FetchError> {
+        if self.lengths().contains(&found) {
+            return Ok(());
+        }
+        let address = self.address.clone();
+        Err(match self.size {
+            Some(expected) => FetchError::Length {
+                address,
+                expected,
+                found,
+            },
+            None => FetchError::Improbable {
+                address,
+                lengths: self.lengths(),
+                found,
+            },
+        })
+    }
 }
 
 /// When a failing download is given up.

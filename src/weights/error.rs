@@ -1,4 +1,5 @@
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -78,6 +79,20 @@ pub enum FetchError {
         /// Length of the known file in bytes.
         expected: u64,
         /// Length on offer in bytes.
+        found: u64,
+    },
+    /// The file on offer is far shorter or longer than such a file can be.
+    #[error(
+        "{address} offers a file of {found} bytes or more, a file of these weights has {} to {}: it is \
+         another file, or a page about it; check the address",
+        lengths.start(), lengths.end()
+    )]
+    Improbable {
+        /// Address that was asked.
+        address: String,
+        /// Lengths that the file may have in bytes.
+        lengths: RangeInclusive<u64>,
+        /// Length on offer in bytes, or what had arrived when it was given up.
         found: u64,
     },
     /// What arrived is not the known file.

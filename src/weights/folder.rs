@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::error::io_error;
 use super::files::{beside, sha256};
 use super::{Download, FetchError, Fetched, Patience, Progress, download};
+use crate::files::{MOST_TEXT, read};
 
 /// Where the models of Hugging Face are unless `HF_ENDPOINT` names a mirror.
 const HUGGING_FACE: &str = "https://huggingface.co";
@@ -141,14 +142,15 @@ impl WeightsFolder {
             (None, Origin::Address(address)) => at_endpoint(&address, endpoint.as_deref()),
             (None, Origin::Page(page)) => return Err(FetchError::ByHand { page, path: target }),
         };
-        let size = match known.size {
-            FileSize::Bytes(bytes) => Some(bytes),
-            FileSize::About(_) => None,
+        let (size, about) = match known.size {
+            FileSize::Bytes(bytes) => (Some(bytes), None),
+            FileSize::About(bytes) => (None, Some(bytes)),
         };
         let request = Download {
             address: address.clone(),
             target: target.clone(),
             size,
+            about,
             hash: known.hash,
             patience,
         };
@@ -197,7 +199,7 @@ fn at_endpoint(address: &str, endpoint: Option<&str>) -> String {
 impl Record {
     /// The record beside a file, where there is one.
     fn read(path: &Path) -> Option<Self> {
-        let bytes = fs::read(beside(path, ".json")).ok()?;
+        let bytes = read(&beside(path, ".json"), MOST_TEXT).ok()?;
         serde_json::from_slice(&bytes).ok()
     }
 

@@ -12,6 +12,7 @@ use super::error::io_error;
 use super::files::{beside, remove, sha256, sync_folder};
 use super::source::{Answer, Offer, Trouble, open};
 use super::{Check, Download, FetchError, Fetched, Progress};
+use crate::files::{MOST_TEXT, read};
 
 /// Bytes copied at a time.
 const CHUNK: usize = 1 << 18;
@@ -97,17 +98,11 @@ impl Part {
         mut offer: Offer,
         report: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Option<String>, Trouble> {
-        let wrong_length = |expected, found| {
-            Trouble::Final(FetchError::Length {
-                address: request.address.clone(),
-                expected,
-                found,
-            })
-        };
-        if let (Some(expected), Some(found)) = (request.size, offer.length)
-            && expected != found
+        let most = *request.lengths().end();
+        if let Some(length) = offer.length
+            && (request.size.is_some() || length > most)
         {
-            return Err(wrong_length(expected, found));
+            request.check_length(length).map_err(Trouble::Final)?;
         }
         let note = PartNote {
             address: request.address.clone(),
@@ -133,9 +128,9 @@ impl Part {
                 .write_all(&chunk[..count])
                 .map_err(|error| Trouble::Final(io_error("write", &self.path)(error)))?;
             done += count as u64;
-            if let Some(size) = request.size.filter(|&size| done > size) {
+            if done > most {
                 self.truncate(0).map_err(Trouble::Final)?;
-                return Err(wrong_length(size, done));
+                request.check_length(done).map_err(Trouble::Final)?;
             }
             report(Progress::Bytes(done));
         }
@@ -180,6 +175,10 @@ impl Part {
             }
             Some(_) => {}
             None => {
+                if let Err(error) = request.check_length(bytes) {
+                    self.remove()?;
+                    return Err(error);
+                }
                 if let Err(source) = list_weights(&self.path) {
                     self.remove()?;
                     return Err(FetchError::Content {
@@ -221,7 +220,7 @@ impl Part {
 
     /// The note of an earlier run; an empty one where there is none.
     fn read_note(&self) -> PartNote {
-        fs::read(&self.note)
+        read(&self.note, MOST_TEXT)
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())
             .unwrap_or_default()

@@ -5,9 +5,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 
 use super::run::failure;
-use super::weights::{answer, fixture, output, serve, weights};
+use super::weights::{answer, fixture, output, serve, weights, weights_like};
 
-/// A proxy that plays the server behind it, with the fixture that `choose` names for a request.
+/// A proxy that plays the server behind it, with the known file that `choose` names for a request.
 fn proxy(host: &'static str, choose: impl Fn(&str) -> &'static str + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -27,7 +27,7 @@ fn proxy(host: &'static str, choose: impl Fn(&str) -> &'static str + Send + 'sta
             };
             assert_eq!(head(), format!("CONNECT {host}:80 HTTP/1.1"));
             stream.write_all(b"HTTP/1.1 200 Connected\r\n\r\n").unwrap();
-            let body = fs::read(fixture(choose(&head()))).unwrap();
+            let body = weights_like(choose(&head()));
             stream.write_all(&answer("200 OK", &body)).unwrap();
         }
     });
@@ -43,8 +43,8 @@ fn both_files_of_a_network_are_fetched_by_its_name() {
             format!("GET /model/pytorch/ade20k-resnet101-upernet/{name}_epoch_50.pth HTTP/1.1")
         };
         match request {
-            text if text == part("encoder") => "formats_zip.pth",
-            text if text == part("decoder") => "formats_legacy.pth",
+            text if text == part("encoder") => "encoder_epoch_50",
+            text if text == part("decoder") => "decoder_epoch_50",
             other => panic!("{other}"),
         }
     });
@@ -54,12 +54,9 @@ fn both_files_of_a_network_are_fetched_by_its_name() {
     let text = output(command);
     assert_eq!(text.matches("is complete").count(), 2, "{text}");
     assert_eq!(text.matches("not verified").count(), 2, "{text}");
-    for (name, content) in [
-        ("encoder_epoch_50.pth", "formats_zip.pth"),
-        ("decoder_epoch_50.pth", "formats_legacy.pth"),
-    ] {
-        let fetched = fs::read(folder.path().join(name)).unwrap();
-        assert_eq!(fetched, fs::read(fixture(content)).unwrap());
+    for id in ["encoder_epoch_50", "decoder_epoch_50"] {
+        let fetched = fs::read(folder.path().join(format!("{id}.pth"))).unwrap();
+        assert!(fetched == weights_like(id), "{id}");
     }
     let text = output(weights(&arguments));
     assert_eq!(text.matches("is there already").count(), 2, "{text}");
@@ -80,7 +77,10 @@ fn a_file_of_a_repository_is_called_after_it() {
     let mirror = serve(move |first| {
         let path = format!("/facebook/{repository}/resolve/main/pytorch_model.bin");
         assert_eq!(first, format!("GET {path} HTTP/1.1"));
-        answer("200 OK", &fs::read(fixture("formats_zip.pth")).unwrap())
+        answer(
+            "200 OK",
+            &weights_like("mask2former-swin-large-coco-panoptic"),
+        )
     });
     let mut command = weights(&["fetch", "mask2former_coco", "--weights", path]);
     command.env("HF_ENDPOINT", mirror);
@@ -108,7 +108,10 @@ fn a_file_without_an_address_comes_by_hand() {
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 
-    let source = format!("file://{}", fixture("formats_legacy.pth").display());
+    let other = tempfile::tempdir().unwrap();
+    let downloaded = other.path().join("drn.pth");
+    fs::write(&downloaded, weights_like("drn-d-105_ms_cityscapes")).unwrap();
+    let source = format!("file://{}", downloaded.display());
     let from = [&arguments[..], &["--from", &source]].concat();
     let text = output(weights(&from));
     assert!(text.contains("is complete"), "{text}");

@@ -18,7 +18,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::run::failure;
-use super::weights::weights;
+use super::weights::{weights, weights_like};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -96,12 +96,13 @@ fn answer(body: &[u8]) -> Vec<u8> {
 
 #[test]
 fn an_encrypted_download_works_also_through_a_proxy() {
-    let port = serve(answer(&weight_file()));
+    let id = "convnext_tiny.fb_in1k";
+    let file = weights_like(id);
+    let port = serve(answer(&file));
     let from = format!("https://localhost:{port}/file");
     for proxy in [None, Some(tunnel())] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_str().unwrap();
-        let id = "convnext_large_1k_384";
         let mut command = weights(&["fetch", id, "--weights", path, "--from", &from]);
         command.env("SSL_CERT_FILE", fixture("localhost.pem"));
         if let Some(proxy) = proxy {
@@ -110,8 +111,8 @@ fn an_encrypted_download_works_also_through_a_proxy() {
         let output = command.assert().success().get_output().clone();
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(text.contains("not verified"), "{text}");
-        let fetched = std::fs::read(folder.path().join("convnext_large_1k_384.pth")).unwrap();
-        assert!(fetched == weight_file());
+        let fetched = std::fs::read(folder.path().join(format!("{id}.safetensors"))).unwrap();
+        assert!(fetched == file);
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
+use dp_sims_model::known::FileSize;
 
 use super::run::{failure, program, train};
 
@@ -17,6 +18,25 @@ fn file(name: &str) -> PathBuf {
 
 pub fn fixture(name: &str) -> PathBuf {
     file("tests/fixtures/backbones").join(name)
+}
+
+/// A file that is large enough to pass for the known one of this name, of which only the size of its
+/// tensors is known.
+pub fn weights_like(id: &str) -> Vec<u8> {
+    let known = dp_sims_model::known::known_weights(id).unwrap();
+    let FileSize::About(bytes) = known.size else {
+        panic!("the size of {id} is known");
+    };
+    let count = bytes.div_ceil(4) / 4;
+    let header = format!(
+        r#"{{"w":{{"dtype":"F32","shape":[{count}],"data_offsets":[0,{}]}}}}"#,
+        4 * count
+    );
+    let header = format!("{header:<width$}", width = header.len().next_multiple_of(8));
+    let mut file = (header.len() as u64).to_le_bytes().to_vec();
+    file.extend(header.as_bytes());
+    file.resize(file.len() + 4 * count as usize, 0);
+    file
 }
 
 /// `weights` with arguments, away from proxies and mirrors of the machine.

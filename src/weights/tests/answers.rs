@@ -54,6 +54,34 @@ fn an_unknown_length_is_found_at_the_end() {
     }
 }
 
+/// Where neither hash nor exact length is known, the tensors' size still bounds the file.
+#[test]
+fn a_file_far_from_the_size_of_its_tensors_is_refused() {
+    for (sent, is_right) in [(content().len(), true), (746, false), (18 << 20, false)] {
+        for is_announced in [true, false] {
+            let server = Server::new(move |_, _| {
+                let mut body = content();
+                body.resize(sent, 0);
+                match is_announced {
+                    true => whole(&body),
+                    false => answer("200 OK", "", &body),
+                }
+            });
+            let mut case = Case::new(&server, Hash::Unpublished, None);
+            case.request.about = Some(4000);
+            match case.run() {
+                Ok(_) => assert!(is_right, "{sent} bytes"),
+                Err(error) => {
+                    assert!(!is_right, "{error}");
+                    assert!(matches!(error, FetchError::Improbable { .. }), "{error}");
+                    let left = std::fs::metadata(case.part()).map_or(0, |part| part.len());
+                    assert_eq!(left, 0, "{sent} bytes");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn passing_errors_are_repeated_and_final_ones_not() {
     let server = Server::new(|number, seen| match number {

@@ -139,6 +139,7 @@ impl Case {
             address: format!("{}/file", server.address),
             target: folder.path().join("weights").join("file.safetensors"),
             size,
+            about: None,
             hash,
             patience: Patience {
                 attempts: 3,
