@@ -1,6 +1,7 @@
-//! Files that appear whole, and hashes as text.
+//! Files that appear whole, files that anybody may have made, and hashes as text.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -27,6 +28,40 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Most bytes of a file of settings, a protocol, a study, a manifest or results: all are written by
+/// hand or by this program, and small.
+pub const MOST_TEXT: u64 = 64 << 20;
+
+/// The bytes of an ordinary file of at most `most` bytes.
+///
+/// A device never ends and a pipe nobody writes to never begins, so both are refused before they are
+/// opened.
+///
+/// # Errors
+/// When there is no such file, it is no ordinary one, it is too large or cannot be read.
+pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let metadata = std::fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is no ordinary file"));
+    }
+    let mut bytes = Vec::new();
+    // A file may grow while it is read.
+    File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        let most = most >> 20;
+        return Err(io::Error::other(format!("it has more than {most} MiB")));
+    }
+    Ok(bytes)
+}
+
+/// The text of an ordinary file of at most [`MOST_TEXT`] bytes.
+///
+/// # Errors
+/// Those of [`read`], or when it is no UTF-8 text.
+pub fn read_text(path: &Path) -> io::Result<String> {
+    String::from_utf8(read(path, MOST_TEXT)?).map_err(|_| io::Error::other("it is no UTF-8 text"))
+}
+
 /// Bytes in lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -50,6 +85,40 @@ mod tests {
             use std::os::unix::fs::PermissionsExt;
             let mode = std::fs::metadata(&path).unwrap().permissions().mode();
             assert_eq!(mode & 0o444, 0o444);
+        }
+    }
+
+    #[test]
+    fn only_ordinary_files_of_modest_size_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("protocol.toml");
+        assert_eq!(
+            read_text(&path).unwrap_err().kind(),
+            io::ErrorKind::NotFound
+        );
+        std::fs::write(&path, "name").unwrap();
+        assert_eq!(read_text(&path).unwrap(), "name");
+        assert_eq!(read(&path, 4).unwrap(), b"name");
+        assert!(
+            read(&path, 3)
+                .unwrap_err()
+                .to_string()
+                .contains("more than")
+        );
+        std::fs::write(&path, [0xff]).unwrap();
+        assert!(read_text(&path).unwrap_err().to_string().contains("UTF-8"));
+        let refused = |path: &Path| read_text(path).unwrap_err().to_string();
+        assert!(refused(folder.path()).contains("no ordinary file"));
+        #[cfg(unix)]
+        {
+            assert!(refused(Path::new("/dev/zero")).contains("no ordinary file"));
+            let pipe = folder.path().join("pipe");
+            let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+            if made.is_ok_and(|status| status.success()) {
+                assert!(refused(&pipe).contains("no ordinary file"));
+            } else {
+                println!("skipped: a pipe, mkfifo is not there");
+            }
         }
     }
 

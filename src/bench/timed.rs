@@ -165,6 +165,7 @@ mod tests {
                 "G step: contrastive",
                 "G step: contrastive back",
                 "G step: diversity",
+                "G step: features back",
                 "G step: generator back",
                 "G step: optimizer",
                 "D step: fakes",

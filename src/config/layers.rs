@@ -97,7 +97,7 @@ pub(super) fn layers(name_or_path: &str) -> Result<Vec<(String, Table)>> {
 fn read(name_or_path: &str, depth: usize) -> Result<Vec<(String, Table)>> {
     let text = match BUILT_IN.iter().find(|(name, _)| *name == name_or_path) {
         Some((_, text)) => text.to_string(),
-        None => std::fs::read_to_string(name_or_path).with_context(|| {
+        None => crate::files::read_text(Path::new(name_or_path)).with_context(|| {
             let names: Vec<_> = experiment_names().collect();
             format!(
                 "cannot read experiment `{name_or_path}`: give one of {} or the path of a TOML \

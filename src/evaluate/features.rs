@@ -384,7 +384,7 @@ mod tests {
             let folder = NetworkFolder::new("no folder is needed".into());
             let plan = FeaturePlan {
                 features: Features::Backbone(BackboneKind::ConvnextPicoScenes),
-                enlarged: None,
+                settings: None,
                 frechet: true,
                 kernel: true,
             };

@@ -7,6 +7,7 @@ use dp_sims_metrics::{ClassesInMean, KernelConfig};
 use serde::{Deserialize, Serialize};
 
 use super::paper;
+use crate::files::read_text;
 
 macro_rules! built_in {
     ($($name:literal,)*) => {
@@ -180,7 +181,7 @@ impl Protocol {
     pub fn load(name_or_path: &str) -> Result<Self> {
         let text = match BUILT_IN.iter().find(|(name, _)| *name == name_or_path) {
             Some((_, text)) => text.to_string(),
-            None => std::fs::read_to_string(Path::new(name_or_path)).with_context(|| {
+            None => read_text(Path::new(name_or_path)).with_context(|| {
                 let names: Vec<_> = Self::names().collect();
                 format!(
                     "cannot read protocol `{name_or_path}`: give one of {} or the path of a TOML file",

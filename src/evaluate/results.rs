@@ -156,7 +156,7 @@ impl Results {
         };
         let shown = path.display();
         let text =
-            std::fs::read_to_string(&path).with_context(|| format!("cannot read {shown}"))?;
+            crate::files::read_text(&path).with_context(|| format!("cannot read {shown}"))?;
         #[derive(Deserialize)]
         struct Head {
             format: u32,

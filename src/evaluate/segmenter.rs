@@ -239,7 +239,7 @@ impl<B: AutodiffBackend> Segmenter<B> {
 /// When a file is missing or not valid.
 pub fn read_segmenter(folder: &Path) -> Result<(SegmenterConfig, Description)> {
     let path = folder.join(FILES[0]);
-    let text = std::fs::read_to_string(&path).with_context(|| {
+    let text = crate::files::read_text(&path).with_context(|| {
         format!(
             "{} is no folder of `dp-sims train-segmenter`: cannot read {}",
             folder.display(),

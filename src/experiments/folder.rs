@@ -109,7 +109,7 @@ impl Record {
             return Ok(None);
         }
         let unreadable = || format!("cannot read {}", path.display());
-        let text = std::fs::read(&path).with_context(unreadable)?;
+        let text = crate::files::read(&path, crate::files::MOST_TEXT).with_context(unreadable)?;
         serde_json::from_slice(&text)
             .map(Some)
             .with_context(unreadable)

@@ -167,7 +167,7 @@ impl Job {
 
 fn read(path: &Path) -> Result<Experiment> {
     let unreadable = || format!("cannot read {}", path.display());
-    let text = std::fs::read_to_string(path).with_context(unreadable)?;
+    let text = crate::files::read_text(path).with_context(unreadable)?;
     toml::from_str(&text).with_context(unreadable)
 }
 

@@ -101,7 +101,7 @@ impl Report {
     /// When there is no study in the folder, or one of its files cannot be read.
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(STUDY);
-        let text = std::fs::read_to_string(&path).with_context(|| {
+        let text = crate::files::read_text(&path).with_context(|| {
             format!(
                 "{} is no folder of `dp-sims experiments run`: it has no {STUDY}",
                 folder.display()

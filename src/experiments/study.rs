@@ -130,7 +130,7 @@ impl Study {
         if experiment_names().any(|name| name == name_or_path) {
             return Self::of_experiment(name_or_path);
         }
-        let text = std::fs::read_to_string(name_or_path).with_context(|| {
+        let text = crate::files::read_text(Path::new(name_or_path)).with_context(|| {
             let names: Vec<_> = study_names().chain(experiment_names()).collect();
             format!(
                 "cannot read `{name_or_path}`: give one of {} or the path of a TOML file",

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, TensorData};
 use dp_sims_datasets::Description;
@@ -14,6 +14,9 @@ use dp_sims_model::weights::{
 };
 
 use super::record::{Record, parse};
+
+/// Most bytes of a model file.
+const MOST_BYTES: u64 = 8 << 30;
 
 /// Key of the header's metadata that the record is under.
 const KEY: &str = "dp-sims";
@@ -38,8 +41,8 @@ impl ModelFile {
     /// When it cannot be read or is none; names file and key.
     pub fn read(path: &Path) -> Result<Self> {
         let shown = path.display().to_string();
-        ensure!(path.is_file(), "{shown} is no file");
-        let bytes = std::fs::read(path).with_context(|| format!("cannot read {shown}"))?;
+        let bytes =
+            crate::files::read(path, MOST_BYTES).with_context(|| format!("cannot read {shown}"))?;
         Self::parse(Cow::Owned(bytes), &shown)
     }
 

@@ -81,7 +81,7 @@ impl<B: Backend> RunEvaluation<B> {
             .context("configuration table `evaluation`")?;
         let folder = out.join("best");
         // An evaluation of a step that the resumed run has yet to make does not count.
-        let best = std::fs::read(folder.join("best.json"))
+        let best = crate::files::read(&folder.join("best.json"), crate::files::MOST_TEXT)
             .ok()
             .and_then(|text| serde_json::from_slice::<Best>(&text).ok())
             .filter(|best| best.step <= step && best.metric == config.best);

@@ -33,9 +33,18 @@ fn a_run_leaves_log_events_previews_and_a_whole_checkpoint() {
                 "{term} in {step}"
             );
         }
-        for term in ["gan", "contrastive", "image_diversity", "feature_diversity"] {
-            assert!(
-                step["gradient_norms"][term].as_f64().unwrap() >= 0.0,
+        for (term, is_shared) in [
+            ("gan", true),
+            ("contrastive", true),
+            ("image_diversity", false),
+            ("feature_diversity", true),
+        ] {
+            // Terms that share a pass through the frozen network are measured at every tenth step.
+            let norm = step["gradient_norms"][term].as_f64();
+            let is_measured = index % 10 == 0 || !is_shared;
+            assert_eq!(
+                norm.is_some_and(|norm| norm >= 0.0),
+                is_measured,
                 "{term} in {step}"
             );
         }

@@ -44,17 +44,15 @@ impl Shift {
 #[cfg(test)]
 mod tests {
     use burn::tensor::TensorData;
+    use burn::tensor::backend::AutodiffBackend;
 
     use super::*;
-    use crate::testing::TestBackend;
 
-    #[test]
-    fn images_and_labels_move_together_and_wrap_around() {
+    fn images_and_labels_move_together_and_wrap_around<B: AutodiffBackend>() {
         let device = Default::default();
         let labels: Vec<i32> = (0..12).collect();
-        let labels =
-            Tensor::<TestBackend, 3, Int>::from_data(TensorData::new(labels, [1, 3, 4]), &device);
-        let images: Tensor<TestBackend, 4> = labels.clone().float().unsqueeze_dim(1);
+        let labels = Tensor::<B, 3, Int>::from_data(TensorData::new(labels, [1, 3, 4]), &device);
+        let images: Tensor<B, 4> = labels.clone().float().unsqueeze_dim(1);
         let shift = Shift([1, 2]);
         let moved = shift.labels(labels.clone());
         let expected = TensorData::from([[[6, 7, 4, 5], [10, 11, 8, 9], [2, 3, 0, 1]]]);
@@ -64,6 +62,8 @@ mod tests {
         let still = Shift::draw(1, 2, 0).labels(labels.clone());
         still.into_data().assert_eq(&labels.into_data(), false);
     }
+
+    backend_tests!(images_and_labels_move_together_and_wrap_around);
 
     #[test]
     fn every_shift_is_drawn_and_none_beyond_the_largest() {
