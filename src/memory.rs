@@ -35,14 +35,16 @@ impl Memory {
 /// memory stays at its peak, as it does in a training run anyway.
 pub fn keep_freed() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: `mallopt` takes two integers, may be called at any time, and refuses what it does not
-    // know.
-    unsafe {
-        libc::mallopt(libc::M_MMAP_MAX, 0);
+    for (option, value) in [
+        (libc::M_MMAP_MAX, 0),
         // Minus one, and not the largest threshold, turns it off: that would be 2 GiB.
-        libc::mallopt(libc::M_TRIM_THRESHOLD, -1);
+        (libc::M_TRIM_THRESHOLD, -1),
         // One heap, which `use_large_pages` reaches; the others are mappings of their own.
-        libc::mallopt(libc::M_ARENA_MAX, 1);
+        (libc::M_ARENA_MAX, 1),
+    ] {
+        // SAFETY: `mallopt` takes two integers, may be called at any time, and refuses what it does
+        // not know.
+        unsafe { libc::mallopt(option, value) };
     }
 }
 
@@ -54,23 +56,28 @@ pub fn keep_freed() {
 /// takes a while.
 pub fn use_large_pages() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: `sysconf` has no conditions. `madvise` gets whole pages of a block that is allocated, and
-    // this advice changes no content.
-    unsafe {
+    {
         // Advice is for addresses, and the heap keeps its addresses: a block as large as it may get,
         // none of which is touched, stands for all that is allocated in its place later.
-        let [page, pages] =
-            [libc::_SC_PAGESIZE, libc::_SC_PHYS_PAGES].map(|name| libc::sysconf(name));
+        let [page, pages] = [libc::_SC_PAGESIZE, libc::_SC_PHYS_PAGES].map(|name| {
+            // SAFETY: `sysconf` takes an integer and has no conditions.
+            unsafe { libc::sysconf(name) }
+        });
         let (Ok(page), Ok(pages)) = (usize::try_from(page), usize::try_from(pages)) else {
             return;
         };
         let length = pages / 4 * 3 * page;
-        let block = libc::malloc(length + page);
-        if !block.is_null() {
-            let whole_pages = block.add(block.align_offset(page));
-            libc::madvise(whole_pages, length, libc::MADV_HUGEPAGE);
-            libc::free(block);
+        // SAFETY: `malloc` takes any length.
+        let block = unsafe { libc::malloc(length + page) };
+        if block.is_null() {
+            return;
         }
+        // SAFETY: a page is left beyond the length, so that its end, rounded up, is inside the block.
+        let whole_pages = unsafe { block.add(block.align_offset(page)) };
+        // SAFETY: these are whole pages of a block that is allocated, and the advice changes no content.
+        unsafe { libc::madvise(whole_pages, length, libc::MADV_HUGEPAGE) };
+        // SAFETY: the block is one of `malloc`, and nothing refers to it any more.
+        unsafe { libc::free(block) };
     }
 }
 

@@ -122,7 +122,8 @@ impl Job {
             (None, None, None) => anyhow::bail!("give --checkpoint or --images"),
         };
         protocol.accept(&description.name)?;
-        let metrics = metrics(&args, &protocol)?;
+        let weights = args.weights.clone().unwrap_or_else(default_weights_folder);
+        let metrics = metrics(&args, &protocol, &weights)?;
         if let (Some(own), Some(size)) = (own, protocol.size()) {
             ensure!(
                 own == size,
@@ -191,7 +192,7 @@ impl Job {
             photos,
             plan,
             out: args.out.unwrap_or(out),
-            weights: args.weights.unwrap_or_else(default_weights_folder),
+            weights,
             backend,
             json: args.json,
         })

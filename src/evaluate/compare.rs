@@ -287,6 +287,13 @@ mod tests {
         let own = results(&[("fid", 1.5)]);
         std::fs::write(&path, serde_json::to_string(&own).unwrap()).unwrap();
         assert_eq!(Results::read(folder.path()).unwrap(), own);
+        // JSON has no number for what is not finite.
+        let infinite = results(&[("fid", f64::INFINITY), ("kid", f64::NEG_INFINITY)]);
+        let written = serde_json::to_string(&infinite).unwrap();
+        std::fs::write(&path, &written).unwrap();
+        assert_eq!(Results::read(&path).unwrap(), infinite);
+        std::fs::write(&path, written.replace("\"inf\"", "null")).unwrap();
+        assert!(Results::read(&path).unwrap().values["fid"].value.is_nan());
         let problem = |text: &str| {
             std::fs::write(&path, text).unwrap();
             Results::read(&path).unwrap_err().to_string()

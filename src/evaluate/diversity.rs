@@ -11,7 +11,7 @@ use indicatif::ProgressBar;
 
 use super::networks::{NetworkFolder, Weighted};
 use super::photos::Photos;
-use super::protocol::{LpipsSettings, Trunk};
+use super::protocol::LpipsSettings;
 use super::results::{NetworkRecord, Value};
 use super::source::maps;
 use crate::device::read;
@@ -40,10 +40,7 @@ impl<B: Backend> LpipsMeter<B> {
         folder: &NetworkFolder,
         device: &B::Device,
     ) -> Result<Self> {
-        let trunk = match settings.trunk {
-            Trunk::Vgg16 => LpipsTrunk::Vgg,
-            Trunk::Alexnet => LpipsTrunk::AlexNet,
-        };
+        let trunk = settings.trunk.into();
         large_enough(trunk, size)?;
         let (Weighted { network, record }, is_published) = folder.lpips(trunk, device)?;
         if !is_published {

@@ -211,7 +211,9 @@ impl<B: Backend> FeatureMeter<B> {
                 Some(read_statistics(path)?)
             }
             // A damaged file of the cache costs time and no result.
-            (None, Some(path)) => read_statistics(path).ok(),
+            (None, Some(path)) => read_statistics(path)
+                .ok()
+                .filter(|statistics| statistics.len() == length),
             (None, None) => None,
         };
         if let Some(statistics) = &given {

@@ -26,6 +26,7 @@ pub use gallery::{Exhibit, Gallery};
 pub use images::ImageFolder;
 pub use judge::Judge;
 pub use metric::{Metric, parse_backbone};
+pub use networks::NetworkFolder;
 pub use photos::{Photos, SampleHash, statistics_folder};
 pub use protocol::{FOLDER, Protocol, Published, SegmentationSettings, TimingSettings};
 pub(crate) use report::STYLE;

@@ -12,7 +12,9 @@ use dp_sims_model::evaluators::{
 use dp_sims_model::known::known_weights_of;
 use dp_sims_model::weights::read_weights;
 
-use super::metric::dashed;
+use super::judge::OWN;
+use super::metric::{Metric, dashed};
+use super::protocol::{Protocol, SegmentationSettings};
 use super::results::NetworkRecord;
 use crate::config::Weights;
 use crate::train::{BackboneFile, load_backbone};
@@ -187,6 +189,57 @@ impl NetworkFolder {
         let hashed = hashed(&path)?;
         file.check(&hashed.1, &path.display().to_string())?;
         Ok((path, hashed))
+    }
+
+    /// Whether what a metric needs is at hand, apart from the images.
+    ///
+    /// # Errors
+    /// Names what is missing and the command that fetches it.
+    pub fn has(&self, metric: Metric, protocol: &Protocol, segmenter: Option<&Path>) -> Result<()> {
+        let pretrained = Weights::Pretrained;
+        match metric {
+            Metric::Fid | Metric::Kid => self.files(EvaluatorKind::FidInception).map(drop),
+            Metric::SwavFid => self.files(EvaluatorKind::SwavResnet50).map(drop),
+            Metric::Lpips | Metric::Diversity => {
+                let trunk = protocol.lpips.trunk.into();
+                let published = self.files(EvaluatorKind::Lpips(trunk)).map(drop);
+                match trunk {
+                    LpipsTrunk::Vgg => published.or_else(|error| {
+                        let other =
+                            BackboneFile::find(BackboneKind::Vgg16, &pretrained, &self.path);
+                        other.map(drop).map_err(|_| error)
+                    }),
+                    LpipsTrunk::AlexNet => published,
+                }
+            }
+            Metric::Miou | Metric::Accuracy => self.judges(protocol.miou.as_ref(), segmenter),
+            Metric::MiouMf => self.judges(protocol.miou_mf.as_ref(), segmenter),
+            Metric::Timing => Ok(()),
+            Metric::Frechet(kind) | Metric::Kernel(kind) => {
+                BackboneFile::find(kind, &pretrained, &self.path).map(drop)
+            }
+        }
+    }
+
+    fn judges(
+        &self,
+        settings: Option<&SegmentationSettings>,
+        segmenter: Option<&Path>,
+    ) -> Result<()> {
+        let network = &settings.context("the protocol does not define it")?.network;
+        if network == OWN {
+            segmenter.map(drop).context(
+                "no segmentation network: train one with `dp-sims train-segmenter` and give its \
+                 folder with --segmenter",
+            )?;
+            return Ok(());
+        }
+        let mut kinds = EvaluatorKind::ALL.into_iter();
+        match kinds.find(|kind| kind.name() == network) {
+            Some(kind) => self.files(kind).map(drop),
+            // An unknown name is told when it is loaded.
+            None => Ok(()),
+        }
     }
 
     /// A backbone with its pre-trained weights.

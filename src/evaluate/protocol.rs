@@ -4,6 +4,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use dp_sims_datasets::{Size, Split};
 use dp_sims_metrics::{ClassesInMean, KernelConfig};
+use dp_sims_model::evaluators::LpipsTrunk;
 use serde::{Deserialize, Serialize};
 
 use super::paper;
@@ -137,6 +138,15 @@ pub enum Trunk {
     Vgg16,
     /// AlexNet.
     Alexnet,
+}
+
+impl From<Trunk> for LpipsTrunk {
+    fn from(trunk: Trunk) -> Self {
+        match trunk {
+            Trunk::Vgg16 => Self::Vgg,
+            Trunk::Alexnet => Self::AlexNet,
+        }
+    }
 }
 
 /// Which segmentation network, and how its mIoU is averaged.

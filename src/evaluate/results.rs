@@ -86,13 +86,70 @@ pub struct NetworkRecord {
 /// A number, and what is known about it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Value {
-    /// The number. Shares (mIoU, accuracy) are in percent.
+    /// The number. Shares (mIoU, accuracy) are in percent. A distance may be infinite.
+    #[serde(with = "any_number")]
     pub value: f64,
     /// Its standard error, where one is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "any_number::optional"
+    )]
     pub standard_error: Option<f64>,
     /// Images, pairs of images or pixels it was taken over.
     pub count: u64,
+}
+
+/// Numbers that JSON has none for, as text: `"inf"`, `"-inf"` and `"NaN"`. `null`, which earlier versions
+/// wrote for them, is read as NaN.
+mod any_number {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Number(f64),
+        Text(String),
+        Nothing(()),
+    }
+
+    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        if value.is_finite() {
+            value.serialize(serializer)
+        } else {
+            value.to_string().serialize(serializer)
+        }
+    }
+
+    pub fn deserialize<'a, D: Deserializer<'a>>(deserializer: D) -> Result<f64, D::Error> {
+        match Written::deserialize(deserializer)? {
+            Written::Number(value) => Ok(value),
+            Written::Text(text) => text
+                .parse()
+                .map_err(|_| D::Error::custom(format!("`{text}` is no number"))),
+            Written::Nothing(()) => Ok(f64::NAN),
+        }
+    }
+
+    pub mod optional {
+        use serde::{Deserializer, Serializer};
+
+        pub fn serialize<S: Serializer>(
+            value: &Option<f64>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            match value {
+                Some(value) => super::serialize(value, serializer),
+                None => serializer.serialize_none(),
+            }
+        }
+
+        pub fn deserialize<'a, D: Deserializer<'a>>(
+            deserializer: D,
+        ) -> Result<Option<f64>, D::Error> {
+            super::deserialize(deserializer).map(Some)
+        }
+    }
 }
 
 /// A class of a segmentation metric.

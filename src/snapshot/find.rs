@@ -13,7 +13,7 @@ use crate::train::GENERATOR_FILES;
 /// # Errors
 /// When there is none, or the one that is named is not whole.
 pub fn open_whole(folder: &Path) -> Result<Checkpoint> {
-    open_or(folder, newest_whole)
+    open_or(folder, |root| Ok(named(checkpoint::latest_whole(root)?)))
 }
 
 /// The newest whole checkpoint of a run folder. Damaged ones are named on standard error.
@@ -27,23 +27,23 @@ pub fn newest_whole(run_folder: &Path) -> Result<Option<Checkpoint>> {
 
 /// Opens a checkpoint folder, or the newest checkpoint of a run folder whose generator is whole.
 pub(super) fn open_generator(folder: &Path) -> Result<Checkpoint> {
-    open_or(folder, |run_folder| {
-        let checkpoints = run_folder.join("checkpoints");
-        Ok(named(checkpoint::latest_with(
-            &checkpoints,
-            &GENERATOR_FILES,
-        )?))
+    open_or(folder, |root| {
+        Ok(named(checkpoint::latest_with(root, &GENERATOR_FILES)?))
     })
 }
 
-/// Opens a checkpoint folder, or of a run folder the checkpoint that `newest` finds.
+/// Opens a checkpoint folder, or of a run folder or its folder `best` the checkpoint that `newest` finds.
 fn open_or(
     folder: &Path,
     newest: impl FnOnce(&Path) -> Result<Option<Checkpoint>>,
 ) -> Result<Checkpoint> {
-    if folder.join("checkpoints").is_dir() {
-        return newest(folder)?
-            .with_context(|| format!("{} has no whole checkpoint", folder.display()));
+    let none = || format!("{} has no whole checkpoint", folder.display());
+    let checkpoints = folder.join("checkpoints");
+    if checkpoints.is_dir() {
+        return newest(&checkpoints)?.with_context(none);
+    }
+    if folder.join("best.json").is_file() {
+        return newest(folder)?.with_context(none);
     }
     Ok(checkpoint::open_unread(folder)?)
 }

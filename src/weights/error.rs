@@ -150,7 +150,7 @@ pub enum FetchError {
 impl FetchError {
     pub(super) fn address(address: &str, reason: impl Into<String>) -> Self {
         Self::Address {
-            address: address.to_string(),
+            address: without_user(address),
             reason: reason.into(),
         }
     }
@@ -164,11 +164,43 @@ impl FetchError {
     }
 }
 
+/// An address without the user name and password that it may hold, which no message or file shows.
+fn without_user(address: &str) -> String {
+    let (scheme, rest) = match address.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), address),
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    match authority.rfind('@') {
+        Some(at) => format!("{scheme}...{}", &rest[at..]),
+        None => address.to_string(),
+    }
+}
+
 /// Turns an error of the system into one that names action and file.
 pub(super) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FetchError {
     move |source| FetchError::Io {
         action,
         path: path.to_path_buf(),
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_message_shows_a_password() {
+        for (address, shown) in [
+            ("http://me:secret@proxy:8080", "http://...@proxy:8080"),
+            ("https://me:se@cret@host/path@x", "https://...@host/path@x"),
+            ("me:secret@host", "...@host"),
+            ("https://host/path@x?to=a@b", "https://host/path@x?to=a@b"),
+            ("ftp://host", "ftp://host"),
+        ] {
+            let message = FetchError::address(address, "no").to_string();
+            assert_eq!(message, format!("`{shown}` cannot be fetched: no"));
+        }
     }
 }

@@ -85,7 +85,10 @@ fn accept(
         (206, Some((Some(begin), length))) if begin == start => (
             begin,
             length
-                .or(response.body().content_length().map(|rest| begin + rest))
+                .or(response
+                    .body()
+                    .content_length()
+                    .and_then(|rest| begin.checked_add(rest)))
                 .or(announcement.length),
         ),
         (206, _) => return Ok(Answer::OutOfRange),

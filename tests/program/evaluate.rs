@@ -219,6 +219,28 @@ fn images_of_any_method_are_judged_by_name() {
     assert!(message.contains("--checkpoint"), "{message}");
 }
 
+/// What needs no weight file is measured, and what would give the rest is told.
+#[test]
+fn without_flags_and_weights_some_numbers_are_there() {
+    let setup = Setup::new();
+    let run = setup.run();
+    let weights = setup.path("no-weights");
+    let mut command = setup.evaluate(&["--checkpoint", text(&run), "--limit", "4", "--json"]);
+    command.arg("--weights").arg(&weights);
+    let output = command.assert().success().get_output().clone();
+    let results: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(results["values"]["fd-convnext-pico-scenes"]["value"].is_number());
+    assert!(results["timing"].is_object());
+    let notes = String::from_utf8(output.stderr).unwrap();
+    for part in [
+        "without fid",
+        "`dp-sims weights fetch fid_inception`",
+        "without lpips",
+    ] {
+        assert!(notes.contains(part), "{part} is missing in {notes}");
+    }
+}
+
 #[test]
 fn mistakes_are_found_before_any_work() {
     let setup = Setup::new();

@@ -105,7 +105,9 @@ pub(super) fn attention(
             column_stride: 1,
         };
         let sizes = [rows, keys, values];
-        set_product(slots(out), sizes, weights, value.matrix(value_start));
+        // SAFETY: a product writes numbers.
+        let slots = unsafe { slots(out) };
+        set_product(slots, sizes, weights, value.matrix(value_start));
         if keys >= values {
             arch.dispatch(Shares { rows: out, sums });
         }

@@ -41,10 +41,12 @@ impl Blank {
 }
 
 /// Numbers to be written over.
-pub(super) fn slots(numbers: &mut [f32]) -> &mut [Slot] {
+///
+/// # Safety
+/// Nothing but numbers is written to the slots: one without a number would leave the slice without it.
+pub(super) unsafe fn slots(numbers: &mut [f32]) -> &mut [Slot] {
     let length = numbers.len();
-    // SAFETY: a slot lies in memory as a number does. The numbers would be lost only by writing slots
-    // without one, which nothing in this crate makes.
+    // SAFETY: a slot lies in memory as a number does, and the caller writes numbers alone.
     unsafe { std::slice::from_raw_parts_mut(numbers.as_mut_ptr().cast(), length) }
 }
 

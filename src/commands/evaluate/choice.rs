@@ -1,13 +1,14 @@
 //! What is evaluated where the flags leave it open.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use dp_sims_datasets::Description;
+use dp_sims_model::backbones::BackboneKind;
 
 use super::EvaluateArgs;
 use crate::data;
-use crate::evaluate::{Metric, Protocol};
+use crate::evaluate::{Metric, NetworkFolder, Protocol};
 use crate::snapshot::Snapshot;
 
 /// The dataset: that of the flags, or that of the model.
@@ -34,8 +35,13 @@ pub(super) fn dataset(
     Ok((description, root))
 }
 
-/// What is measured: what was asked for, or all that can be.
-pub(super) fn metrics(args: &EvaluateArgs, protocol: &Protocol) -> Result<Vec<Metric>> {
+/// What is measured: what was asked for, or all that can be. What cannot be is told on standard error,
+/// with what is missing.
+pub(super) fn metrics(
+    args: &EvaluateArgs,
+    protocol: &Protocol,
+    weights: &Path,
+) -> Result<Vec<Metric>> {
     let is_checkpoint = args.checkpoint.is_some();
     if args.metrics.is_empty() {
         let mut metrics = vec![Metric::Fid, Metric::Kid, Metric::Lpips];
@@ -47,6 +53,22 @@ pub(super) fn metrics(args: &EvaluateArgs, protocol: &Protocol) -> Result<Vec<Me
         }
         if is_checkpoint {
             metrics.push(Metric::Timing);
+        }
+        let folder = NetworkFolder::new(weights.to_path_buf());
+        let segmenter = args.segmenter.as_deref();
+        let has_fid = folder.has(Metric::Fid, protocol, segmenter).is_ok();
+        metrics.retain(|&metric| match folder.has(metric, protocol, segmenter) {
+            Ok(()) => true,
+            Err(missing) => {
+                eprintln!("note: without {metric}: {missing}");
+                false
+            }
+        });
+        if !has_fid {
+            // Its weights are in the program.
+            let kind = BackboneKind::ConvnextPicoScenes;
+            let distances = [Metric::Frechet(kind), Metric::Kernel(kind)];
+            metrics.splice(0..0, distances);
         }
         return Ok(metrics);
     }

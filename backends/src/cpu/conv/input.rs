@@ -76,7 +76,9 @@ pub(in super::super) fn folded(
                 };
                 let tile = &mut buffer[..count * taps * positions];
                 let sizes = [count * taps, conv.outputs, positions];
-                set_product(slots(tile), sizes, left, right);
+                // SAFETY: a product writes numbers.
+                let slots = unsafe { slots(tile) };
+                set_product(slots, sizes, left, right);
                 conv.fold(tile, positions, 0, start..end, own);
             }
         });

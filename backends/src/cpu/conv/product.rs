@@ -35,7 +35,9 @@ pub(super) fn add_product(
     left: Matrix,
     right: Matrix,
 ) {
-    product(slots(out), [rows, inner, columns], left, right, true, 1.0);
+    // SAFETY: a product writes numbers.
+    let slots = unsafe { slots(out) };
+    product(slots, [rows, inner, columns], left, right, true, 1.0);
 }
 
 /// `out = left * right` on one thread, shapes as in [`add_product`].
