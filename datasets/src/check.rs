@@ -10,8 +10,8 @@ use crate::error::DatasetError;
 use crate::folder::DescribedFolder;
 use crate::sample::{ClassSet, LabelledImages};
 
-mod diagnosis;
-mod evidence;
+pub(crate) mod diagnosis;
+pub(crate) mod evidence;
 mod fault;
 mod memory;
 mod page;

@@ -38,7 +38,7 @@ impl Own {
 
     /// Writes a gray label map with `ids` in its columns.
     fn mask(&self, path: &str, ids: &[u8]) -> &Self {
-        let id = |x: u32| ids[x as usize % ids.len()];
+        let id = |x: u32| ids[x as usize * ids.len() / 24];
         let map = GrayImage::from_fn(24, 16, |x, _| Luma([id(x)]));
         map.save(self.place(path)).unwrap();
         self
@@ -46,7 +46,7 @@ impl Own {
 
     /// Writes a coloured label map with `colours` in its columns.
     fn colours(&self, path: &str, colours: &[[u8; 3]]) -> &Self {
-        let colour = |x: u32| colours[x as usize % colours.len()];
+        let colour = |x: u32| colours[x as usize * colours.len() / 24];
         let map = RgbImage::from_fn(24, 16, |x, _| Rgb(colour(x)));
         map.save(self.place(path)).unwrap();
         self
@@ -60,7 +60,7 @@ impl Own {
         encoder.set_depth(BitDepth::Eight);
         encoder.set_palette(palette.to_vec());
         let pixels: Vec<u8> = (0..24 * 16)
-            .map(|pixel| ids[pixel % 24 % ids.len()])
+            .map(|pixel| ids[pixel % 24 * ids.len() / 24])
             .collect();
         let mut writer = encoder.write_header().unwrap();
         writer.write_image_data(&pixels).unwrap();

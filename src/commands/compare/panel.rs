@@ -78,13 +78,34 @@ enum Rows {
 }
 
 impl Rows {
+    /// Names that images of the label maps may have.
+    fn names(&self, description: &Description, size: Size) -> Result<Vec<Vec<String>>> {
+        match self {
+            Self::Files(places) => {
+                let mut names = Vec::new();
+                for place in places {
+                    let maps = Maps::open(place, None, description.clone(), size, None)?;
+                    names.extend((0..maps.len()).map(|index| maps.image_names(index)));
+                }
+                Ok(names)
+            }
+            Self::Split(photos, chosen) => chosen
+                .iter()
+                .map(|&index| match photos.names() {
+                    Some(names) => Ok(names[index].clone()),
+                    None => Ok(vec![photos.sample(index)?.name]),
+                })
+                .collect(),
+        }
+    }
+
     /// The label maps, with photos where there are any, for images of this size.
     fn samples(&self, description: &Description, size: Size) -> Result<Vec<Sample>> {
         match self {
             Self::Files(places) => {
                 let mut samples = Vec::new();
                 for place in places {
-                    let maps = Maps::open(place, None, description.clone(), size)?;
+                    let maps = Maps::open(place, None, description.clone(), size, None)?;
                     for index in 0..maps.len() {
                         samples.push(maps.read(index)?);
                     }
@@ -197,8 +218,7 @@ impl Job {
         match &method.source {
             Source::Model(model) => self.made::<B>(model, device),
             Source::Images(folder) => {
-                let samples = self.rows.samples(&self.description, self.size)?;
-                let names: Vec<String> = samples.into_iter().map(|sample| sample.name).collect();
+                let names = self.rows.names(&self.description, self.size)?;
                 let images = ImageFolder::open_some(folder, &names)?;
                 let tiles = (0..names.len())
                     .map(|index| fitted(images.pixels(index)?, images.size(), self.size))

@@ -8,10 +8,12 @@ fn names_come_from_a_file() {
     own.photo("photos/a.jpg")
         .mask("masks/a.png", &[0, 1, 2, 9])
         .text("classes.txt", "Unlabeled\ngrass\ndog\ngrass\n");
-    let survey = own.checked();
-    let expected = [("grass", &[1, 3][..]), ("dog", &[2]), ("class 9", &[9])];
+    let survey = own.survey();
+    let expected = [("grass", &[1, 3][..]), ("dog", &[2])];
     assert_eq!(names(&survey), expected);
     assert_eq!(survey.void, [0]);
+    // What the list lacks is no class of its own.
+    assert_eq!(survey.unlisted, [("9".to_string(), 96)]);
     assert_eq!(survey.names_file, Some(own.root().join("classes.txt")));
     assert!(survey.names_fit);
 
