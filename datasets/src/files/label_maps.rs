@@ -33,7 +33,12 @@ pub fn find_label_maps(
     except: Option<&Path>,
 ) -> Result<FoundMaps, DatasetError> {
     let pngs = find_files(folder, &[PNG.to_string()])?;
+    // Only a folder inside is passed over: from another, label maps are read as ever.
     let except = except.and_then(|path| path.canonicalize().ok());
+    let except = except.filter(|except| {
+        let folder = folder.canonicalize();
+        folder.is_ok_and(|folder| except.starts_with(&folder) && *except != folder)
+    });
     let is_seen = |path: &PathBuf| match (&except, path.canonicalize()) {
         (Some(except), Ok(path)) => !path.starts_with(except),
         _ => true,
@@ -147,6 +152,8 @@ mod tests {
         let out = folder.join("./ulm/");
         let found = find_label_maps(folder, &folders("p", "_ids.png"), Some(&out)).unwrap();
         assert_eq!((names(&found), found.others), (vec!["2"], 0));
+        let found = find_label_maps(folder, &folders("p", "_ids.png"), Some(folder)).unwrap();
+        assert_eq!(names(&found), ["2", "ulm/1"]);
         let list = description("[train.list]\nfile = \"list.txt\"\n");
         assert_eq!(find_label_maps(folder, &list, None).unwrap().maps.len(), 3);
     }

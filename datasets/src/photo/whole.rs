@@ -16,8 +16,8 @@ const SOF0: u8 = 0xc0;
 /// First byte of a marker, of which there may be any number.
 const FILL: u8 = 0xff;
 
-/// Most bytes that may follow the pixels of a JPEG without an end marker.
-const MAX_REST: usize = 64;
+/// Most zeros at the end of a JPEG without an end marker; more are where its rest should be.
+const MAX_ZEROS: usize = 64;
 
 /// Whether all pixels of a JPEG are there: it has its end marker, or lacks nothing else.
 pub(super) fn is_whole(bytes: &[u8]) -> bool {
@@ -55,18 +55,20 @@ fn ends(bytes: &[u8]) -> bool {
     }
 }
 
-/// Whether the pixels are all there, by decoding them with a decoder that does not go on where the file
-/// ends. What it cannot decode is given the benefit of the doubt.
+/// Whether the pixels are all there, by decoding them. What cannot be decoded in this way is given the
+/// benefit of the doubt.
 fn has_all_pixels(bytes: &[u8]) -> bool {
-    let mut rest = bytes;
-    let mut decoder = Decoder::new(rest.by_ref());
-    match decoder.decode() {
-        // Zeros are pixels too: of a file that was filled up with them some are left.
-        Ok(_) => {
-            drop(decoder);
-            rest.len() <= MAX_REST
-        }
-        Err(Error::Unsupported(_)) => true,
+    let zeros = bytes.iter().rev().take_while(|byte| **byte == 0).count();
+    if zeros > MAX_ZEROS {
+        return false;
+    }
+    // No code word consists of ones alone: a decoder that still wants pixels fails at them, one that has
+    // them all looks for the end marker.
+    let ones = [FILL, STUFFED].repeat(MAX_ZEROS);
+    let end = [FILL, EOI];
+    let file = bytes.chain(&ones[..]).chain(&end[..]);
+    match Decoder::new(file).decode() {
+        Ok(_) | Err(Error::Unsupported(_)) => true,
         Err(_) => false,
     }
 }

@@ -13,6 +13,7 @@ use image::RgbImage;
 use image::imageops::{FilterType, resize};
 
 use super::methods::{Method, Source, retitle};
+use crate::commands::dataset_of::of_model;
 use crate::commands::maps::Maps;
 use crate::commands::{Failure, failed, mistake};
 use crate::data;
@@ -157,14 +158,7 @@ impl Job {
         }
         let first = methods.iter().find_map(Method::model);
         let (description, root) = match (first, &args.dataset) {
-            (Some(model), None) => {
-                let root = args.data.clone().or_else(|| model.root.clone());
-                (model.description.clone(), root)
-            }
-            (Some(model), Some(name)) => {
-                let root = args.data.clone().or_else(|| model.root.clone());
-                (data::description(name)?, root)
-            }
+            (Some(model), name) => of_model(model, name.as_deref(), args.data.as_deref())?,
             (None, name) => {
                 let (description, root) = data::source(name.as_deref(), args.data.as_deref())?;
                 (description, Some(root))

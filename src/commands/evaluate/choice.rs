@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 use dp_sims_datasets::Description;
 
 use super::EvaluateArgs;
+use crate::commands::dataset_of::of_model;
 use crate::data;
 use crate::evaluate::{Metric, Protocol};
 use crate::snapshot::Snapshot;
@@ -19,19 +20,7 @@ pub(super) fn dataset(
         let (description, root) = data::source(args.dataset.as_deref(), args.data.as_deref())?;
         return Ok((description, Some(root)));
     };
-    let trained = model.description.clone();
-    let root = args.data.clone().or_else(|| model.root.clone());
-    let Some(name) = &args.dataset else {
-        return Ok((trained, root));
-    };
-    let description = data::description(name)?;
-    ensure!(
-        description.class_table() == trained.class_table(),
-        "--dataset: `{}` has other classes than `{}`, which the model was trained on",
-        description.name,
-        trained.name
-    );
-    Ok((description, root))
+    of_model(model, args.dataset.as_deref(), args.data.as_deref())
 }
 
 /// What is measured: what was asked for, or all that can be.
