@@ -225,6 +225,58 @@ fn one_folder_may_hold_both() {
 }
 
 #[test]
+fn whole_names_pair_up_in_one_folder() {
+    for name in ["image_00", ""] {
+        let own = Own::new();
+        for index in 0..4 {
+            own.photo(&format!("{name}{index}.png"))
+                .mask(&format!("{name}{index}_mask.png"), &[0, 1]);
+        }
+        let survey = own.checked();
+        assert_eq!(places(&survey), [(Split::Train, ".", ".", 4)]);
+        assert_eq!(survey.label_suffix, "_mask.png");
+        let split = &survey.splits[0];
+        assert_eq!((split.photos, split.maps), (4, 4));
+    }
+    // One pair by chance among many files is none.
+    let own = Own::new();
+    for index in 0..6 {
+        own.photo(&format!("photos/shot{index}.jpg")).mask(
+            &format!(
+                "masks/{index}_{}.png",
+                ["a", "b", "c", "d", "e", "f"][index]
+            ),
+            &[0, 1],
+        );
+    }
+    own.mask("masks/shot3_z.png", &[0, 1]);
+    assert!(
+        own.message()
+            .contains("no photos and label maps of the same names")
+    );
+}
+
+#[test]
+fn photos_may_be_webp() {
+    let own = Own::new();
+    for name in ["a", "b"] {
+        own.photo(&format!("photos/{name}.webp"))
+            .mask(&format!("masks/{name}.png"), &[0, 1]);
+    }
+    let survey = own.checked();
+    assert_eq!(survey.image_suffixes, [".webp"]);
+    own.photo("masks/a.webp").photo("masks/b.webp");
+    for name in ["masks/a.png", "masks/b.png"] {
+        fs::remove_file(own.root().join(name)).unwrap();
+    }
+    let message = own.message();
+    assert!(
+        message.contains("masks/a.webp pairs up with") && message.contains("is a WebP"),
+        "{message}"
+    );
+}
+
+#[test]
 fn gray_photos_are_told_by_names_or_values() {
     let ramp: Vec<u8> = (0..24).map(|value| value * 10).collect();
     for (photos, masks) in [("images", "masks"), ("a", "b"), ("b", "a")] {

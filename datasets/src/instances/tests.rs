@@ -189,8 +189,10 @@ fn entries_are_found_whatever_folders_are_in_front() {
         labels: "m.png".into(),
     };
     let order = |names: &[&str], pairs: &[Pair]| {
-        let images = names.iter().map(|name| (name.to_string(), *name)).collect();
-        in_order(images, Path::new("i.json"), pairs).map_err(|error| error.to_string())
+        let images = names
+            .iter()
+            .map(|name| (name.to_string(), name.to_string()));
+        in_order(images.collect(), Path::new("i.json"), pairs).map_err(|error| error.to_string())
     };
     let pairs = [pair("1", "p/1.jpg"), pair("2", "p/2_photo.jpg")];
     assert_eq!(

@@ -124,7 +124,7 @@ fn split_line(found: &Survey, split: &SurveyedSplit) -> String {
         .map(|suffix| format!("*{suffix}"))
         .collect();
     format!(
-        "  {}: paired {} of {} photos in {} ({}) with {0} of {} label maps in {} (*{})",
+        "  {}: paired {} of {} photos in {} ({}) with {1} of {} label maps in {} (*{})",
         split.split,
         split.pairs,
         split.photos,
