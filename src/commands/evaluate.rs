@@ -19,8 +19,8 @@ use crate::evaluate::{
     Source, Subject, described, number, page, statistics_folder, time_generator,
 };
 use crate::files::write_whole;
-use crate::paths::{beside, real};
 use crate::memory::use_large_pages;
+use crate::paths::{beside, real};
 use crate::snapshot::Snapshot;
 use crate::train::default_weights_folder;
 
