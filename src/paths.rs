@@ -55,7 +55,7 @@ mod tests {
         ] {
             assert_eq!(with_end(Path::new(path)), Path::new(expected), "{path}");
         }
-        for path in ["a/b/..", "a/../a"] {
+        for path in ["a/b/..", "a/b/../."] {
             assert_eq!(with_end(&root.join(path)), root.join("a-end"), "{path}");
         }
         let here = with_end(Path::new("."));
@@ -63,6 +63,6 @@ mod tests {
             here.is_absolute() && here.to_string_lossy().ends_with("-end"),
             "{here:?}"
         );
-        assert_eq!(real(&root.join("a/x/../y/z")), real(&root.join("a/y/z")));
+        assert_eq!(real(&root.join("a/b/../new/z")), root.join("a/new/z"));
     }
 }

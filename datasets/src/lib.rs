@@ -1,6 +1,7 @@
 //! Label-map datasets: folders described by a TOML file, procedural scenes, class-balanced
 //! sampling and a loader whose order depends on nothing but the seed and the position.
 
+mod budget;
 pub mod check;
 mod coco;
 pub mod description;
