@@ -207,7 +207,7 @@ fn smoothed_label_maps_are_refused() {
     own.photo("photos/a.jpg");
     // Stripes of 8 pixels, reduced to half their size with the mean of neighbours.
     let at = |x: u32| {
-        if x / 8 % 2 == 0 {
+        if (x / 8).is_multiple_of(2) {
             [0.0_f32, 200.0]
         } else {
             [120.0, 40.0]
