@@ -20,6 +20,7 @@ pub mod experiments;
 pub mod files;
 pub mod grid;
 pub mod memory;
+pub mod paths;
 pub mod snapshot;
 pub mod threads;
 pub mod train;

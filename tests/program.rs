@@ -12,6 +12,7 @@ mod program {
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     pub mod https;
     pub mod loading;
+    pub mod maps;
     pub mod model;
     pub mod resume;
     pub mod run;

@@ -2,17 +2,19 @@
 //! segments.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::BufReader;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::DatasetError;
-use crate::open::open_file;
+use crate::open::{BYTE_ORDER_MARK, open_file};
 use crate::sample::Size;
+use lenient::{Id, flag, side};
 use shape::Shape;
 
+mod lenient;
 mod panoptic;
 mod rle;
 mod shape;
@@ -88,23 +90,48 @@ struct InstancesFile {
 
 #[derive(Deserialize)]
 struct ImageEntry {
-    id: i64,
+    id: Id,
     file_name: String,
+    #[serde(deserialize_with = "side")]
     height: usize,
+    #[serde(deserialize_with = "side")]
     width: usize,
 }
 
 #[derive(Deserialize)]
 struct Annotation {
-    id: i64,
-    image_id: i64,
-    category_id: i64,
+    /// For messages alone.
     #[serde(default)]
-    iscrowd: u8,
-    segmentation: shape::Segmentation,
+    id: Option<Id>,
+    image_id: Id,
+    category_id: i64,
+    #[serde(default, deserialize_with = "flag")]
+    iscrowd: bool,
+    #[serde(default)]
+    segmentation: Option<shape::Segmentation>,
+    /// Left, top, width and height, in pixels.
+    #[serde(default)]
+    bbox: Option<[f32; 4]>,
 }
 
-/// Reads the images of a file like `instances_train2017.json` by `file_name` without its ending.
+impl Annotation {
+    /// The shape of the instance, which is its box where it has no other.
+    fn shape(self, image: Size) -> Result<Shape, String> {
+        match (self.segmentation, self.bbox) {
+            (Some(shape), bbox) if !(shape.is_empty() && bbox.is_some()) => shape.shape(image),
+            (_, Some([left, top, width, height])) => {
+                let (right, bottom) = (left + width, top + height);
+                let corners = vec![left, top, right, top, right, bottom, left, bottom];
+                shape::Segmentation::Polygons(vec![corners]).shape(image)
+            }
+            _ => Err("it has neither `segmentation` nor `bbox`".to_string()),
+        }
+    }
+}
+
+/// Reads the images of a file like `instances_train2017.json` by `file_name` without its ending, as
+/// pycocotools reads them and leaves them out: sizes may be `48.0`, `iscrowd` may be `false`, and an
+/// instance without `segmentation` is its `bbox`.
 ///
 /// # Errors
 /// When the file cannot be read, or with the place of what is wrong in it.
@@ -127,36 +154,63 @@ fn collect(
             size,
             instances: Vec::new(),
         };
-        if images.insert(entry.id, (entry.file_name, image)).is_some() {
+        let named = (entry.file_name, image);
+        if images.insert(entry.id.clone(), named).is_some() {
             return Err(format!("image {} is listed twice", entry.id));
         }
     }
-    for annotation in file.annotations {
-        let Annotation { id, image_id, .. } = annotation;
+    let mut work: HashMap<Id, u64> = HashMap::new();
+    for (place, annotation) in file.annotations.into_iter().enumerate() {
+        let image_id = annotation.image_id.clone();
+        let id = match &annotation.id {
+            Some(id) => id.to_string(),
+            None => format!("number {place}"),
+        };
         let wrong = |problem: String| format!("annotation {id} of image {image_id}: {problem}");
         let Some((_, image)) = images.get_mut(&image_id) else {
             return Err(wrong("`images` has no such image".to_string()));
         };
-        if annotation.iscrowd != 0 {
+        if annotation.iscrowd {
             continue;
         }
         if image.instances.len() == usize::from(u16::MAX) {
             return Err(wrong(format!("more than {} instances", u16::MAX)));
         }
         let class = categories.known_class(annotation.category_id);
-        let shape = annotation.segmentation.shape(image.size);
-        image
-            .instances
-            .push((class.map_err(wrong)?, shape.map_err(wrong)?));
+        let class = class.map_err(wrong)?;
+        let shape = annotation.shape(image.size).map_err(wrong)?;
+        let sum = work.entry(image_id.clone()).or_default();
+        *sum = sum.saturating_add(shape.work(image.size));
+        let most = most_work(image.size);
+        if *sum > most {
+            return Err(wrong(format!(
+                "the instances up to this one take {sum} steps to draw, more than {most} for an image \
+                 of {}: simplify their shapes",
+                image.size
+            )));
+        }
+        image.instances.push((class, shape));
     }
     let mut named = HashMap::with_capacity(images.len());
     for (id, (file_name, image)) in images {
-        let name = without_ending(&file_name).to_string();
+        let name = image_name(&file_name);
         if named.insert(name, image).is_some() {
             return Err(format!("image {id}: another one has the name {file_name}"));
         }
     }
     Ok(named)
+}
+
+/// Most steps that drawing the instances of an image may take: 256 a pixel. Files of COCO take less than
+/// ten.
+fn most_work(size: Size) -> u64 {
+    let pixels = (size.height as u64).saturating_mul(size.width as u64);
+    pixels.saturating_mul(256).saturating_add(1 << 20)
+}
+
+/// A `file_name` as a path below a folder, without ending; some tools write `\`.
+fn image_name(file_name: &str) -> String {
+    without_ending(&file_name.replace('\\', "/")).to_string()
 }
 
 /// Cuts the ending off a file name.
@@ -169,8 +223,19 @@ fn without_ending(name: &str) -> &str {
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, DatasetError> {
     let file = open_file(path, MAX_BYTES)?;
-    serde_json::from_reader(BufReader::with_capacity(1 << 20, file))
-        .map_err(|error| faulty(path, error.to_string()))
+    let mut reader = BufReader::with_capacity(1 << 20, file);
+    let start = reader.fill_buf().map_err(|source| DatasetError::Read {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    // Editors on Windows put a mark in front of a text.
+    let mark = if start.starts_with(BYTE_ORDER_MARK) {
+        BYTE_ORDER_MARK.len()
+    } else {
+        0
+    };
+    reader.consume(mark);
+    serde_json::from_reader(reader).map_err(|error| faulty(path, error.to_string()))
 }
 
 fn faulty(path: &Path, problem: String) -> DatasetError {

@@ -1,6 +1,10 @@
-//! Finding the photo and label-map pairs of a split.
+//! Finding the photo and label-map pairs of a split, and files by the same rule of names.
+//!
+//! The name of a file is its path below its folder without the suffix. Sub-folders are searched, and
+//! hidden files are passed over. Of a file that ends in several suffixes the longest counts.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::FileType;
 use std::path::{Path, PathBuf};
 
@@ -8,8 +12,15 @@ use crate::description::{Folders, ListFile, SplitFiles};
 use crate::error::DatasetError;
 use crate::open::read_text;
 
+mod label_maps;
+
+pub use label_maps::{FoundMaps, find_label_maps, label_map_name};
+
 /// Most bytes a list file may have: 256 MiB, some million lines.
 pub(crate) const MAX_LIST_BYTES: u64 = 1 << 28;
+
+/// Ends of photo names, in lower case.
+pub const PHOTO_ENDINGS: [&str; 4] = [".jpg", ".jpeg", ".png", ".webp"];
 
 /// A photo and its label map.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +31,41 @@ pub struct Pair {
     pub image: PathBuf,
     /// The label map.
     pub labels: PathBuf,
+}
+
+impl Pair {
+    /// Names that an image made from the label map may have, without ending, best first: the name of
+    /// the pair, of the label map and of the photo, each with its folders as folders, as `_`, or
+    /// without them.
+    pub fn image_names(&self) -> Vec<String> {
+        let folder = self
+            .name
+            .rfind('/')
+            .map_or("", |slash| &self.name[..=slash]);
+        let stem = |path: &Path| {
+            let stem = path.file_stem().unwrap_or_default();
+            format!("{folder}{}", stem.to_string_lossy())
+        };
+        names_of(&[self.name.clone(), stem(&self.labels), stem(&self.image)])
+    }
+}
+
+/// Names with their folders as folders, as `_`, or without them, each once.
+pub fn names_of(names: &[String]) -> Vec<String> {
+    let last = |name: &String| name.rsplit('/').next().unwrap_or(name).to_string();
+    let flat = names.iter().map(|name| name.replace('/', "_"));
+    let all = names
+        .iter()
+        .cloned()
+        .chain(flat)
+        .chain(names.iter().map(last));
+    let mut found: Vec<String> = Vec::new();
+    for name in all {
+        if !found.contains(&name) {
+            found.push(name);
+        }
+    }
+    found
 }
 
 /// Decides about a fault: `Ok` passes over what is faulty and goes on, `Err` ends the search.
@@ -136,9 +182,17 @@ fn folder_pairs(
 ) -> Result<Vec<Pair>, DatasetError> {
     let images = root.join(&folders.images);
     let labels = root.join(&folders.labels);
-    let photos = find_named(&images, &folders.image_suffixes, fault)?;
+    // In a folder of both, what ends as label maps do is one.
+    let mut suffixes = folders.image_suffixes.clone();
+    suffixes
+        .retain(|suffix| images != labels || !suffix.eq_ignore_ascii_case(&folders.label_suffix));
+    if suffixes.is_empty() {
+        suffixes.clone_from(&folders.image_suffixes);
+    }
+    let mut photos = find_named(&images, &suffixes, fault)?;
     let suffix = std::slice::from_ref(&folders.label_suffix);
     let mut maps = find_named(&labels, suffix, fault)?;
+    tell_apart(&mut photos, &mut maps);
     let mut pairs = Vec::with_capacity(photos.len());
     for (name, image) in photos {
         let Some(labels) = maps.remove(&name) else {
@@ -162,8 +216,41 @@ fn folder_pairs(
     Ok(pairs)
 }
 
-/// The files under `folder` that end in one of `suffixes`, by path below the folder without the
-/// suffix. Links are followed.
+/// A label map is never a photo: a file that could be both is what has the longer suffix and so the
+/// shorter name, or what the inner one of two folders is of.
+fn tell_apart(photos: &mut BTreeMap<String, PathBuf>, maps: &mut BTreeMap<String, PathBuf>) {
+    let map_names: HashMap<&PathBuf, &String> =
+        maps.iter().map(|(name, path)| (path, name)).collect();
+    let (mut no_photos, mut no_maps) = (Vec::new(), Vec::new());
+    for (photo, path) in photos.iter() {
+        if let Some(&map) = map_names.get(path) {
+            match map.len().cmp(&photo.len()) {
+                Ordering::Less => no_photos.push(photo.clone()),
+                Ordering::Greater => no_maps.push(map.clone()),
+                // One folder and one suffix: every file would be its own label map, which the
+                // pixels of photos refute.
+                Ordering::Equal => {}
+            }
+        }
+    }
+    photos.retain(|name, _| no_photos.binary_search(name).is_err());
+    no_maps.sort_unstable();
+    maps.retain(|name, _| no_maps.binary_search(name).is_err());
+}
+
+/// The files under `folder` that end in one of `suffixes`, by name.
+///
+/// # Errors
+/// When a folder cannot be read, a link leads nowhere or to a folder above it, or two files have the
+/// same name.
+pub fn find_files(
+    folder: &Path,
+    suffixes: &[String],
+) -> Result<BTreeMap<String, PathBuf>, DatasetError> {
+    find_named(folder, suffixes, &mut Err)
+}
+
+/// The files under `folder` that end in one of `suffixes`, by name. Links are followed.
 ///
 /// Faults are a folder that cannot be read, a link that leads nowhere or to a folder above it, and
 /// two files of the same name.
@@ -191,10 +278,9 @@ pub(crate) fn find_named(
                 folders.push((format!("{above}{file_name}/"), path, parents.clone()));
                 continue;
             }
-            let stem = suffixes
-                .iter()
-                .find_map(|suffix| strip_suffix(&file_name, suffix));
-            let Some(stem) = stem else { continue };
+            let Some(stem) = strip_longest(&file_name, suffixes) else {
+                continue;
+            };
             if kind.is_symlink()
                 && let Err(source) = path.metadata()
             {
@@ -242,6 +328,14 @@ fn enter(
     // The system lists a folder in any order; which fault is the first must not depend on it.
     entries.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(entries)
+}
+
+/// Cuts the longest of some suffixes, in any letter case, off `name`.
+pub fn strip_longest<'a>(name: &'a str, suffixes: &[String]) -> Option<&'a str> {
+    let stems = suffixes
+        .iter()
+        .filter_map(|suffix| strip_suffix(name, suffix));
+    stems.min_by_key(|stem| stem.len())
 }
 
 /// Cuts `suffix`, in any letter case, off `name`.

@@ -6,7 +6,7 @@ use crate::description::{Description, SplitFiles};
 use crate::error::DatasetError;
 use crate::files::{OnFault, Pair, find_pairs};
 use crate::instances::InstanceMaps;
-use crate::labels::{LabelCode, LabelMap, read_labels_with};
+use crate::labels::{LabelCode, LabelMap, LabelReader};
 use crate::photo::{PhotoSize, photo_size, read_photo, read_reduced_photo};
 use crate::resize::{check_size, resize_labels, resize_photo};
 use crate::sample::{ClassSet, ClassTable, LabelledImages, Sample, Size, Split};
@@ -17,7 +17,7 @@ pub struct DescribedFolder {
     description: Description,
     split: Split,
     classes: ClassTable,
-    code: LabelCode,
+    labels: LabelReader,
     root: PathBuf,
     pairs: Vec<Pair>,
     instances: Option<InstanceMaps>,
@@ -68,7 +68,7 @@ impl DescribedFolder {
         Ok(Self {
             split,
             classes: description.class_table(),
-            code: LabelCode::new(description, files.label_values()),
+            labels: LabelReader::of_split(description, files.label_values()),
             root: root.to_path_buf(),
             pairs,
             instances: None,
@@ -145,7 +145,7 @@ impl DescribedFolder {
     /// When `index` is outside the split, a file is damaged, an id is unknown or the sizes differ.
     pub fn label_map(&self, index: usize) -> Result<LabelMap, DatasetError> {
         let pair = self.pair(index)?;
-        let map = read_labels_with(&pair.labels, &self.code)?;
+        let map = self.labels.read(&pair.labels)?;
         same_size(pair, photo_size(&pair.image)?, map.size)?;
         Ok(map)
     }
@@ -157,7 +157,7 @@ impl DescribedFolder {
     /// When `index` is outside the split, a file is damaged, an id is unknown or the sizes differ.
     pub fn decode(&self, index: usize, size: Size) -> Result<Decoded, DatasetError> {
         let pair = self.pair(index)?;
-        let map = read_labels_with(&pair.labels, &self.code)?;
+        let map = self.labels.read(&pair.labels)?;
         let (photo, stored, photo_size) = if self.reduces {
             read_reduced_photo(&pair.image, size)?
         } else {
@@ -176,7 +176,7 @@ impl DescribedFolder {
 
     /// What the pixels of the label maps mean.
     pub(crate) fn code(&self) -> &LabelCode {
-        &self.code
+        self.labels.code()
     }
 
     /// Instance number of every pixel of a thing at full resolution, if instances are read.
@@ -258,9 +258,7 @@ impl LabelledImages for DescribedFolder {
 
     fn present(&self, index: usize) -> Result<ClassSet, DatasetError> {
         let pair = self.pair(index)?;
-        Ok(ClassSet::of(
-            &read_labels_with(&pair.labels, &self.code)?.labels,
-        ))
+        Ok(ClassSet::of(&self.labels.read(&pair.labels)?.labels))
     }
 }
 

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::check::Progress;
+use crate::check::diagnosis::diagnose;
+use crate::check::{Finding, Progress};
 use crate::description::{Description, LabelValues};
 use crate::error::DatasetError;
 use crate::sample::Split;
@@ -60,6 +61,14 @@ pub struct Survey {
     pub names_fit: bool,
     /// True when the colours are those of the files and not made up.
     pub own_colours: bool,
+    /// Ids or colours in the label maps that the file of names lacks, with their pixels. They are in
+    /// no class, so that `dataset check` finds them all.
+    pub unlisted: Vec<(String, u64)>,
+    /// What the file of names calls black, which is void in coloured label maps.
+    pub black: Option<String>,
+    /// What the label maps look like where they may not be what the description says: what
+    /// `dataset check` would say of them.
+    pub findings: Vec<Finding>,
 }
 
 /// A split of a surveyed folder.
@@ -73,6 +82,10 @@ pub struct SurveyedSplit {
     pub labels: String,
     /// Number of pairs.
     pub pairs: usize,
+    /// Number of photos in their folder, with or without label map.
+    pub photos: usize,
+    /// Number of label maps in their folder, with or without photo.
+    pub maps: usize,
     /// Photos without label map, relative to their folder; reading the dataset needs none.
     pub lonely_photos: Vec<String>,
     /// Label maps without photo, relative to their folder; reading the dataset needs none.
@@ -104,7 +117,7 @@ pub fn survey(root: &Path, progress: &Progress) -> Result<Survey, InitError> {
     let read = maps.len().min(MAX_MAPS);
     let spread = (0..read).map(|index| maps[index * maps.len() / read].clone());
     let sample: Vec<PathBuf> = spread.collect();
-    let values = read_values(&sample, progress)?;
+    let (values, evidence) = read_values(&sample, progress)?;
     let names = Names::find(root)?;
     let Found {
         classes,
@@ -112,12 +125,14 @@ pub fn survey(root: &Path, progress: &Progress) -> Result<Survey, InitError> {
         void_pixels,
         names_fit,
         own_colours,
+        unlisted,
+        black,
     } = find_classes(&values, names.as_ref(), read == maps.len());
     if classes.is_empty() {
         let path = sample[0].clone();
         return Err(InitError::OnlyVoid { path });
     }
-    let survey = Survey {
+    let mut survey = Survey {
         root: root.to_path_buf(),
         name: name_of(root),
         image_suffixes: layout.suffixes.photos,
@@ -134,8 +149,17 @@ pub fn survey(root: &Path, progress: &Progress) -> Result<Survey, InitError> {
         names_file: names.map(|names| names.file),
         names_fit,
         own_colours,
+        unlisted,
+        black,
+        findings: Vec::new(),
     };
-    Description::parse(&survey.toml(), &survey.file())?;
+    let description = Description::parse(&survey.toml(), &survey.file())?;
+    let mut findings = diagnose(&evidence, &description, survey.label_values, &[]);
+    if let Some(place) = findings.iter().position(|finding| finding.kind.spoils()) {
+        let finding = findings.swap_remove(place);
+        return Err(InitError::Unusable { finding });
+    }
+    survey.findings = findings;
     Ok(survey)
 }
 
@@ -198,6 +222,8 @@ fn surveyed(layout: SplitLayout) -> SurveyedSplit {
         images: layout.images,
         labels: layout.labels,
         pairs: layout.maps.len(),
+        photos: layout.photos,
+        maps: layout.labels_seen,
         lonely_photos: layout.lonely_photos,
         lonely_labels: layout.lonely_labels,
         others: layout.others,

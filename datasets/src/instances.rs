@@ -149,25 +149,60 @@ fn beside(folder: &Path, suffix: &str, pairs: &[Pair]) -> Result<Vec<PathBuf>, D
     pairs.iter().map(path).collect()
 }
 
-/// The entry of the JSON file `file` for every pair.
+/// The entry of the JSON file `file` for every pair: that of its name or of the name of its photo, or,
+/// where tools have put other folders in front or left them out, the only one of that last part.
 fn in_order<T>(
     mut images: HashMap<String, T>,
     file: &Path,
     pairs: &[Pair],
 ) -> Result<Vec<T>, DatasetError> {
+    let mut by_last: HashMap<String, Vec<String>> = HashMap::new();
+    for name in images.keys() {
+        let last = name.rsplit('/').next().unwrap_or(name);
+        by_last
+            .entry(last.to_string())
+            .or_default()
+            .push(name.clone());
+    }
+    let key = |pair: &Pair, images: &HashMap<String, T>| {
+        let folder = pair
+            .name
+            .rfind('/')
+            .map_or("", |slash| &pair.name[..=slash]);
+        let stem = pair.image.file_stem().unwrap_or_default().to_string_lossy();
+        let names = [pair.name.clone(), format!("{folder}{stem}")];
+        let mut whole = names.iter().filter(|name| images.contains_key(*name));
+        if let Some(name) = whole.next() {
+            return Some(name.clone());
+        }
+        names.iter().find_map(|name| {
+            let last = name.rsplit('/').next().unwrap_or(name);
+            match by_last.get(last).map(Vec::as_slice) {
+                Some([only]) if is_end_of(name, only) || is_end_of(only, name) => {
+                    Some(only.clone())
+                }
+                _ => None,
+            }
+        })
+    };
     let entry = |pair: &Pair| {
-        images
-            .remove(&pair.name)
-            .ok_or_else(|| DatasetError::Annotations {
-                path: file.to_path_buf(),
-                problem: format!(
-                    "no image has the name {}, but {} exists: use the file of this split",
-                    pair.name,
-                    pair.image.display()
-                ),
-            })
+        let found = key(pair, &images).and_then(|name| images.remove(&name));
+        found.ok_or_else(|| DatasetError::Annotations {
+            path: file.to_path_buf(),
+            problem: format!(
+                "no image has the name {}, but {} exists: use the file of this split",
+                pair.name,
+                pair.image.display()
+            ),
+        })
     };
     pairs.iter().map(entry).collect()
+}
+
+/// Whether a path is the last part of another.
+fn is_end_of(end: &str, path: &str) -> bool {
+    let rest = path.strip_suffix(end);
+    rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
 }
 
 /// Why a PNG of this kind holds no instance numbers, and what to do; `None` when it does.

@@ -1,14 +1,17 @@
 //! Label maps: gray or palette PNG files whose sample values are ids, or PNG files in class colours.
+//!
+//! [`LabelReader`] is the one way in which they are read: by training, evaluation, packing and
+//! whatever makes images from them.
 
 use std::collections::HashMap;
 use std::path::Path;
 
 use png::{BitDepth, ColorType};
 
-use crate::description::{Description, LabelValues};
+use crate::description::{DescribedClass, Description, LabelValues};
 use crate::error::DatasetError;
 use crate::raster::{Raster, Refusal, read_png};
-use crate::sample::Size;
+use crate::sample::{Size, Split};
 
 /// A label map in class indices.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,34 +49,66 @@ impl LabelCode {
     }
 }
 
-/// Reads a label PNG and turns its ids into the class indices of `description`.
+/// Reads label PNGs and turns their ids or colours into the class indices of a description.
 ///
-/// Gray files of any depth give their gray values as ids, palette files the palette INDEX, whatever
-/// the colours.
-///
-/// # Errors
-/// When the file is damaged, of another kind, or has an id that is not described.
-pub fn read_labels(path: &Path, description: &Description) -> Result<LabelMap, DatasetError> {
-    read_labels_with(path, &LabelCode::new(description, LabelValues::Ids))
+/// Of ids, gray files of any depth give their gray values, palette files the palette INDEX, whatever
+/// the colours. Of colours, RGB files of 8 bits and palette files are read; an alpha channel is passed
+/// over, and black is void.
+#[derive(Clone, Debug)]
+pub struct LabelReader {
+    /// What pixels may mean; of several, the first that a file can hold.
+    codes: Vec<LabelCode>,
 }
 
-/// Reads a label PNG in the colours of the classes of `description`; black is void.
-///
-/// RGB files of 8 bits and palette files are read; an alpha channel is passed over.
-///
-/// # Errors
-/// When the file is damaged, of another kind, or has a colour that no class has.
-pub fn read_colour_labels(
-    path: &Path,
-    description: &Description,
-) -> Result<LabelMap, DatasetError> {
-    read_labels_with(path, &LabelCode::new(description, LabelValues::Colours))
-}
+impl LabelReader {
+    /// A reader of the label maps of a split, whose values are as described and nothing else.
+    pub(crate) fn of_split(description: &Description, values: LabelValues) -> Self {
+        Self {
+            codes: vec![LabelCode::new(description, values)],
+        }
+    }
 
-/// Reads a label PNG whose pixels mean what `code` says.
-pub(crate) fn read_labels_with(path: &Path, code: &LabelCode) -> Result<LabelMap, DatasetError> {
-    let raster = read_png(path, |colour, depth| code.refuse(colour, depth))?;
-    classes_of(raster, path, code)
+    /// A reader of label maps that belong to no split: they are written as those of a split,
+    /// training first. Gray files may hold ids too where all classes have some.
+    pub fn new(description: &Description) -> Self {
+        let described = Split::ALL
+            .iter()
+            .filter_map(|&split| description.files(split));
+        let mut values: Vec<LabelValues> = described.map(|files| files.label_values()).collect();
+        let has_ids = |class: &DescribedClass| !class.ids.is_empty();
+        if values.is_empty() || description.classes.iter().all(has_ids) {
+            values.push(LabelValues::Ids);
+        }
+        let mut codes: Vec<LabelCode> = Vec::new();
+        for (place, value) in values.iter().enumerate() {
+            if !values[..place].contains(value) {
+                codes.push(LabelCode::new(description, *value));
+            }
+        }
+        Self { codes }
+    }
+
+    /// What the pixels mean, first choice.
+    pub(crate) fn code(&self) -> &LabelCode {
+        &self.codes[0]
+    }
+
+    /// Reads a label map.
+    ///
+    /// # Errors
+    /// When the file is damaged, of another kind, or has an id or a colour that is not described.
+    pub fn read(&self, path: &Path) -> Result<LabelMap, DatasetError> {
+        let fitting = |colour, depth| {
+            let mut codes = self.codes.iter();
+            codes.find(|code| code.refuse(colour, depth).is_none())
+        };
+        let raster = read_png(path, |colour, depth| match fitting(colour, depth) {
+            Some(_) => None,
+            None => self.code().refuse(colour, depth),
+        })?;
+        let code = fitting(raster.colour, raster.depth()).unwrap_or(self.code());
+        classes_of(raster, path, code)
+    }
 }
 
 /// Turns the samples of the file `path` into class indices.
@@ -213,6 +248,13 @@ fn refuse_colours(colour: ColorType, depth: BitDepth) -> Option<Refusal> {
             "write the class colours as RGB, or remove `label_values = \"colours\"`",
         )),
     }
+}
+
+/// Reads a label PNG whose pixels mean what `code` says.
+#[cfg(test)]
+fn read_labels_with(path: &Path, code: &LabelCode) -> Result<LabelMap, DatasetError> {
+    let codes = vec![code.clone()];
+    LabelReader { codes }.read(path)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Label-map datasets: folders described by a TOML file, procedural scenes, class-balanced
 //! sampling and a loader whose order depends on nothing but the seed and the position.
 
+mod budget;
 pub mod check;
 mod coco;
 pub mod description;
@@ -32,9 +33,10 @@ pub use description::{Description, DescriptionError};
 pub use error::DatasetError;
 pub use folder::{Decoded, DescribedFolder};
 pub use instances::read_instance_png;
-pub use labels::{LabelMap, read_colour_labels, read_labels};
+pub use labels::{LabelMap, LabelReader};
 pub use loader::{Batch, Loader, LoaderConfig};
 pub use offsets::offsets;
 pub use pack::{PackedImages, pack};
+pub use photo::{read_rgb, rgb_size};
 pub use sample::{Class, ClassSet, ClassTable, LabelledImages, Sample, Size, SizedDataset, Split};
 pub use sampler::{Sampler, balanced_weights, flip};

@@ -6,6 +6,9 @@ use std::path::Path;
 
 use crate::error::DatasetError;
 
+/// First bytes of a text that says in which order its bytes are.
+pub(crate) const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// Opens an ordinary file of at most `most` bytes.
 ///
 /// A device never ends and a pipe nobody writes to never begins, so both are refused before they
@@ -28,7 +31,7 @@ pub(crate) fn open_file(path: &Path, most: u64) -> Result<File, DatasetError> {
     File::open(path).map_err(unreadable)
 }
 
-/// The text of an ordinary file of at most `most` bytes.
+/// The text of an ordinary file of at most `most` bytes, without a byte order mark.
 ///
 /// # Errors
 /// Those of [`open_file`], or when the file is no UTF-8 text.
@@ -40,6 +43,9 @@ pub(crate) fn read_text(path: &Path, most: u64) -> Result<String, DatasetError> 
             path: path.to_path_buf(),
             source,
         })?;
+    if text.starts_with('\u{feff}') {
+        text.drain(..BYTE_ORDER_MARK.len());
+    }
     Ok(text)
 }
 
@@ -55,6 +61,8 @@ mod tests {
         assert!(problem(&path).contains("cannot read") && problem(&path).contains("list.txt"));
         std::fs::write(&path, "text").unwrap();
         assert_eq!(read_text(&path, 4).unwrap(), "text");
+        std::fs::write(&path, "\u{feff}x").unwrap();
+        assert_eq!(read_text(&path, 4).unwrap(), "x");
         std::fs::write(&path, "texts").unwrap();
         assert!(problem(&path).contains("list.txt: it is no ordinary file of at most 4 bytes"));
         assert!(problem(folder.path()).contains("no ordinary file"));

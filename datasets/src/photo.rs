@@ -1,18 +1,20 @@
 //! Reading photos of every kind as upright 8-bit RGB.
 
-use std::io::BufReader;
+use std::io::{BufRead, BufReader, Cursor, Read as _, Seek};
 use std::path::Path;
 
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
 use crate::error::DatasetError;
 use crate::open::open_file;
 use crate::sample::Size;
 
 mod reduced;
+mod whole;
 
 pub(crate) use reduced::read_reduced_photo;
+use whole::is_whole;
 
 /// Most bytes that the pixels of a photo or its file may take: 512 MiB.
 const MAX_BYTES: u64 = 1 << 29;
@@ -53,7 +55,7 @@ impl PhotoSize {
 /// # Errors
 /// When the file cannot be read, is no image or is too large.
 pub(crate) fn photo_size(path: &Path) -> Result<PhotoSize, DatasetError> {
-    open(path, |_, size, _| Ok(size))
+    open(path, &|_, size, _| Ok(size))
 }
 
 /// The pixels of a photo, `[height, width, 3]` of its upright size.
@@ -64,32 +66,68 @@ pub(crate) fn photo_size(path: &Path) -> Result<PhotoSize, DatasetError> {
 /// # Errors
 /// When the file cannot be read, is no image or is too large.
 pub(crate) fn read_photo(path: &Path) -> Result<(Vec<u8>, PhotoSize), DatasetError> {
-    open(path, |decoder, size, orientation| {
+    open(path, &|decoder, size, orientation| {
         let mut photo = DynamicImage::from_decoder(decoder)?;
         photo.apply_orientation(orientation);
         Ok((photo.into_rgb8().into_raw(), size))
     })
 }
 
+/// The pixels of an image, `[height, width, 3]`, and its size: [`read_photo`] for images of others.
+///
+/// # Errors
+/// When the file cannot be read, is no image, is damaged or too large.
+pub fn read_rgb(path: &Path) -> Result<(Size, Vec<u8>), DatasetError> {
+    let (pixels, size) = read_photo(path)?;
+    Ok((size.upright, pixels))
+}
+
+/// The size of an image as [`read_rgb`] gives it, from its header.
+///
+/// # Errors
+/// When the file cannot be read, is no image, is cut off or too large.
+pub fn rgb_size(path: &Path) -> Result<Size, DatasetError> {
+    Ok(photo_size(path)?.upright)
+}
+
+/// What is done with a decoder that stands before the pixels.
+type Read<'a, T> =
+    &'a dyn Fn(Box<dyn ImageDecoder + '_>, PhotoSize, Orientation) -> Result<T, ImageError>;
+
 /// Opens a photo, tells its format by its first bytes whatever its name ends in, and refuses it
-/// before its pixels take memory if these are too many.
-fn open<T>(
-    path: &Path,
-    read: impl FnOnce(Box<dyn ImageDecoder>, PhotoSize, Orientation) -> Result<T, ImageError>,
-) -> Result<T, DatasetError> {
+/// before its pixels take memory if these are too many. A JPEG that was cut off is refused too.
+fn open<T>(path: &Path, read: Read<T>) -> Result<T, DatasetError> {
     let unreadable = |source| DatasetError::Read {
         path: path.to_path_buf(),
         source,
     };
+    let file = open_file(path, MAX_BYTES)?;
+    let reader = ImageReader::new(BufReader::new(file))
+        .with_guessed_format()
+        .map_err(unreadable)?;
+    if reader.format() != Some(ImageFormat::Jpeg) {
+        return decode(path, reader, &|| true, read);
+    }
+    // The JPEG decoder reads the whole file at once.
+    let mut bytes = Vec::new();
+    let file = reader.into_inner();
+    file.take(MAX_BYTES)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    let reader = ImageReader::with_format(Cursor::new(&bytes), ImageFormat::Jpeg);
+    decode(path, reader, &|| is_whole(&bytes), read)
+}
+
+fn decode<T, R: BufRead + Seek>(
+    path: &Path,
+    mut reader: ImageReader<R>,
+    is_whole: &dyn Fn() -> bool,
+    read: Read<T>,
+) -> Result<T, DatasetError> {
     let damaged = |reason: String| DatasetError::Decode {
         path: path.to_path_buf(),
         reason,
     };
-    // The JPEG decoder reads the whole file at once.
-    let file = open_file(path, MAX_BYTES)?;
-    let mut reader = ImageReader::new(BufReader::new(file))
-        .with_guessed_format()
-        .map_err(unreadable)?;
     // Pixels are counted below; these limits are for profiles and texts.
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_EXTRA);
@@ -104,6 +142,11 @@ fn open<T>(
         return Err(damaged(format!(
             "its {stored} pixels take {bytes} bytes, more than {MAX_BYTES}"
         )));
+    }
+    if !is_whole() {
+        return Err(damaged(
+            "it is cut off: a part of its pixels is missing".to_string(),
+        ));
     }
     let orientation = decoder
         .orientation()

@@ -30,6 +30,14 @@ pub(crate) struct Raster {
 }
 
 impl Raster {
+    /// Bits of a sample once unpacked.
+    pub fn depth(&self) -> BitDepth {
+        match self.wide {
+            true => BitDepth::Sixteen,
+            false => BitDepth::Eight,
+        }
+    }
+
     /// The samples of a gray or palette file as numbers.
     pub fn values(&self) -> Vec<u16> {
         if self.wide {

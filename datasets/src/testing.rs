@@ -195,3 +195,14 @@ fn stored(bytes: &[u8]) -> Vec<u8> {
     stream.extend((high << 16 | low).to_be_bytes());
     stream
 }
+
+/// A folder with empty files of these names.
+pub fn tree(files: &[&str]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for file in files {
+        let path = folder.path().join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "").unwrap();
+    }
+    folder
+}

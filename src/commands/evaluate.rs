@@ -1,5 +1,6 @@
 mod choice;
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -12,12 +13,14 @@ use dp_sims_datasets::Size;
 use choice::{dataset, metrics};
 
 use super::{BackendArgs, Failure, failed, mistake};
+use crate::checkpoint::MANIFEST;
 use crate::evaluate::{
     DataRecord, Evaluator, Gallery, ImageFolder, Metric, Outcome, Photos, Plan, Protocol, Results,
     Source, Subject, described, number, page, statistics_folder, time_generator,
 };
 use crate::files::write_whole;
 use crate::memory::use_large_pages;
+use crate::paths::{beside, real};
 use crate::snapshot::Snapshot;
 use crate::train::default_weights_folder;
 
@@ -146,7 +149,7 @@ impl Job {
         let (photos, judged, out) = match (model, &args.images) {
             (Some(model), _) => {
                 let photos = open(model.size)?;
-                let out = beside(&model);
+                let out = results_folder(&model);
                 (photos, Judged::Model(Box::new(model)), out)
             }
             (None, Some(folder)) => {
@@ -167,13 +170,8 @@ impl Job {
                     );
                 }
                 let photos = photos.at(images.size());
-                let mut out = folder.as_os_str().to_os_string();
-                out.push("-evaluation");
-                (
-                    photos,
-                    Judged::Images(folder.clone(), images),
-                    PathBuf::from(out),
-                )
+                let out = beside(folder, with_evaluation);
+                (photos, Judged::Images(folder.clone(), images), out)
             }
             (None, None) => anyhow::bail!("give --checkpoint or --images"),
         };
@@ -187,11 +185,13 @@ impl Job {
             cache: Some(statistics_folder()),
             progress: true,
         };
+        let out = args.out.unwrap_or(out);
+        refuse_place(&out, args.images.as_deref())?;
         Ok(Self {
             judged,
             photos,
             plan,
-            out: args.out.unwrap_or(out),
+            out,
             weights,
             backend,
             json: args.json,
@@ -337,17 +337,55 @@ impl Job {
     }
 }
 
-/// Folder of the results of a model.
-fn beside(model: &Snapshot) -> PathBuf {
+/// Folder of the results of a model: in the run of a checkpoint, or beside a model file or a checkpoint
+/// that is in no run.
+fn results_folder(model: &Snapshot) -> PathBuf {
     let path = model.path();
     if model.kind() == "model" {
-        let mut name = path.file_stem().unwrap_or_default().to_os_string();
-        name.push("-evaluation");
-        return path.with_file_name(name);
+        return beside(path, |name| {
+            with_evaluation(Path::new(name).file_stem().unwrap_or(name))
+        });
     }
-    let run = path.parent().and_then(Path::parent).unwrap_or(path);
-    run.join("evaluation")
-        .join(format!("step-{:06}", model.step))
+    // Named from within, a checkpoint tells its run by its place alone.
+    let written = path.parent().and_then(Path::parent);
+    let place = match written.filter(|run| !run.as_os_str().is_empty()) {
+        Some(_) => path.to_path_buf(),
+        None => real(path),
+    };
+    let parent = place
+        .parent()
+        .filter(|parent| parent.ends_with("checkpoints"));
+    match parent.and_then(Path::parent) {
+        Some(run) => run
+            .join("evaluation")
+            .join(format!("step-{:06}", model.step)),
+        None => beside(path, with_evaluation),
+    }
+}
+
+/// The name of a folder of results.
+fn with_evaluation(name: &OsStr) -> OsString {
+    let mut name = name.to_os_string();
+    name.push("-evaluation");
+    name
+}
+
+/// Refuses to put results among the files of a checkpoint, which would make it unusable, or of images,
+/// where they would be taken for some.
+fn refuse_place(out: &Path, images: Option<&Path>) -> Result<()> {
+    let place = real(out);
+    let checkpoint = place
+        .ancestors()
+        .find(|folder| folder.join(MANIFEST).is_file());
+    let images = images.map(real).filter(|images| place.starts_with(images));
+    if let Some(folder) = checkpoint.map(Path::to_path_buf).or(images) {
+        anyhow::bail!(
+            "the results cannot go into {}, which is inside {}: choose another folder with --out",
+            out.display(),
+            folder.display()
+        );
+    }
+    Ok(())
 }
 
 impl Task for Job {

@@ -1,3 +1,4 @@
+mod outputs;
 mod stream;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use dp_sims_model::generator::Generator;
 use dp_sims_model::layers::Mode;
 use dp_sims_model::weights::read_weights;
 
+use self::outputs::Outputs;
 use self::stream::stream;
 use super::maps::Maps;
 use super::{BackendArgs, Failure, failed, mistake};
@@ -37,14 +39,15 @@ pub struct GenerateArgs {
     /// [default: the model inside the program].
     #[arg(long, value_name = "DIR | FILE.safetensors | NAME")]
     checkpoint: Option<PathBuf>,
-    /// Label map (PNG) or folder of label maps, with the ids the model was trained on.
+    /// Label map (PNG) or folder of label maps with its sub-folders, as the model was trained on: with
+    /// the ids or colours, and of several PNGs those with the end of the names, of its dataset.
     #[arg(long, value_name = "FILE | DIR")]
     labels: PathBuf,
-    /// Instance map (PNG of up to 16 bits) or folder of instance maps with the names of the label
-    /// maps, for a model trained with offsets. Without it no pixel belongs to an object.
+    /// Instance map (PNG of up to 16 bits) or folder of instance maps named as those of the dataset or as
+    /// the label maps, for a model trained with offsets. Without it no pixel belongs to an object.
     #[arg(long, value_name = "FILE | DIR")]
     instances: Option<PathBuf>,
-    /// Folder for the images.
+    /// Folder for the images; none of them is written over what is read.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Images per label map.
@@ -57,7 +60,7 @@ pub struct GenerateArgs {
     /// [K, latent_dim].
     #[arg(long, value_name = "FILE.safetensors", conflicts_with_all = ["seed", "samples"])]
     latents: Option<PathBuf>,
-    /// Also write grid.png: a row for each of the first 32 label maps, label map first, then the
+    /// Also write grid.png (grid-2.png where a label map is called grid): a row for each of the first 32 label maps, label map first, then the
     /// samples.
     #[arg(long)]
     grid: bool,
@@ -99,7 +102,8 @@ impl Job {
         let description = model.description.clone();
         let classes = description.class_table();
         let instances = args.instances.as_deref();
-        let maps = Maps::open(&args.labels, instances, description, model.size)?;
+        let out = Some(args.out.as_path());
+        let maps = Maps::open(&args.labels, instances, description, model.size, out)?;
         if args.grid && maps.len() > GRID_ROWS {
             let count = maps.len();
             eprintln!("grid.png shows the first {GRID_ROWS} of {count} label maps");
@@ -113,6 +117,15 @@ impl Job {
             classes,
             maps,
         })
+    }
+
+    /// Where `count` images of every label map go.
+    fn outputs(&self, count: usize) -> Outputs<'_> {
+        Outputs {
+            out: &self.args.out,
+            maps: &self.maps,
+            count,
+        }
     }
 
     fn latent<B: Backend>(&self, dim: usize, device: &B::Device) -> Result<Tensor<B, 2>> {
@@ -148,8 +161,8 @@ impl Job {
         latent: &Tensor<B, 2>,
         device: &B::Device,
     ) -> Result<()> {
-        let out = &self.args.out;
-        std::fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
+        let (out, outputs) = (&self.args.out, self.outputs(latent.dims()[0]));
+        outputs.make_folders()?;
         let mut rows = Vec::new();
         stream(&self.maps, out, |map| {
             let tensors = sample_maps(map, device);
@@ -166,7 +179,7 @@ impl Job {
         if self.args.grid {
             let size = self.model.size;
             let picture = grid(&rows, size.width as u32, size.height as u32)?;
-            save(&picture, &out.join("grid.png"))?;
+            save(&picture, &out.join(outputs.grid()))?;
         }
         println!(
             "{} label map(s), {} image(s) each, in {}",
@@ -188,6 +201,9 @@ impl Task for Job {
             .map_err(mistake)?;
         let latent = self
             .latent(generator.latent_dim(), device)
+            .map_err(mistake)?;
+        self.outputs(latent.dims()[0])
+            .refuse_inputs(self.args.grid, &self.model)
             .map_err(mistake)?;
         self.write(&mut generator, &latent, device).map_err(failed)
     }

@@ -3,6 +3,7 @@
 mod bench;
 mod compare;
 mod dataset;
+mod dataset_of;
 mod doctor;
 mod evaluate;
 mod experiments;

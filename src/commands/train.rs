@@ -14,7 +14,7 @@ use crate::consumers::lines::LineDisplay;
 use crate::consumers::preview::PreviewFolder;
 use crate::consumers::tensorboard::TensorBoard;
 use crate::consumers::terminal;
-use crate::data::{Data, checks_folder};
+use crate::data::{Data, checks_folder, dataset_in};
 use crate::events::{Fanout, TrainEvent};
 use crate::memory::use_large_pages;
 use crate::snapshot::{newest_whole, open_whole};
@@ -222,6 +222,12 @@ fn settled(mut experiment: Experiment, args: &TrainArgs) -> Result<Experiment> {
     }
     if let Some(data) = &args.data {
         experiment.data.root = Some(data.clone());
+        // A folder that is given is the dataset, where the experiment names none with files.
+        if experiment.data.dataset == "scenes" {
+            experiment.data.dataset = dataset_in(data).context(
+                "--data: the experiment is one of procedural scenes, and the folder is no dataset",
+            )?;
+        }
     }
     experiment.validate()?;
     Ok(experiment)

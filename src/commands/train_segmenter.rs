@@ -110,6 +110,10 @@ impl Job {
         (config.steps, config.batch) = (args.steps, args.batch);
         (config.learning_rate, config.seed) = (args.learning_rate, args.seed);
         let opened = if args.dataset.as_deref() == Some("scenes") {
+            ensure!(
+                args.data.is_none(),
+                "--data: `scenes` is procedural and has no files: leave out one of --data and --dataset"
+            );
             // Drawn by rarity, so that the classes of every scene are known.
             let scenes = DataConfig {
                 balanced: true,

@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
-use dp_sims_datasets::Size;
+use anyhow::{Context, Result, ensure};
+use dp_sims_datasets::files::{PHOTO_ENDINGS, find_files};
+use dp_sims_datasets::{Size, read_rgb, rgb_size};
 use image::{ColorType, ImageDecoder, ImageReader, Limits};
 
 /// Most names that an error lists.
 const LISTED: usize = 5;
+
+/// Name of the overview that `generate --grid` writes beside its images.
+pub const GRID: &str = "grid";
 
 /// Longest side of an image.
 const LONGEST: u32 = 16_384;
@@ -21,13 +25,15 @@ pub struct ImageFolder {
 }
 
 impl ImageFolder {
-    /// Finds the image of every label map by its name and reads all headers.
+    /// Finds the image of every label map by its names, of which the first that is there counts, and
+    /// reads all headers. Sub-folders are searched. An overview of `generate --grid` is passed over.
     ///
     /// # Errors
     /// When an image is missing or belongs to no label map, cannot be read, is gray, or has another
     /// size than the first.
-    pub fn open(folder: &Path, names: &[String]) -> Result<Self> {
-        let (images, extra) = Self::of(folder, names)?;
+    pub fn open(folder: &Path, names: &[Vec<String>]) -> Result<Self> {
+        let (images, mut extra) = Self::of(folder, names)?;
+        extra.retain(|name| name != GRID);
         ensure!(
             extra.is_empty(),
             "{} holds {} image(s) that belong to no label map: {}. Remove them: they would be left out \
@@ -43,26 +49,20 @@ impl ImageFolder {
     ///
     /// # Errors
     /// As [`Self::open`], but for images of no label map.
-    pub fn open_some(folder: &Path, names: &[String]) -> Result<Self> {
+    pub fn open_some(folder: &Path, names: &[Vec<String>]) -> Result<Self> {
         Ok(Self::of(folder, names)?.0)
     }
 
     /// The images of label maps, and the names of all others.
-    fn of(folder: &Path, names: &[String]) -> Result<(Self, Vec<String>)> {
+    fn of(folder: &Path, names: &[Vec<String>]) -> Result<(Self, Vec<String>)> {
         let shown = folder.display();
         let mut found = find(folder)?;
-        // A dataset in folders by scene or city names its images with the folder; images may have
-        // all of that name, or the last part of it.
-        let keys = |name: &str| {
-            let last = name.rsplit('/').next().unwrap_or(name);
-            [name.replace('/', "_"), last.to_string()]
-        };
         let mut paths = Vec::with_capacity(names.len());
         let mut missing = Vec::new();
-        for name in names {
-            match keys(name).iter().find_map(|key| found.remove(key)) {
+        for names in names {
+            match names.iter().find_map(|name| found.remove(name)) {
                 Some(path) => paths.push(path),
-                None => missing.push(name.clone()),
+                None => missing.extend(names.first().cloned()),
             }
         }
         ensure!(
@@ -109,11 +109,9 @@ impl ImageFolder {
     /// When the file cannot be read.
     pub fn pixels(&self, index: usize) -> Result<Vec<u8>> {
         let path = &self.paths[index];
-        let unreadable = || format!("cannot read {}", path.display());
-        let image = reader(path)?.decode().with_context(unreadable)?;
-        let pixels = image.into_rgb8().into_raw();
+        let (size, pixels) = read_rgb(path)?;
         ensure!(
-            pixels.len() == 3 * self.size.pixels(),
+            size == self.size,
             "{} changed its size while it was read",
             path.display()
         );
@@ -121,34 +119,11 @@ impl ImageFolder {
     }
 }
 
-/// Images of a folder by their names without endings.
+/// Images of a folder and its sub-folders by their paths without endings.
 fn find(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
     let shown = folder.display();
-    let unreadable = || format!("cannot read images from {shown}");
-    let mut found = BTreeMap::new();
-    for entry in std::fs::read_dir(folder).with_context(unreadable)? {
-        let path = entry.with_context(unreadable)?.path();
-        let ending = path.extension().and_then(|ending| ending.to_str());
-        let ending = ending.map(str::to_ascii_lowercase);
-        let is_image = matches!(ending.as_deref(), Some("png" | "jpg" | "jpeg"));
-        // A pipe or a device would be waited for.
-        if !is_image || !path.is_file() {
-            continue;
-        }
-        let stem = path
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        if let Some(other) = found.insert(stem, path.clone()) {
-            bail!(
-                "{} and {} have the same name",
-                other.display(),
-                path.display()
-            );
-        }
-    }
-    ensure!(!found.is_empty(), "{shown} has no PNG or JPEG file");
+    let found = find_files(folder, &PHOTO_ENDINGS.map(String::from))?;
+    ensure!(!found.is_empty(), "{shown} has no PNG, JPEG or WebP file");
     Ok(found)
 }
 
@@ -176,8 +151,7 @@ fn header(path: &Path) -> Result<Size> {
         "{} is a grayscale image: colour images are compared; is it a label map?",
         path.display()
     );
-    let (width, height) = decoder.dimensions();
-    Ok(Size::new(height as usize, width as usize))
+    Ok(rgb_size(path)?)
 }
 
 fn listed(names: &[String]) -> String {
@@ -204,27 +178,36 @@ mod tests {
         save("b.png", 2);
         save("a.PNG", 1);
         save("c_d.png", 3);
-        let names = ["b", "a", "c/d"].map(String::from);
+        save("._a.png", 9);
+        std::fs::create_dir(folder.path().join("e")).unwrap();
+        save("e/f.png", 4);
+        save("grid.png", 9);
+        let names = [&["b"][..], &["A", "a"], &["c/d", "c_d"], &["e/f", "f"]];
+        let names = names.map(|names| names.iter().map(ToString::to_string).collect());
         let images = ImageFolder::open(folder.path(), &names).unwrap();
         assert_eq!(images.size(), Size::new(2, 3));
-        let first: Vec<u8> = (0..3)
+        let first: Vec<u8> = (0..4)
             .map(|index| images.pixels(index).unwrap()[0])
             .collect();
-        assert_eq!(first, [2, 1, 3]);
+        assert_eq!(first, [2, 1, 3, 4]);
     }
 
     #[test]
     fn what_does_not_fit_is_named_before_any_work() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        let names = ["a", "b"].map(String::from);
+        let names = ["a", "b"].map(|name| vec![name.to_string()]);
         let problem = || {
             format!(
                 "{:#}",
                 ImageFolder::open(folder.path(), &names).unwrap_err()
             )
         };
-        assert!(problem().contains("no PNG or JPEG file"), "{}", problem());
+        assert!(
+            problem().contains("no PNG, JPEG or WebP file"),
+            "{}",
+            problem()
+        );
         RgbImage::new(3, 2).save(path("a.png")).unwrap();
         assert!(problem().contains("1 of 2 label maps: b"), "{}", problem());
         RgbImage::new(3, 3).save(path("b.png")).unwrap();

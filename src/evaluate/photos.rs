@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
+use dp_sims_datasets::files::Pair;
 use dp_sims_datasets::{
     ClassTable, DescribedFolder, Description, LabelledImages, Sample, Size, Split, load_or_check,
 };
@@ -16,8 +17,8 @@ use crate::files::hex;
 #[derive(Clone)]
 pub struct Photos {
     images: Arc<dyn LabelledImages>,
-    /// Name of every image; none for procedural scenes, which have no files.
-    names: Option<Vec<String>>,
+    /// Names that an image of every label map may have; none for procedural scenes, which have no files.
+    names: Option<Vec<Vec<String>>>,
     /// State of the files, which statistics of the photos are remembered under.
     fingerprint: Option<String>,
     split: Split,
@@ -64,11 +65,7 @@ impl Photos {
         if offsets {
             folder = folder.with_instances()?;
         }
-        let names = folder
-            .pairs()
-            .iter()
-            .map(|pair| pair.name.clone())
-            .collect();
+        let names = folder.pairs().iter().map(Pair::image_names).collect();
         let fingerprint = dp_sims_datasets::check::fingerprint(&folder)?;
         Self::new(
             Arc::new(folder),
@@ -92,7 +89,7 @@ impl Photos {
 
     fn new(
         images: Arc<dyn LabelledImages>,
-        names: Option<Vec<String>>,
+        names: Option<Vec<Vec<String>>>,
         fingerprint: Option<String>,
         split: Split,
         size: Size,
@@ -153,8 +150,8 @@ impl Photos {
         self.images.classes()
     }
 
-    /// Names of the images that are used, of a dataset with files.
-    pub fn names(&self) -> Option<&[String]> {
+    /// Names that the images of the label maps that are used may have, of a dataset with files.
+    pub fn names(&self) -> Option<&[Vec<String>]> {
         self.names.as_ref().map(|names| &names[..self.used])
     }
 

@@ -90,13 +90,22 @@ fn a_folder_of_ones_own_is_described() {
     fs::write(root.join("classes.txt"), "grass\nsky\n").unwrap();
     let text = output(dataset(&["init"], &root));
     for part in [
-        "train: 3 pairs, photos in photos (*.jpg), label maps in masks (*.png)",
+        "train: paired 3 of 3 photos in photos (*.jpg) with 3 of 3 label maps in masks (*.png)",
         "ids: 2 classes, void is 255, 22.5 % of all pixels",
         "dp-sims dataset check --data '",
         "dp-sims train quickstart --set data.dataset='",
     ] {
         assert!(text.contains(part), "{part} is missing in\n{text}");
     }
+    // A description that fits is kept, one that does not is an error.
+    let written = fs::read(root.join("dataset.toml")).unwrap();
+    let text = output(dataset(&["init"], &root));
+    assert!(
+        text.contains("is kept") && text.contains("train: 3 pairs"),
+        "{text}"
+    );
+    assert!(written == fs::read(root.join("dataset.toml")).unwrap());
+    fs::write(root.join("dataset.toml"), "mine").unwrap();
     let message = failure(dataset(&["init"], &root), 2);
     assert!(message.contains("--force"), "{message}");
     output(dataset(&["init", "--force"], &root));

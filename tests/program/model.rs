@@ -160,7 +160,7 @@ fn mistakes_of_panels_and_exports_are_named() {
     let empty = path("empty");
     fs::create_dir(&empty).unwrap();
     let message = problem(&["compare", run, text(&empty), "--panel", text(&panel)]);
-    assert!(message.contains("no PNG or JPEG"), "{message}");
+    assert!(message.contains("no PNG, JPEG or WebP"), "{message}");
     assert!(!panel.exists());
     let message = problem(&["export", "--checkpoint", text(&empty), "--out", "x"]);
     assert!(message.contains("empty"), "{message}");

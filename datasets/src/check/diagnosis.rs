@@ -33,8 +33,17 @@ pub enum FindingKind {
     ShiftedIds,
     /// 255 where nothing is labelled.
     Unlabelled,
+    /// Two ids of void, of which one may be a class whose name is counted from another base.
+    TwoVoids,
     /// The ids or colours of another dataset.
     OtherDataset,
+}
+
+impl FindingKind {
+    /// Whether what looks so must not be trained on, even where every value is described.
+    pub fn spoils(self) -> bool {
+        matches!(self, Self::Photos | Self::Jpeg | Self::Interpolated)
+    }
 }
 
 /// What the label maps of a split look like, and what to do if they are.
@@ -60,7 +69,7 @@ impl Finding {
 }
 
 /// What the label maps look like, most likely first. `known` are the datasets that they may be of.
-pub(super) fn diagnose(
+pub(crate) fn diagnose(
     evidence: &Evidence,
     description: &Description,
     values: LabelValues,
@@ -102,6 +111,7 @@ pub(super) fn diagnose(
         LabelValues::Ids => {
             findings.extend(colours_for_ids(evidence, description, known));
             findings.extend(instances(evidence, description));
+            findings.extend(two_voids(evidence, description));
             if !evidence.is_smoothed() {
                 findings.extend(unknown_ids(evidence, description, known));
             }
@@ -169,6 +179,31 @@ fn has_colours(description: &Description, evidence: &Evidence) -> bool {
         > 1;
     let least = if evidence.is_smoothed() { 10 } else { 19 };
     several && 20 * sum(true) >= least * sum(false)
+}
+
+/// Void at both ends: lists of names that begin with `unlabeled` are one too high for label maps that
+/// have 255 in its place, as those of COCO-Stuff.
+fn two_voids(evidence: &Evidence, description: &Description) -> Option<Finding> {
+    let [first, last] = [0, u8::MAX].map(|id| {
+        let tally = evidence.ids.get(&u16::from(id));
+        tally.filter(|_| description.void.contains(&id))
+    });
+    let (first, last) = (first?, last?);
+    let all: u64 = evidence.ids.values().map(|tally| tally.pixels).sum();
+    let share = |tally: &Tally| 100.0 * tally.pixels as f64 / all.max(1) as f64;
+    Some(Finding::new(
+        FindingKind::TwoVoids,
+        format!(
+            "0 and 255 are both void and both occur, in {:.1} % and {:.1} % of the pixels: so it looks \
+             where names are counted from another base than ids, as in COCO-Stuff, whose labels.txt \
+             calls 0 unlabeled while its label maps have 255 for that and 0 for the first class",
+            share(first),
+            share(last)
+        ),
+        "look at pixels of id 0: where they show something, all names are one id too high; subtract 1 \
+         from every number in the list of names, or write its names without the first one a line each, \
+         and describe the folder anew with `dataset init --force`",
+    ))
 }
 
 /// Values that only instance maps have.

@@ -3,18 +3,18 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
-use png::{BitDepth, ColorType};
+use png::ColorType;
 
 use super::fault::Tally;
 use crate::labels::{LabelCode, triples};
 use crate::raster::Raster;
 
 /// Most colours that are told apart in a label map, and in all of a split.
-pub(super) const MAX_COLOURS: usize = 4096;
+pub(crate) const MAX_COLOURS: usize = 4096;
 
 /// What the pixels of a label map are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum MapKind {
+pub(crate) enum MapKind {
     /// Values of at most 8 bits.
     Narrow,
     /// Values of 16 bits.
@@ -27,7 +27,7 @@ pub(super) enum MapKind {
 
 /// A value or colour of a label map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Seen<T> {
+pub(crate) struct Seen<T> {
     pub value: T,
     pub pixels: u64,
     /// Index of the first such pixel, row by row.
@@ -36,7 +36,7 @@ pub(super) struct Seen<T> {
 
 /// What a label map looks like.
 #[derive(Clone, Debug)]
-pub(super) struct MapEvidence {
+pub(crate) struct MapEvidence {
     pub kind: MapKind,
     /// The values of a narrow or wide map, ascending.
     pub values: Vec<Seen<u16>>,
@@ -50,7 +50,7 @@ pub(super) struct MapEvidence {
 /// In a label map nearly all are equal, and where two regions meet one value follows the other at
 /// once. A map that was interpolated has mixtures in between; a photo has hardly equal neighbours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Texture {
+pub(crate) struct Texture {
     /// Pairs of neighbours.
     pub pairs: u64,
     /// Pairs that differ.
@@ -204,7 +204,7 @@ fn count<T: Copy + Eq + Hash>(pixels: &[T]) -> Vec<Seen<T>> {
 
 /// What the label maps of a split look like together.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Evidence {
+pub(crate) struct Evidence {
     /// Maps that could be decoded.
     pub maps: usize,
     /// Maps with values of at most 8 bits, of 16 bits, and with colours.
@@ -258,18 +258,13 @@ impl Evidence {
 }
 
 /// True for the first bytes of a JPEG.
-pub(super) fn is_jpeg(start: &[u8]) -> bool {
+pub(crate) fn is_jpeg(start: &[u8]) -> bool {
     start.starts_with(&[0xff, 0xd8, 0xff])
 }
 
 /// True where a file of this kind is read as ids or colours at all.
-pub(super) fn is_accepted(raster: &Raster, code: &LabelCode) -> bool {
-    let depth = if raster.wide {
-        BitDepth::Sixteen
-    } else {
-        BitDepth::Eight
-    };
-    code.refuse(raster.colour, depth).is_none()
+pub(crate) fn is_accepted(raster: &Raster, code: &LabelCode) -> bool {
+    code.refuse(raster.colour, raster.depth()).is_none()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::diagnosis::Finding;
 use crate::error::DatasetError;
 
 /// Most faults of a split that are kept; beyond, they are only counted.
@@ -39,8 +40,10 @@ pub enum FaultKind {
     SizeMismatch,
     /// A photo that its EXIF tag turns, but not its label map.
     Turned,
-    /// An instance map that does not fit its label map.
+    /// Instances that cannot be read or do not fit their label map.
     Instances,
+    /// Label maps that look like something that must not be trained on.
+    Unusable,
     /// Anything else.
     Other,
 }
@@ -84,7 +87,8 @@ impl FaultKind {
             Self::UnknownColour => "label maps with unknown colours",
             Self::SizeMismatch => "photos and label maps of different sizes",
             Self::Turned => "photos that are turned, but not their label maps",
-            Self::Instances => "instance maps that do not fit",
+            Self::Instances => "instances that cannot be read or do not fit",
+            Self::Unusable => "diagnoses that would spoil training",
             Self::Other => "other faults",
         }
     }
@@ -111,6 +115,7 @@ impl FaultKind {
             }
             Self::Turned => "remove the EXIF tag, or turn the label map",
             Self::Instances => "take label maps and instances from the same release",
+            Self::Unusable => "make the label maps anew, as the diagnosis says",
             Self::Other => "see the message",
         }
     }
@@ -159,6 +164,23 @@ impl Fault {
             id,
             pixels,
             message,
+            remedy: kind.remedy(),
+        }
+    }
+}
+
+impl Fault {
+    /// The fault behind a diagnosis of the label maps in `place`.
+    pub(super) fn of_finding(finding: &Finding, place: PathBuf) -> Self {
+        let kind = FaultKind::Unusable;
+        Self {
+            kind,
+            message: format!("{}: {}", place.display(), finding.message),
+            file: place,
+            x: None,
+            y: None,
+            id: None,
+            pixels: None,
             remedy: kind.remedy(),
         }
     }

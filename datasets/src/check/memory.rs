@@ -13,7 +13,7 @@ use crate::folder::DescribedFolder;
 use crate::sample::LabelledImages;
 
 /// First words of every fingerprint; changes when what a [`Report`] means changes.
-const FINGERPRINT_TAG: &str = "dp-sims dataset check 2";
+const FINGERPRINT_TAG: &str = "dp-sims dataset check 3";
 
 /// A report with the state of the files that it was made from.
 #[derive(Serialize, Deserialize)]

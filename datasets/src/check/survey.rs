@@ -1,5 +1,6 @@
 //! Walking through a whole split past every fault.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -61,7 +62,7 @@ pub struct Survey {
     pub sound: Vec<usize>,
     /// Instances of each class, void first; `None` where they were not read.
     pub instances: Option<Vec<InstanceTally>>,
-    /// Why instances were not read although they are described.
+    /// Why instances were not read although they are described; a fault too, unless they are missing.
     pub instances_note: Option<String>,
     /// Void pixels and all pixels of every image of `report`.
     pub void: Vec<(u64, u64)>,
@@ -100,7 +101,15 @@ pub fn survey(
     let (dataset, instances_note) = match files.and_then(SplitFiles::instances) {
         Some(_) => match dataset.clone().with_instances() {
             Ok(dataset) => (dataset, None),
-            Err(error) => (dataset, Some(Fault::new(&error, None).message)),
+            Err(error) => {
+                let fault = Fault::new(&error, None);
+                let note = Some(fault.message.clone());
+                // Training without offsets needs no instances: they may be missing, not be wrong.
+                if !is_absent(&error) {
+                    faults.push(fault);
+                }
+                (dataset, note)
+            }
         },
         None => (dataset, None),
     };
@@ -120,7 +129,26 @@ pub fn survey(
     let evidence = survey.walk(depth, progress);
     let values = files.map(SplitFiles::label_values).unwrap_or_default();
     survey.findings = diagnose(&evidence, description, values, known);
+    let place = match files {
+        Some(SplitFiles::Folders(folders)) => root.join(&folders.labels),
+        Some(SplitFiles::List(list)) => root.join(&list.file),
+        None => root.to_path_buf(),
+    };
+    for finding in survey
+        .findings
+        .iter()
+        .filter(|finding| finding.kind.spoils())
+    {
+        survey
+            .faults
+            .push(Fault::of_finding(finding, place.clone()));
+    }
     Ok(survey)
+}
+
+/// Whether a file or folder is not there at all.
+fn is_absent(error: &DatasetError) -> bool {
+    matches!(error, DatasetError::Read { source, .. } if source.kind() == ErrorKind::NotFound)
 }
 
 impl Survey {

@@ -6,7 +6,8 @@ use std::path::Path;
 use png::{BitDepth, ColorType};
 use serde::Deserialize;
 
-use super::{Categories, faulty, read_json, without_ending};
+use super::lenient::flag;
+use super::{Categories, faulty, image_name, read_json};
 use crate::error::DatasetError;
 use crate::raster::{Refusal, read_png};
 use crate::sample::Size;
@@ -40,14 +41,15 @@ struct Annotation {
 struct SegmentInfo {
     id: u32,
     category_id: i64,
-    #[serde(default)]
-    iscrowd: u8,
+    #[serde(default, deserialize_with = "flag")]
+    iscrowd: bool,
 }
 
 #[derive(Deserialize)]
 struct Category {
     id: i64,
-    isthing: u8,
+    #[serde(deserialize_with = "flag")]
+    isthing: bool,
 }
 
 /// Reads the images of a file like `panoptic_train2017.json` by `file_name` without its ending.
@@ -67,10 +69,7 @@ fn collect(
     categories: &Categories,
 ) -> Result<HashMap<String, PanopticImage>, String> {
     let known: HashSet<i64> = file.categories.iter().map(|category| category.id).collect();
-    let things = file
-        .categories
-        .iter()
-        .filter(|category| category.isthing != 0);
+    let things = file.categories.iter().filter(|category| category.isthing);
     let things: HashSet<i64> = things.map(|category| category.id).collect();
     let mut images = HashMap::with_capacity(file.annotations.len());
     for annotation in file.annotations {
@@ -83,7 +82,7 @@ fn collect(
             if !known.contains(&category) {
                 return Err(wrong(format!("`categories` has no category {category}")));
             }
-            let segment = if info.iscrowd == 0 && things.contains(&category) {
+            let segment = if !info.iscrowd && things.contains(&category) {
                 let class = categories.known_class(category).map_err(wrong)?;
                 let more = || format!("more than {} instances", u16::MAX);
                 count = count.checked_add(1).ok_or_else(more).map_err(wrong)?;
@@ -95,7 +94,7 @@ fn collect(
                 return Err(wrong("it is listed twice".to_string()));
             }
         }
-        let stem = without_ending(&name).to_string();
+        let stem = image_name(&name);
         if images.insert(stem, PanopticImage(segments)).is_some() {
             return Err(format!("{name} is listed twice in `annotations`"));
         }

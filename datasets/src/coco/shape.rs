@@ -1,5 +1,7 @@
 //! The pixels of an instance: polygons or run lengths.
 
+use std::ops::Range;
+
 use serde::Deserialize;
 
 use super::rle::decompress;
@@ -34,6 +36,11 @@ pub(super) enum Shape {
 }
 
 impl Segmentation {
+    /// Whether it has no polygon, as where a tool had only boxes.
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self, Self::Polygons(polygons) if polygons.iter().all(Vec::is_empty))
+    }
+
     /// Checks the shape for an image of a size.
     ///
     /// # Errors
@@ -80,13 +87,28 @@ impl Segmentation {
 }
 
 impl Shape {
+    /// Steps that [`Self::visit`] takes, in the order of the pixels of the smallest box around it, and of
+    /// its corners or runs.
+    pub(super) fn work(&self, image: Size) -> u64 {
+        match self {
+            Self::Polygons(polygons) => polygons
+                .iter()
+                .map(|corners| Outline::new(corners, image).work())
+                .fold(0, u64::saturating_add),
+            Self::Runs(runs) => {
+                let inside = runs.iter().skip(1).step_by(2);
+                runs.len() as u64 + inside.map(|&run| u64::from(run)).sum::<u64>()
+            }
+        }
+    }
+
     /// Calls `pixel` with the row-major index of every pixel of the shape inside an image; of a
     /// polygon these are the pixels whose centre is inside (even-odd rule).
     pub(super) fn visit(&self, image: Size, mut pixel: impl FnMut(usize)) {
         match self {
             Self::Polygons(polygons) => {
                 for corners in polygons {
-                    visit_polygon(corners, image, &mut pixel);
+                    Outline::new(corners, image).visit(image, &mut pixel);
                 }
             }
             Self::Runs(runs) => {
@@ -105,31 +127,71 @@ impl Shape {
     }
 }
 
-fn visit_polygon(corners: &[f32], image: Size, pixel: &mut impl FnMut(usize)) {
-    let corner = |pair: &[f32]| (f64::from(pair[0]), f64::from(pair[1]));
-    let corners: Vec<(f64, f64)> = corners.chunks_exact(2).map(corner).collect();
-    let Some(&last) = corners.last() else { return };
-    let rows = corners.iter().map(|corner| corner.1);
-    let top = rows.clone().fold(f64::INFINITY, f64::min);
-    let bottom = rows.fold(f64::NEG_INFINITY, f64::max);
-    let mut crossings = Vec::new();
-    // Casts to `usize` stop at 0 and at the largest number.
-    for row in top as usize..(bottom.ceil() as usize).min(image.height) {
-        let centre = row as f64 + 0.5;
-        crossings.clear();
-        let mut from = last;
-        for &to in &corners {
-            if (from.1 <= centre) != (to.1 <= centre) {
-                let part = (centre - from.1) / (to.1 - from.1);
-                crossings.push(from.0 + part * (to.0 - from.0));
-            }
-            from = to;
+/// A polygon inside an image.
+struct Outline {
+    corners: Vec<(f64, f64)>,
+    /// Rows and columns that it may touch.
+    rows: Range<usize>,
+    columns: Range<usize>,
+}
+
+impl Outline {
+    fn new(corners: &[f32], image: Size) -> Self {
+        let corner = |pair: &[f32]| (f64::from(pair[0]), f64::from(pair[1]));
+        let corners: Vec<(f64, f64)> = corners.chunks_exact(2).map(corner).collect();
+        // Casts to `usize` stop at 0 and at the largest number.
+        let range = |values: &mut dyn Iterator<Item = f64>, end: usize| {
+            let (least, most) = values
+                .fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), v| {
+                    (least.min(v), most.max(v))
+                });
+            let start = (least as usize).saturating_sub(1).min(end);
+            start..(most.ceil() as usize).saturating_add(1).clamp(start, end)
+        };
+        Self {
+            rows: range(&mut corners.iter().map(|corner| corner.1), image.height),
+            columns: range(&mut corners.iter().map(|corner| corner.0), image.width),
+            corners,
         }
-        crossings.sort_unstable_by(f64::total_cmp);
-        for pair in crossings.chunks_exact(2) {
-            let column = |x: f64| ((x - 0.5).ceil() as usize).min(image.width);
-            for column in column(pair[0])..column(pair[1]) {
-                pixel(row * image.width + column);
+    }
+
+    /// The edges, each with the rows whose centres it crosses.
+    fn edges(&self) -> impl Iterator<Item = ([(f64, f64); 2], Range<usize>)> + '_ {
+        let ends = self.corners.iter();
+        let starts = self.corners.last().into_iter().chain(&self.corners);
+        starts.zip(ends).map(|(&from, &to)| {
+            let row = |y: f64| ((y - 0.5).ceil() as usize).clamp(self.rows.start, self.rows.end);
+            ([from, to], row(from.1.min(to.1))..row(from.1.max(to.1)))
+        })
+    }
+
+    /// Steps that drawing takes.
+    fn work(&self) -> u64 {
+        let edges = self.edges().map(|(_, rows)| 1 + rows.len() as u64).sum();
+        let area = (self.rows.len() as u64).saturating_mul(self.columns.len() as u64);
+        area.saturating_add(edges)
+    }
+
+    fn visit(&self, image: Size, pixel: &mut impl FnMut(usize)) {
+        let (top, left) = (self.rows.start, self.columns.start);
+        // Where inside and outside change along a row: a place for each column and the end.
+        let places = self.columns.len() + 1;
+        let mut changes = vec![false; self.rows.len() * places];
+        for ([from, to], rows) in self.edges() {
+            for row in rows {
+                let part = (row as f64 + 0.5 - from.1) / (to.1 - from.1);
+                let x = from.0 + part * (to.0 - from.0);
+                let column = ((x - 0.5).ceil() as usize).clamp(left, self.columns.end);
+                changes[(row - top) * places + column - left] ^= true;
+            }
+        }
+        for (row, changes) in self.rows.clone().zip(changes.chunks_exact(places)) {
+            let mut inside = false;
+            for (column, change) in self.columns.clone().zip(changes) {
+                inside ^= change;
+                if inside {
+                    pixel(row * image.width + column);
+                }
             }
         }
     }
@@ -183,6 +245,36 @@ mod tests {
     }
 
     #[test]
+    fn the_work_of_a_shape_is_bounded_by_its_box_and_its_corners() {
+        let size = Size::new(1000, 1000);
+        let square = vec![10.0, 10.0, 20.0, 10.0, 20.0, 20.0, 10.0, 20.0];
+        let work = Shape::Polygons(vec![square]).work(size);
+        assert!((100..300).contains(&work), "{work}");
+        // Up and down over the whole image, a thousand times.
+        let zigzag = (0..2000).flat_map(|x| [x as f32 / 2.0, if x % 2 == 0 { -9e9 } else { 9e9 }]);
+        let work = Shape::Polygons(vec![zigzag.collect()]).work(size);
+        assert!((2_000_000..4_000_000).contains(&work), "{work}");
+        assert_eq!(Shape::Runs(vec![5, 3, 2, 4]).work(size), 4 + 7);
+    }
+
+    /// The pixels by the definition: an odd number of edges to the left of the centre.
+    fn by_definition(corners: &[f32], size: Size) -> Vec<usize> {
+        let corner = |pair: &[f32]| (f64::from(pair[0]), f64::from(pair[1]));
+        let corners: Vec<(f64, f64)> = corners.chunks_exact(2).map(corner).collect();
+        let is_inside = |&pixel: &usize| {
+            let centre = |place: usize| place as f64 + 0.5;
+            let (x, y) = (centre(pixel % size.width), centre(pixel / size.width));
+            let ends = corners.iter().cycle().skip(1);
+            let crossed = corners.iter().zip(ends).filter(|(from, to)| {
+                (from.1 <= y) != (to.1 <= y)
+                    && from.0 + (y - from.1) / (to.1 - from.1) * (to.0 - from.0) <= x
+            });
+            crossed.count() % 2 == 1
+        };
+        (0..size.pixels()).filter(is_inside).collect()
+    }
+
+    #[test]
     fn shapes_that_do_not_fit_are_refused() {
         for (json, expected) in [
             (
@@ -203,6 +295,20 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn polygons_are_their_definition(
+            corners in prop::collection::vec(-8_i16..40, 0..24),
+            height in 1_usize..9,
+            width in 1_usize..9,
+        ) {
+            let mut corners: Vec<f32> = corners.into_iter().map(|c| f32::from(c) / 4.0).collect();
+            corners.truncate(corners.len() / 2 * 2);
+            let size = Size::new(height, width);
+            let mut pixels = Vec::new();
+            Shape::Polygons(vec![corners.clone()]).visit(size, |pixel| pixels.push(pixel));
+            prop_assert_eq!(pixels, by_definition(&corners, size));
+        }
+
         #[test]
         fn no_polygon_leaves_the_image(
             corners in prop::collection::vec(

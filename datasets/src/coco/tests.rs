@@ -64,6 +64,67 @@ fn instances_cover_the_pixels_of_their_class() {
 }
 
 #[test]
+fn files_of_other_tools_are_read_as_pycocotools_reads_them() {
+    let plain = read(&instances()).unwrap();
+    let labels = [1, 1, 1, 2, 0, 1, 1, 2];
+    let painted = |json: &Value| read(json).unwrap()["a"].paint(&labels);
+    let expected = plain["a"].paint(&labels);
+    for (pointer, value) in [
+        ("/images/0/height", json!(2.0)),
+        ("/annotations/0/iscrowd", json!(false)),
+        ("/annotations/0/iscrowd", json!(null)),
+        ("/annotations/0/id", json!("first")),
+        ("/annotations/0/id", json!(null)),
+        ("/images/0/file_name", json!("a.tif")),
+    ] {
+        let mut json = instances();
+        *json.pointer_mut(pointer).unwrap() = value.clone();
+        assert_eq!(painted(&json), expected, "{pointer} {value}");
+    }
+    let mut json = instances();
+    json["annotations"][0]["iscrowd"] = json!(true);
+    assert_eq!(painted(&json), [0, 1, 1, 2, 0, 1, 1, 2]);
+    // Without a shape an instance is its box.
+    for shape in [None, Some(json!(null)), Some(json!([])), Some(json!([[]]))] {
+        let mut json = instances();
+        let annotation = json["annotations"][0].as_object_mut().unwrap();
+        annotation.remove("segmentation");
+        annotation.extend(shape.map(|shape| ("segmentation".to_string(), shape)));
+        let message = read(&json).map(|images| images["a"].paint(&labels));
+        json["annotations"][0]["bbox"] = json!([0, 0, 2, 2.0]);
+        assert_eq!(painted(&json), expected);
+        if let Err(error) = message {
+            assert!(
+                error
+                    .to_string()
+                    .contains("neither `segmentation` nor `bbox`")
+            );
+        }
+    }
+    // Ids may be texts, and a text may begin with a byte order mark.
+    let text = instances().to_string().replace("\"id\":7", "\"id\":\"x7\"");
+    let text = text.replace("\"image_id\":7", "\"image_id\":\"x7\"");
+    let (_folder, path) = write(&format!("\u{feff}{text}"));
+    let images = read_instances(&path, &categories()).unwrap();
+    assert_eq!(images["a"].paint(&labels), expected);
+    let mut json = instances();
+    json["images"][0]["file_name"] = json!("train\\sub\\a.jpg");
+    assert!(read(&json).unwrap().contains_key("train/sub/a"));
+}
+
+#[test]
+fn what_takes_too_long_to_draw_is_refused() {
+    let zigzag: Vec<f32> = (0..600_000)
+        .flat_map(|x| [x as f32 / 300_000.0, if x % 2 == 0 { -9.0 } else { 9.0 }])
+        .collect();
+    let mut json = instances();
+    json["annotations"][0]["segmentation"] = json!([zigzag]);
+    let message = read(&json).unwrap_err().to_string();
+    assert!(message.contains("annotation 1 of image 7"), "{message}");
+    assert!(message.contains("simplify their shapes"), "{message}");
+}
+
+#[test]
 fn faults_name_their_place() {
     let change = |pointer: &str, value: Value| {
         let mut json = instances();

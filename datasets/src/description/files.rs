@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{DescriptionError, non_empty};
-use crate::files::MAX_LIST_BYTES;
+use crate::files::{MAX_LIST_BYTES, PHOTO_ENDINGS};
 use crate::open::read_text;
 use crate::sample::Split;
 
@@ -37,7 +37,7 @@ pub struct ListFile {
 /// files are passed over.
 ///
 /// A pair is a photo and a label map whose paths below their folders are equal once the suffixes
-/// are cut off.
+/// are cut off. Where both are in one folder, the longer suffix tells what a file is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Folders {
@@ -132,7 +132,7 @@ pub struct PanopticFiles {
 }
 
 fn default_image_suffixes() -> Vec<String> {
-    [".jpg", ".jpeg", ".png"].map(String::from).to_vec()
+    PHOTO_ENDINGS.map(String::from).to_vec()
 }
 
 fn default_png_suffix() -> String {

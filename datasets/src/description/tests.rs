@@ -43,7 +43,7 @@ fn plain_folder_has_defaults_classes_and_ids() {
     let Some(SplitFiles::Folders(folders)) = garden.files(Split::Train) else {
         panic!("train is described by folders");
     };
-    assert_eq!(folders.image_suffixes, [".jpg", ".jpeg", ".png"]);
+    assert_eq!(folders.image_suffixes, [".jpg", ".jpeg", ".png", ".webp"]);
     assert_eq!(folders.label_suffix, ".png");
     assert!(garden.files(Split::Validation).is_none());
 

@@ -2,17 +2,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::description::LabelValues;
-
-/// A folder with empty files of these names.
-fn tree(files: &[&str]) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for file in files {
-        let path = folder.path().join(file);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, "").unwrap();
-    }
-    folder
-}
+use crate::testing::tree;
 
 fn folders(image_suffixes: &[&str], label_suffix: &str) -> SplitFiles {
     SplitFiles::Folders(Folders {
@@ -69,6 +59,77 @@ fn folders_pair_by_name_below_sub_folders() {
     assert_eq!(names(&pairs), ["a/y", "b/x"]);
     assert_eq!(pairs[1].image, root.path().join("photos/b/x_photo.PNG"));
     assert_eq!(pairs[1].labels, root.path().join("masks/b/x_ids.png"));
+}
+
+#[test]
+fn a_label_map_is_no_photo_whatever_folder_it_is_in() {
+    let files = [
+        "photos/a.png",
+        "photos/a_mask.png",
+        "photos/b.PNG",
+        "photos/b_MASK.png",
+    ];
+    let root = tree(&files);
+    let rule = |images: &str, labels: &str, photo: &str, label: &str| {
+        let SplitFiles::Folders(folders) = folders(&[photo], label) else {
+            unreachable!()
+        };
+        SplitFiles::Folders(Folders {
+            images: images.into(),
+            labels: labels.into(),
+            ..folders
+        })
+    };
+    let pairs = first_fault(&rule("photos", "photos", ".png", "_mask.png"), root.path()).unwrap();
+    assert_eq!(names(&pairs), ["a", "b"]);
+    assert!(pairs[1].labels.ends_with("b_MASK.png"));
+    let files = ["x/a.png", "x/a_photo.png", "x/b.png", "x/b_photo.png"];
+    let pairs = first_fault(&rule("x", "x", "_photo.png", ".png"), tree(&files).path()).unwrap();
+    assert_eq!(names(&pairs), ["a", "b"]);
+    let SplitFiles::Folders(both) = folders(&[".jpg", ".png"], ".png") else {
+        unreachable!()
+    };
+    let both = Folders {
+        labels: "photos".into(),
+        ..both
+    };
+    let root = tree(&["photos/a.jpg", "photos/a.png"]);
+    let pairs = first_fault(&SplitFiles::Folders(both), root.path()).unwrap();
+    assert_eq!(names(&pairs), ["a"]);
+    // Label maps in a folder inside that of the photos.
+    let root = tree(&["a.png", "b/c.png", "masks/a.png", "masks/b/c.png"]);
+    let pairs = first_fault(&rule(".", "masks", ".png", ".png"), root.path()).unwrap();
+    assert_eq!(names(&pairs), ["a", "b/c"]);
+    assert!(pairs[0].labels.ends_with("masks/a.png"));
+}
+
+#[test]
+fn images_may_have_the_name_of_either_file_of_their_pair() {
+    let pair = Pair {
+        name: "ulm/ulm_1".into(),
+        image: "p/ulm/ulm_1_left.png".into(),
+        labels: "m/ulm/ulm_1_ids.png".into(),
+    };
+    let expected = [
+        "ulm/ulm_1",
+        "ulm/ulm_1_ids",
+        "ulm/ulm_1_left",
+        "ulm_ulm_1",
+        "ulm_ulm_1_ids",
+        "ulm_ulm_1_left",
+        "ulm_1",
+        "ulm_1_ids",
+        "ulm_1_left",
+    ];
+    assert_eq!(pair.image_names(), expected);
+}
+
+#[test]
+fn the_longest_suffix_is_cut_off() {
+    let suffixes = [".png", "_photo.png", ".jpg"].map(String::from);
+    assert_eq!(strip_longest("a_photo.PNG", &suffixes), Some("a"));
+    assert_eq!(strip_longest("a.png", &suffixes), Some("a"));
+    assert_eq!(strip_longest("a.gif", &suffixes), None);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use burn_dataset::Dataset;
 use image::DynamicImage;
 
 use super::*;
-use crate::labels::read_labels;
+use crate::labels::LabelReader;
 use crate::sample::SizedDataset;
 use crate::testing::Garden;
 
@@ -19,7 +19,9 @@ fn samples_at_full_size_are_the_files() {
         assert_eq!(sample.image, Garden::photo(index).into_bytes());
         assert_eq!(sample.labels, Garden::labels(index).into_bytes());
         assert!(sample.instances.is_none());
-        let map = read_labels(&garden.labels_path(index), &garden.description).unwrap();
+        let map = LabelReader::new(&garden.description)
+            .read(&garden.labels_path(index))
+            .unwrap();
         assert_eq!((map.size, &map.labels), (Garden::SIZE, &sample.labels));
         assert_eq!(folder.label_map(index).unwrap(), map);
         let dog = folder.present(index).unwrap().contains(2);

@@ -20,32 +20,61 @@ pub(super) struct Found {
     pub names_fit: bool,
     /// True when the colours are those of the files.
     pub own_colours: bool,
+    /// Ids or colours that the list of names lacks, with their pixels; they are no classes.
+    pub unlisted: Vec<(String, u64)>,
+    /// What the list of names calls black, which is void in coloured label maps.
+    pub black: Option<String>,
 }
 
 /// Finds the classes of label maps with such values; `complete` says that all maps were read.
 pub(super) fn find_classes(values: &Values, names: Option<&Names>, complete: bool) -> Found {
-    match (values, names.map(|names| &names.by)) {
-        (Values::Ids { pixels, palette }, by) => {
+    let by = names.map(|names| &names.by);
+    match values {
+        Values::Ids { pixels, palette } => {
             let names = match by {
-                Some(NamesBy::Id(names)) => Some(names),
-                _ => None,
+                Some(NamesBy::Id(names)) => Some(names.clone()),
+                Some(NamesBy::Colour(names)) => by_palette(palette.as_ref(), names),
+                None => None,
             };
+            let names =
+                names.filter(|names| covers(pixels, |id| *id == VOID_ID || names.contains_key(id)));
             Found {
                 names_fit: by.is_none() || names.is_some(),
-                ..of_ids(pixels, palette.as_ref(), names, complete)
+                ..of_ids(pixels, palette.as_ref(), names.as_ref(), complete)
             }
         }
-        (Values::Colours(pixels), by) => {
+        Values::Colours(pixels) => {
             let names = match by {
                 Some(NamesBy::Colour(names)) => Some(names),
                 _ => None,
             };
+            let names = names.filter(|names| {
+                covers(pixels, |colour| {
+                    *colour == [0; 3] || names.contains_key(colour)
+                })
+            });
             Found {
                 names_fit: by.is_none() || names.is_some(),
                 ..of_colours(pixels, names)
             }
         }
     }
+}
+
+/// Whether a list of names is for label maps with such pixels: it knows at least half of them.
+fn covers<T>(pixels: &BTreeMap<T, u64>, is_known: impl Fn(&T) -> bool) -> bool {
+    let known = pixels.iter().filter(|(value, _)| is_known(value));
+    2 * known.map(|(_, count)| count).sum::<u64>() >= pixels.values().sum()
+}
+
+/// The names of the ids whose colours of a palette have names.
+fn by_palette(
+    palette: Option<&BTreeMap<u8, [u8; 3]>>,
+    names: &HashMap<[u8; 3], String>,
+) -> Option<HashMap<u8, String>> {
+    let name = |(id, colour): (&u8, &[u8; 3])| Some((*id, names.get(colour)?.clone()));
+    let found: HashMap<u8, String> = palette?.iter().filter_map(name).collect();
+    (!found.is_empty()).then_some(found)
 }
 
 fn of_ids(
@@ -68,11 +97,16 @@ fn of_ids(
     }
     let count = |id: u8| pixels.get(&id).copied().unwrap_or(0);
     let (mut void, mut void_pixels) = (Vec::new(), 0);
+    let mut unlisted = Vec::new();
     let mut classes: Vec<SurveyedClass> = Vec::new();
     for id in ids {
         if means_void(id) {
             void.push(id);
             void_pixels += count(id);
+            continue;
+        }
+        if names.is_some() && name(id).is_none() {
+            unlisted.push((id.to_string(), count(id)));
             continue;
         }
         let name = name(id).cloned().unwrap_or_else(|| format!("class {id}"));
@@ -91,7 +125,9 @@ fn of_ids(
     }
     let of_palette = |class: &SurveyedClass| {
         let mut ids = class.ids.iter();
-        ids.find_map(|id| palette?.get(id).copied())
+        let colour = ids.find_map(|id| palette?.get(id).copied());
+        // Black is void; palettes of PASCAL VOC have it for the background.
+        colour.filter(|colour| *colour != [0; 3])
     };
     let mut colours: Vec<_> = classes.iter().map(of_palette).collect();
     let known: Vec<[u8; 3]> = colours.iter().flatten().copied().collect();
@@ -108,6 +144,8 @@ fn of_ids(
         void_pixels,
         names_fit: true,
         own_colours,
+        unlisted,
+        black: None,
     }
 }
 
@@ -128,6 +166,19 @@ fn filled(colours: &[Option<[u8; 3]>]) -> Vec<[u8; 3]> {
 fn of_colours(pixels: &BTreeMap<[u8; 3], u64>, names: Option<&HashMap<[u8; 3], String>>) -> Found {
     let mut pixels = pixels.clone();
     let void_pixels = pixels.remove(&[0; 3]).unwrap_or(0);
+    let black = names.and_then(|names| names.get(&[0; 3]));
+    let black = black.filter(|name| !is_void(name)).cloned();
+    let mut unlisted = Vec::new();
+    if let Some(names) = names {
+        pixels.retain(|colour, count| {
+            let is_known = names.contains_key(colour);
+            if !is_known {
+                let [red, green, blue] = colour;
+                unlisted.push((format!("#{red:02x}{green:02x}{blue:02x}"), *count));
+            }
+            is_known
+        });
+    }
     let named = names.into_iter().flat_map(HashMap::keys);
     for colour in named.filter(|colour| **colour != [0; 3]) {
         pixels.entry(*colour).or_insert(0);
@@ -159,5 +210,7 @@ fn of_colours(pixels: &BTreeMap<[u8; 3], u64>, names: Option<&HashMap<[u8; 3], S
         void_pixels,
         names_fit: true,
         own_colours: true,
+        unlisted,
+        black,
     }
 }

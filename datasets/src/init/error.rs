@@ -1,7 +1,8 @@
 //! What can go wrong while a folder is surveyed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use crate::check::Finding;
 use crate::error::DatasetError;
 
 /// Why no description can be written for a folder.
@@ -16,7 +17,7 @@ pub enum InitError {
     /// No photos and label maps belong together.
     #[error(
         "{} has no photos and label maps of the same names.\n  seen: {seen}\n  expected: a folder of \
-         photos (.jpg, .jpeg or .png) and one of label maps (.png), such as photos/001.jpg and \
+         photos (.jpg, .jpeg, .png or .webp) and one of label maps (.png), such as photos/001.jpg and \
          masks/001.png, or photos/train/, photos/val/ and masks/train/, masks/val/; what follows \
          the common part of the names, such as _mask.png, must be the same for all label maps",
         root.display()
@@ -27,13 +28,13 @@ pub enum InitError {
         /// Folders with the numbers of their images.
         seen: String,
     },
-    /// What would be label maps is JPEG.
+    /// What would be label maps is JPEG or WebP.
     #[error(
-        "{} pairs up with {}, but is a JPEG, which mixes the ids of neighbouring pixels: write the \
+        "{} pairs up with {}, but is a {}, which mixes the ids of neighbouring pixels: write the \
          label maps as 8-bit gray or palette PNGs, from their source",
-        labels.display(), photo.display()
+        labels.display(), photo.display(), format(labels)
     )]
-    JpegLabels {
+    LossyLabels {
         /// A would-be label map.
         labels: PathBuf,
         /// The photo of the same name.
@@ -73,6 +74,12 @@ pub enum InitError {
         /// The largest value.
         value: u16,
     },
+    /// The label maps look like something that cannot be trained on.
+    #[error("{message}\n  remedy: {remedy}", message = finding.message, remedy = finding.remedy)]
+    Unusable {
+        /// What they look like.
+        finding: Finding,
+    },
     /// Every pixel is void.
     #[error("the label maps, of which {} is one, hold nothing but void: label some classes", path.display())]
     OnlyVoid {
@@ -82,4 +89,13 @@ pub enum InitError {
     /// A file cannot be read or written, or the description would not be valid.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
+}
+
+/// What a file that is no PNG is by its ending.
+fn format(path: &Path) -> &'static str {
+    let webp = |ending: &std::ffi::OsStr| ending.eq_ignore_ascii_case("webp");
+    match path.extension().is_some_and(webp) {
+        true => "WebP",
+        false => "JPEG",
+    }
 }

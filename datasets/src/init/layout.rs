@@ -29,6 +29,10 @@ pub(super) struct SplitLayout {
     pub labels: String,
     /// The label maps.
     pub maps: Vec<PathBuf>,
+    /// Of how many photos, and of how many label maps, the pairs are; files of other ends beside
+    /// them count too where they belong to no pair.
+    pub photos: usize,
+    pub labels_seen: usize,
     /// Photos without label map, relative to their folder.
     pub lonely_photos: Vec<String>,
     /// Label maps without photo, relative to their folder.
@@ -152,9 +156,14 @@ fn keys(key: Option<Split>) -> Vec<(Option<Split>, Split)> {
 
 /// Number of pairs in all splits.
 fn all_pairs(photos: &Group, labels: &Group, key: Option<Split>, suffixes: &Suffixes) -> usize {
+    let together = photos.template == labels.template;
     let pairs = |(key, _)| {
         let (photos, labels) = (photos.folders.get(&key)?, labels.folders.get(&key)?);
-        Some(apply(suffixes, &photos.files, &labels.files).pairs.len())
+        Some(
+            apply(suffixes, &photos.files, &labels.files, together)
+                .pairs
+                .len(),
+        )
     };
     keys(key).into_iter().filter_map(pairs).sum()
 }
@@ -184,10 +193,12 @@ fn splits(root: &Path, best: &Candidate, others: &[Candidate]) -> Vec<SplitLayou
         let (Some(photos), Some(labels)) = folders else {
             continue;
         };
-        let found = apply(&best.suffixes, &photos.files, &labels.files);
+        let together = best.photos.template == best.labels.template;
+        let found = apply(&best.suffixes, &photos.files, &labels.files, together);
         if found.pairs.is_empty() {
             continue;
         }
+        let of = |(covered, all): (usize, usize)| found.pairs.len() + all - covered;
         let owned = |files: &[&str]| files.iter().map(ToString::to_string).collect();
         let path = |path: &str| if path.is_empty() { "." } else { path }.to_string();
         let place = root.join(labels.path);
@@ -200,6 +211,8 @@ fn splits(root: &Path, best: &Candidate, others: &[Candidate]) -> Vec<SplitLayou
             images: path(photos.path),
             labels: path(labels.path),
             maps: found.pairs.iter().map(|pair| place.join(pair.1)).collect(),
+            photos: of(found.photos_covered),
+            labels_seen: of(found.labels_covered),
             lonely_photos: owned(&found.lonely_photos),
             lonely_labels: owned(&found.lonely_labels),
             others: others.iter().filter_map(other).collect(),
@@ -219,7 +232,7 @@ fn nothing(
     if let Some(error) = refused.iter().find_map(|(_, path)| problem(path)) {
         return error;
     }
-    let jpeg = |file: &&&str| !file.to_ascii_lowercase().ends_with(".png");
+    let other = |file: &&&str| !file.to_ascii_lowercase().ends_with(".png");
     let mut pairs = BTreeMap::new();
     for (photos, labels) in groups
         .iter()
@@ -230,8 +243,8 @@ fn nothing(
             continue;
         };
         let (photos, labels) = (&photos.folders[&key], &labels.folders[&key]);
-        let jpegs: Vec<&str> = labels.files.iter().filter(jpeg).copied().collect();
-        if let Some(way) = pairings(&photos.files, &jpegs, false).first() {
+        let others: Vec<&str> = labels.files.iter().filter(other).copied().collect();
+        if let Some(way) = pairings(&photos.files, &others, false).first() {
             let place = |folder: &Folder, file: &str| root.join(folder.path).join(file);
             let pair = (place(photos, way.pairs[0].0), place(labels, way.pairs[0].1));
             pairs
@@ -240,7 +253,7 @@ fn nothing(
         }
     }
     match pairs.pop_first() {
-        Some((_, (photo, labels))) => InitError::JpegLabels { labels, photo },
+        Some((_, (photo, labels))) => InitError::LossyLabels { labels, photo },
         None => InitError::NothingPairs {
             root: root.to_path_buf(),
             seen: summary(files),

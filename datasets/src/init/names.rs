@@ -6,7 +6,20 @@ use std::path::{Path, PathBuf};
 use crate::error::DatasetError;
 
 /// File names that are looked for, in this order.
-const FILES: [&str; 3] = ["classes.txt", "labels.txt", "names.txt"];
+const FILES: [&str; 6] = [
+    "classes.txt",
+    // Of labelme2voc.
+    "class_names.txt",
+    // Of CVAT, Datumaro.
+    "labelmap.txt",
+    "labels.txt",
+    "names.txt",
+    // Of CamVid on Kaggle.
+    "class_dict.csv",
+];
+
+/// The first line of a `labels.txt` of labelme, whose id is -1; the next one is id 0.
+const BEFORE_FIRST: &str = "__ignore__";
 
 /// Names that mean void, in lower case and letters alone.
 ///
@@ -31,9 +44,9 @@ pub(super) struct Names {
 /// What the lines of the file give names to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NamesBy {
-    /// One name a line, counted from 0, or `ID NAME`.
+    /// One name a line, counted from 0, or from -1 where the first is `__ignore__`; or `ID NAME`.
     Id(HashMap<u8, String>),
-    /// `R G B NAME`.
+    /// `R G B NAME`, `NAME,R,G,B` or `NAME:R,G,B:PARTS:ACTIONS`.
     Colour(HashMap<[u8; 3], String>),
 }
 
@@ -69,14 +82,17 @@ fn parse(text: &str) -> NamesBy {
     let full = lines
         .iter()
         .filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let coloured: Option<Vec<_>> = full.clone().map(|line| coloured(line)).collect();
+    let rows = full.clone().filter(|line| !is_head(line));
+    let coloured: Option<Vec<_>> = rows.map(|line| coloured(line)).collect();
     if let Some(rows) = coloured.filter(|rows| !rows.is_empty()) {
         return NamesBy::Colour(rows.into_iter().collect());
     }
     let numbered: Option<Vec<_>> = full.map(|line| numbered(line)).collect();
+    let starts_below = lines.first().is_some_and(|line| name(line) == BEFORE_FIRST);
+    let first = if starts_below { -1 } else { 0 };
     let rows = match numbered {
         Some(rows) => rows,
-        None => (0..)
+        None => (first..)
             .zip(&lines)
             .map(|(id, line)| (id, name(line)))
             .collect(),
@@ -94,8 +110,36 @@ fn numbered(line: &str) -> Option<(i64, String)> {
     Some((number, rest)).filter(|(_, rest)| !rest.is_empty())
 }
 
-/// The three numbers in front of a name.
+/// Whether a line of a table names its columns.
+fn is_head(line: &str) -> bool {
+    let words = line.split(',').map(|word| word.trim().to_ascii_lowercase());
+    words.eq(["name", "r", "g", "b"])
+}
+
+/// Three numbers and a name, in either order.
 fn coloured(line: &str) -> Option<([u8; 3], String)> {
+    colour_first(line).or_else(|| colour_last(line))
+}
+
+/// The three numbers behind a name and a comma, or behind the first colon.
+fn colour_last(line: &str) -> Option<([u8; 3], String)> {
+    let numbers = |text: &str| {
+        let values = text.split(',').map(|value| value.trim().parse().ok());
+        let values: Option<Vec<u8>> = values.collect();
+        <[u8; 3]>::try_from(values?).ok()
+    };
+    let (label, colour) = match line.split_once(':') {
+        Some((label, rest)) => (label, numbers(rest.split(':').next()?)?),
+        None => {
+            let (place, _) = line.rmatch_indices(',').nth(2)?;
+            (&line[..place], numbers(&line[place + 1..])?)
+        }
+    };
+    Some((colour, name(label))).filter(|(_, name)| !name.is_empty())
+}
+
+/// The three numbers in front of a name.
+fn colour_first(line: &str) -> Option<([u8; 3], String)> {
     let mut rest = line;
     let mut colour = [0; 3];
     for value in &mut colour {
@@ -168,6 +212,33 @@ mod tests {
         assert_eq!(names, NamesBy::Colour(expected.into()));
         // 300 is no part of a colour: ids with odd names.
         assert_eq!(by_id("1 2 300 x"), expect(&[(1, "2 300 x")]));
+    }
+
+    #[test]
+    fn lists_of_other_tools_are_understood() {
+        // labelme: `__ignore__` is -1, and class_names.txt of its export begins with the background.
+        let expected = expect(&[(0, "_background_"), (1, "kite"), (2, "sea")]);
+        assert_eq!(by_id("__ignore__\n_background_\nkite\nsea\n"), expected);
+        assert_eq!(by_id("_background_\nkite\nsea\n"), expected);
+        // With a number in front the numbers count.
+        assert_eq!(
+            by_id("0 __ignore__\n1 kite"),
+            expect(&[(0, "__ignore__"), (1, "kite")])
+        );
+        let colours = [([0, 0, 0], "background"), ([250, 50, 83], "kite, red")];
+        let colours: HashMap<_, _> = colours.map(|(c, name)| (c, name.to_string())).into();
+        let expected = NamesBy::Colour(colours);
+        for text in [
+            "# label:color_rgb:parts:actions\nbackground:0,0,0::\nkite, red:250,50,83:tail:fly\n",
+            "name,r,g,b\nbackground,0,0,0\n\"kite, red\", 250, 50, 83\n",
+        ] {
+            assert_eq!(parse(text), expected, "{text}");
+        }
+        // Ids with odd names are no colours.
+        assert_eq!(
+            by_id("1: a,2,3,4\n2: b"),
+            expect(&[(1, "a,2,3,4"), (2, "b")])
+        );
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl Own {
 
     /// Writes a gray label map with `ids` in its columns.
     fn mask(&self, path: &str, ids: &[u8]) -> &Self {
-        let id = |x: u32| ids[x as usize % ids.len()];
+        let id = |x: u32| ids[x as usize * ids.len() / 24];
         let map = GrayImage::from_fn(24, 16, |x, _| Luma([id(x)]));
         map.save(self.place(path)).unwrap();
         self
@@ -46,7 +46,7 @@ impl Own {
 
     /// Writes a coloured label map with `colours` in its columns.
     fn colours(&self, path: &str, colours: &[[u8; 3]]) -> &Self {
-        let colour = |x: u32| colours[x as usize % colours.len()];
+        let colour = |x: u32| colours[x as usize * colours.len() / 24];
         let map = RgbImage::from_fn(24, 16, |x, _| Rgb(colour(x)));
         map.save(self.place(path)).unwrap();
         self
@@ -60,7 +60,7 @@ impl Own {
         encoder.set_depth(BitDepth::Eight);
         encoder.set_palette(palette.to_vec());
         let pixels: Vec<u8> = (0..24 * 16)
-            .map(|pixel| ids[pixel % 24 % ids.len()])
+            .map(|pixel| ids[pixel % 24 * ids.len() / 24])
             .collect();
         let mut writer = encoder.write_header().unwrap();
         writer.write_image_data(&pixels).unwrap();
@@ -222,6 +222,58 @@ fn one_folder_may_hold_both() {
     let survey = own.checked();
     assert_eq!(places(&survey), [(Split::Train, "data", "data", 2)]);
     assert_eq!(survey.label_suffix, "_mask.png");
+}
+
+#[test]
+fn whole_names_pair_up_in_one_folder() {
+    for name in ["image_00", ""] {
+        let own = Own::new();
+        for index in 0..4 {
+            own.photo(&format!("{name}{index}.png"))
+                .mask(&format!("{name}{index}_mask.png"), &[0, 1]);
+        }
+        let survey = own.checked();
+        assert_eq!(places(&survey), [(Split::Train, ".", ".", 4)]);
+        assert_eq!(survey.label_suffix, "_mask.png");
+        let split = &survey.splits[0];
+        assert_eq!((split.photos, split.maps), (4, 4));
+    }
+    // One pair by chance among many files is none.
+    let own = Own::new();
+    for index in 0..6 {
+        own.photo(&format!("photos/shot{index}.jpg")).mask(
+            &format!(
+                "masks/{index}_{}.png",
+                ["a", "b", "c", "d", "e", "f"][index]
+            ),
+            &[0, 1],
+        );
+    }
+    own.mask("masks/shot3_z.png", &[0, 1]);
+    assert!(
+        own.message()
+            .contains("no photos and label maps of the same names")
+    );
+}
+
+#[test]
+fn photos_may_be_webp() {
+    let own = Own::new();
+    for name in ["a", "b"] {
+        own.photo(&format!("photos/{name}.webp"))
+            .mask(&format!("masks/{name}.png"), &[0, 1]);
+    }
+    let survey = own.checked();
+    assert_eq!(survey.image_suffixes, [".webp"]);
+    own.photo("masks/a.webp").photo("masks/b.webp");
+    for name in ["masks/a.png", "masks/b.png"] {
+        fs::remove_file(own.root().join(name)).unwrap();
+    }
+    let message = own.message();
+    assert!(
+        message.contains("masks/a.webp pairs up with") && message.contains("is a WebP"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::pairing::PHOTO_ENDINGS;
 use crate::error::DatasetError;
-use crate::files::find_named;
+use crate::files::{PHOTO_ENDINGS, find_named};
 use crate::sample::Split;
 
 /// How deep below the root folder the folders of photos and label maps are looked for.
@@ -129,33 +128,36 @@ fn split_word(name: &str) -> Option<(Split, String)> {
     })
 }
 
-/// The folders of a list of files with their numbers of JPEGs and PNGs, for messages.
+/// The folders of a list of files with their numbers by format, for messages.
 pub(super) fn summary(files: &[String]) -> String {
     const MOST: usize = 8;
-    let mut folders: BTreeMap<&str, [usize; 2]> = BTreeMap::new();
+    let mut folders: BTreeMap<&str, [usize; 3]> = BTreeMap::new();
     for file in files {
         let folder = file.rfind('/').map_or("", |slash| &file[..slash]);
-        let png = file.to_ascii_lowercase().ends_with(".png");
-        folders.entry(folder).or_default()[usize::from(png)] += 1;
+        let format = match file.to_ascii_lowercase() {
+            name if name.ends_with(".png") => 1,
+            name if name.ends_with(".webp") => 2,
+            _ => 0,
+        };
+        folders.entry(folder).or_default()[format] += 1;
     }
     let total = folders.len();
     let mut parts: Vec<String> = folders
         .into_iter()
         .take(MOST)
-        .map(|(folder, [jpeg, png])| {
+        .map(|(folder, counts)| {
             let folder = if folder.is_empty() { "." } else { folder };
-            match (jpeg, png) {
-                (0, png) => format!("{folder} ({png} PNG)"),
-                (jpeg, 0) => format!("{folder} ({jpeg} JPEG)"),
-                _ => format!("{folder} ({jpeg} JPEG, {png} PNG)"),
-            }
+            let counts = counts.into_iter().zip(["JPEG", "PNG", "WebP"]);
+            let counts = counts.filter(|(count, _)| *count > 0);
+            let counts: Vec<String> = counts.map(|(n, format)| format!("{n} {format}")).collect();
+            format!("{folder} ({})", counts.join(", "))
         })
         .collect();
     if total > MOST {
         parts.push(format!("{} more folders", total - MOST));
     }
     match parts.is_empty() {
-        true => "no file that ends in .jpg, .jpeg or .png".to_string(),
+        true => "no file that ends in .jpg, .jpeg, .png or .webp".to_string(),
         false => parts.join(", "),
     }
 }

@@ -1,6 +1,6 @@
 //! What the values of label maps are: ids or colours, and how many pixels have each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,8 +9,10 @@ use rayon::prelude::*;
 
 use super::InitError;
 use crate::check::Progress;
+use crate::check::evidence::{Evidence, MapEvidence};
 use crate::error::DatasetError;
-use crate::raster::{Raster, Refusal, read_png};
+use crate::labels::{LabelCode, triples};
+use crate::raster::{Refusal, read_png};
 
 /// Most colours of a label map: a class each.
 const MAX_COLOURS: usize = 255;
@@ -23,23 +25,30 @@ pub(super) enum Kind {
     Colour,
 }
 
-/// Pixels by value.
+/// What a label map looks like, by the values that it may hold.
 #[derive(Debug)]
 struct MapValues {
     kind: Kind,
-    /// Pixels by gray value or palette index.
-    ids: BTreeMap<u16, u64>,
+    /// Of gray values or palette indices.
+    by_id: Option<MapEvidence>,
+    /// Of colours, those of a palette too.
+    by_colour: Option<MapEvidence>,
     /// Colours of the palette indices that occur.
     palette: BTreeMap<u8, [u8; 3]>,
-    /// Pixels by colour, of colour and palette files.
-    colours: BTreeMap<[u8; 3], u64>,
 }
 
 impl MapValues {
     /// The largest value if that is no id.
     fn large(&self) -> Option<u16> {
-        let largest = self.ids.keys().last().copied();
-        largest.filter(|&value| value > u16::from(u8::MAX))
+        let largest = self.by_id.as_ref()?.values.last()?.value;
+        Some(largest).filter(|&value| value > u16::from(u8::MAX))
+    }
+
+    /// Number of different values.
+    fn count(&self) -> usize {
+        let ids = self.by_id.as_ref().map_or(0, |map| map.values.len());
+        let colours = self.by_colour.as_ref().map_or(0, |map| map.colours.len());
+        ids.max(colours)
     }
 }
 
@@ -76,7 +85,7 @@ pub(super) fn look(path: &Path) -> Option<Look> {
     match read(path) {
         Ok(map) => Some(Look::Map {
             kind: map.kind,
-            values: map.ids.len().max(map.colours.len()),
+            values: map.count(),
             large: map.large(),
         }),
         Err(InitError::PhotoLabels { .. }) => Some(Look::Photo),
@@ -97,11 +106,14 @@ pub(super) fn problem(path: &Path) -> Option<InitError> {
     }
 }
 
-/// Reads label maps on all cores and adds up their values.
+/// Reads label maps on all cores and adds up their values, and what they look like together.
 ///
 /// # Errors
 /// When a file is damaged, looks like a photo or like an instance map, or files differ in kind.
-pub(super) fn read_values(maps: &[PathBuf], progress: &Progress) -> Result<Values, InitError> {
+pub(super) fn read_values(
+    maps: &[PathBuf],
+    progress: &Progress,
+) -> Result<(Values, Evidence), InitError> {
     let done = AtomicUsize::new(0);
     let read: Vec<Result<MapValues, InitError>> = maps
         .par_iter()
@@ -135,25 +147,33 @@ pub(super) fn read_values(maps: &[PathBuf], progress: &Progress) -> Result<Value
         return colours(maps, &read);
     }
     let mut pixels = BTreeMap::new();
+    let mut evidence = Evidence::default();
     for (path, map) in maps.iter().zip(&read) {
         if let Some(value) = map.large() {
             let path = path.clone();
             return Err(InitError::LargeValue { path, value });
         }
-        for (&id, &count) in &map.ids {
-            *pixels.entry(id as u8).or_insert(0) += count;
+        if let Some(map) = &map.by_id {
+            evidence.add(map);
+            for seen in &map.values {
+                *pixels.entry(seen.value as u8).or_insert(0) += seen.pixels;
+            }
         }
     }
     let palette = (agree && gray.is_none()).then_some(palette);
-    Ok(Values::Ids { pixels, palette })
+    Ok((Values::Ids { pixels, palette }, evidence))
 }
 
 /// Adds up the colours of all files.
-fn colours(maps: &[PathBuf], read: &[MapValues]) -> Result<Values, InitError> {
+fn colours(maps: &[PathBuf], read: &[MapValues]) -> Result<(Values, Evidence), InitError> {
     let mut all = BTreeMap::new();
+    let mut evidence = Evidence::default();
     for (path, map) in maps.iter().zip(read) {
-        for (&colour, &count) in &map.colours {
-            *all.entry(colour).or_insert(0) += count;
+        if let Some(map) = &map.by_colour {
+            evidence.add(map);
+            for seen in &map.colours {
+                *all.entry(seen.value).or_insert(0) += seen.pixels;
+            }
         }
         let black = usize::from(all.contains_key(&[0; 3]));
         if all.len() - black > MAX_COLOURS {
@@ -163,74 +183,44 @@ fn colours(maps: &[PathBuf], read: &[MapValues]) -> Result<Values, InitError> {
             });
         }
     }
-    Ok(Values::Colours(all))
+    Ok((Values::Colours(all), evidence))
 }
 
-/// Counts the values of a PNG.
+/// Looks at a PNG as `dataset check` would.
 fn read(path: &Path) -> Result<MapValues, InitError> {
     let raster = read_png(path, refuse)?;
-    let mut map = MapValues {
-        kind: match raster.colour {
-            ColorType::Grayscale | ColorType::GrayscaleAlpha => Kind::Gray,
-            ColorType::Indexed => Kind::Palette,
-            ColorType::Rgb | ColorType::Rgba => Kind::Colour,
-        },
-        ids: BTreeMap::new(),
-        palette: BTreeMap::new(),
-        colours: BTreeMap::new(),
+    let kind = match raster.colour {
+        ColorType::Grayscale | ColorType::GrayscaleAlpha => Kind::Gray,
+        ColorType::Indexed => Kind::Palette,
+        ColorType::Rgb | ColorType::Rgba => Kind::Colour,
     };
-    match map.kind {
-        Kind::Gray => map.ids = count(raster.values()),
-        Kind::Palette => {
-            map.ids = count(raster.values());
-            for (&id, &pixels) in &map.ids {
-                let colour = raster.palette.chunks_exact(3).nth(usize::from(id));
-                let colour = colour.ok_or_else(|| DatasetError::Decode {
-                    path: path.to_path_buf(),
-                    reason: "a pixel is beyond the end of the palette".to_string(),
-                })?;
-                let colour = [colour[0], colour[1], colour[2]];
-                map.palette.insert(id as u8, colour);
-                *map.colours.entry(colour).or_insert(0) += pixels;
-            }
-        }
-        Kind::Colour => map.colours = count_colours(path, &raster)?,
-    }
-    Ok(map)
-}
-
-fn count(values: Vec<u16>) -> BTreeMap<u16, u64> {
-    let mut counts = vec![0; 1 << 16];
-    values
-        .into_iter()
-        .for_each(|value| counts[usize::from(value)] += 1);
-    let counts = (0..=u16::MAX).zip(counts);
-    counts.filter(|&(_, count)| count > 0).collect()
-}
-
-/// Pixels by colour of a colour file, until there are too many colours.
-fn count_colours(path: &Path, raster: &Raster) -> Result<BTreeMap<[u8; 3], u64>, InitError> {
-    let mut counts = BTreeMap::new();
-    let samples = raster.colour.samples();
-    let pixels = raster.bytes.chunks_exact(samples);
-    let mut colours = pixels
-        .map(|pixel| [pixel[0], pixel[1], pixel[2]])
-        .peekable();
-    while let Some(colour) = colours.next() {
-        // Label maps have long runs of one colour.
-        let mut run = 1;
-        while colours.next_if_eq(&colour).is_some() {
-            run += 1;
-        }
-        *counts.entry(colour).or_insert(0) += run;
-        if counts.len() > MAX_COLOURS + 1 {
-            return Err(InitError::PhotoLabels {
+    let every_id = LabelCode::Ids(Box::new([Some(0); 256]));
+    let colours = LabelCode::Colours(HashMap::new());
+    let mut map = MapValues {
+        kind,
+        by_id: (kind != Kind::Colour).then(|| MapEvidence::of(&raster, &every_id)),
+        by_colour: (kind != Kind::Gray).then(|| MapEvidence::of(&raster, &colours)),
+        palette: BTreeMap::new(),
+    };
+    if kind == Kind::Palette {
+        for seen in map.by_id.iter().flat_map(|map| &map.values) {
+            let mut palette = triples(&raster.palette, 3);
+            let colour = palette.nth(usize::from(seen.value));
+            let colour = colour.ok_or_else(|| DatasetError::Decode {
                 path: path.to_path_buf(),
-                colours: counts.len(),
-            });
+                reason: "a pixel is beyond the end of the palette".to_string(),
+            })?;
+            map.palette.insert(seen.value as u8, colour);
         }
     }
-    Ok(counts)
+    let most = MAX_COLOURS + 1;
+    match map.by_colour.as_ref().map(|map| map.colours.len()) {
+        Some(count) if count > most => Err(InitError::PhotoLabels {
+            path: path.to_path_buf(),
+            colours: most + 1,
+        }),
+        _ => Ok(map),
+    }
 }
 
 /// Why a PNG of this kind is no label map, and what to do; `None` when it may be one.

@@ -180,3 +180,33 @@ fn instances_that_are_not_described_are_refused() {
         "{message}"
     );
 }
+
+#[test]
+fn entries_are_found_whatever_folders_are_in_front() {
+    let pair = |name: &str, image: &str| Pair {
+        name: name.into(),
+        image: image.into(),
+        labels: "m.png".into(),
+    };
+    let order = |names: &[&str], pairs: &[Pair]| {
+        let images = names
+            .iter()
+            .map(|name| (name.to_string(), name.to_string()));
+        in_order(images.collect(), Path::new("i.json"), pairs).map_err(|error| error.to_string())
+    };
+    let pairs = [pair("1", "p/1.jpg"), pair("2", "p/2_photo.jpg")];
+    assert_eq!(
+        order(&["train2017/1", "2_photo"], &pairs).unwrap(),
+        ["train2017/1", "2_photo"]
+    );
+    let pairs = [pair("ulm/1", "p/ulm/1.jpg"), pair("bonn/2", "p/bonn/2.jpg")];
+    assert_eq!(order(&["2", "x/ulm/1"], &pairs).unwrap(), ["x/ulm/1", "2"]);
+    // Of two that could be meant, and of other folders, none is.
+    for names in [["x/2", "y/2"], ["rome/2", "ulm/1"]] {
+        let message = order(&names, &pairs[1..]).unwrap_err();
+        assert!(
+            message.contains("no image has the name bonn/2"),
+            "{message}"
+        );
+    }
+}

@@ -245,3 +245,41 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn files_that_belong_to_no_split_are_read_as_those_of_a_split() {
+    let text = |values: &str, ids: [&str; 2]| {
+        let [first, second] = ids;
+        format!(
+            "name = \"x\"\n[[class]]\nname = \"a\"\ncolour = \"#0a141e\"\n{first}\n[[class]]\n\
+             name = \"b\"\ncolour = \"#c80000\"\n{second}\n[train.folders]\nimages = \"i\"\n\
+             labels = \"l\"\nlabel_values = \"{values}\"\n"
+        )
+    };
+    let reader = |text: String| {
+        let description = Description::parse(&text, Path::new("dataset.toml")).unwrap();
+        LabelReader::new(&description)
+    };
+    let both = || text("colours", ["ids = [7]", "ids = [9]"]);
+    let pixels = [[200, 0, 0], [10, 20, 30], [0, 0, 0]];
+    let rgb = (ColorType::Rgb, BitDepth::Eight);
+    let (_folder, path) = write_png("l.png", [3, 1], rgb, &pixels.concat());
+    assert_eq!(reader(both()).read(&path).unwrap().labels, [2, 1, 0]);
+    // Ids alone do not make colours of a file mean anything.
+    let ids = text("ids", ["ids = [7]", "ids = [9]"]);
+    let message = reader(ids).read(&path).unwrap_err().to_string();
+    assert!(message.contains("is a colour PNG"), "{message}");
+    // A palette file holds colours, whatever its indices; the last colour of this palette is that
+    // of no class.
+    let palette = (ColorType::Indexed, BitDepth::Eight);
+    let (_folder, path) = write_png("p.png", [1, 1], palette, &[7]);
+    let message = reader(both()).read(&path).unwrap_err().to_string();
+    assert!(message.contains("unknown colour"), "{message}");
+    // A gray one holds ids, where the description has some for every class.
+    let gray = (ColorType::Grayscale, BitDepth::Eight);
+    let (_folder, path) = write_png("g.png", [2, 1], gray, &[9, 7]);
+    assert_eq!(reader(both()).read(&path).unwrap().labels, [2, 1]);
+    let without = text("colours", ["", "ids = [9]"]);
+    let message = reader(without).read(&path).unwrap_err().to_string();
+    assert!(message.contains("is a gray PNG"), "{message}");
+}

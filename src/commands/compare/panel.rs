@@ -13,6 +13,7 @@ use image::RgbImage;
 use image::imageops::{FilterType, resize};
 
 use super::methods::{Method, Source, retitle};
+use crate::commands::dataset_of::of_model;
 use crate::commands::maps::Maps;
 use crate::commands::{Failure, failed, mistake};
 use crate::data;
@@ -78,13 +79,34 @@ enum Rows {
 }
 
 impl Rows {
+    /// Names that images of the label maps may have.
+    fn names(&self, description: &Description, size: Size) -> Result<Vec<Vec<String>>> {
+        match self {
+            Self::Files(places) => {
+                let mut names = Vec::new();
+                for place in places {
+                    let maps = Maps::open(place, None, description.clone(), size, None)?;
+                    names.extend((0..maps.len()).map(|index| maps.image_names(index)));
+                }
+                Ok(names)
+            }
+            Self::Split(photos, chosen) => chosen
+                .iter()
+                .map(|&index| match photos.names() {
+                    Some(names) => Ok(names[index].clone()),
+                    None => Ok(vec![photos.sample(index)?.name]),
+                })
+                .collect(),
+        }
+    }
+
     /// The label maps, with photos where there are any, for images of this size.
     fn samples(&self, description: &Description, size: Size) -> Result<Vec<Sample>> {
         match self {
             Self::Files(places) => {
                 let mut samples = Vec::new();
                 for place in places {
-                    let maps = Maps::open(place, None, description.clone(), size)?;
+                    let maps = Maps::open(place, None, description.clone(), size, None)?;
                     for index in 0..maps.len() {
                         samples.push(maps.read(index)?);
                     }
@@ -136,14 +158,7 @@ impl Job {
         }
         let first = methods.iter().find_map(Method::model);
         let (description, root) = match (first, &args.dataset) {
-            (Some(model), None) => {
-                let root = args.data.clone().or_else(|| model.root.clone());
-                (model.description.clone(), root)
-            }
-            (Some(model), Some(name)) => {
-                let root = args.data.clone().or_else(|| model.root.clone());
-                (data::description(name)?, root)
-            }
+            (Some(model), name) => of_model(model, name.as_deref(), args.data.as_deref())?,
             (None, name) => {
                 let (description, root) = data::source(name.as_deref(), args.data.as_deref())?;
                 (description, Some(root))
@@ -197,8 +212,7 @@ impl Job {
         match &method.source {
             Source::Model(model) => self.made::<B>(model, device),
             Source::Images(folder) => {
-                let samples = self.rows.samples(&self.description, self.size)?;
-                let names: Vec<String> = samples.into_iter().map(|sample| sample.name).collect();
+                let names = self.rows.names(&self.description, self.size)?;
                 let images = ImageFolder::open_some(folder, &names)?;
                 let tiles = (0..names.len())
                     .map(|index| fitted(images.pixels(index)?, images.size(), self.size))

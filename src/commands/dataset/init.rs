@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use dp_sims_datasets::description::LabelValues;
 use dp_sims_datasets::init::{InitError, Survey, SurveyedSplit, refuse_existing, survey};
-use dp_sims_datasets::{DatasetError, Split};
+use dp_sims_datasets::{DatasetError, DescribedFolder, Description, LabelledImages, Split};
 
 use crate::commands::{Failure, failed, mistake};
 use crate::data::progress_bar;
@@ -23,7 +23,10 @@ pub struct InitArgs {
 
 /// Looks at the folder, writes `dataset.toml` into it and says what to do next.
 pub fn run(args: InitArgs) -> Result<(), Failure> {
-    refuse_existing(&args.folder, args.force).map_err(mistake)?;
+    if let Err(error) = refuse_existing(&args.folder, args.force) {
+        print!("{}", kept(&args.folder, error).map_err(mistake)?);
+        return Ok(());
+    }
     let bar = progress_bar("reading label maps", 0);
     let progress = |done: usize, total: usize| {
         bar.set_length(total as u64);
@@ -38,6 +41,48 @@ pub fn run(args: InitArgs) -> Result<(), Failure> {
     })?;
     print!("{}", report(&found));
     Ok(())
+}
+
+/// What is said of a folder whose description is there and fits: it is kept.
+///
+/// # Errors
+/// That it exists, where it is not valid or its files are not found.
+fn kept(folder: &Path, exists: InitError) -> Result<String, InitError> {
+    let InitError::Exists { path } = &exists else {
+        return Err(exists);
+    };
+    let Ok(description) = Description::read(path) else {
+        return Err(exists);
+    };
+    let mut lines = vec![format!(
+        "{} is there and is kept: {} classes",
+        path.display(),
+        description.classes.len()
+    )];
+    for split in Split::ALL {
+        if description.files(split).is_none() {
+            continue;
+        }
+        let Ok(dataset) = DescribedFolder::open(&description, folder, split) else {
+            return Err(exists);
+        };
+        lines.push(format!("  {split}: {} pairs", dataset.len()));
+    }
+    let out = Path::new("runs").join(&description.name);
+    lines.push(format!(
+        "--force replaces it by what is found in the folder\n\n{}",
+        next(path, folder, &out)
+    ));
+    Ok(lines.join("\n"))
+}
+
+/// The next two commands.
+fn next(file: &Path, folder: &Path, out: &Path) -> String {
+    let (file, folder, out) = (quoted(file), quoted(folder), quoted(out));
+    format!(
+        "next:\n  dp-sims dataset check --data {folder}\n  dp-sims train quickstart --set \
+         data.dataset={file} --data {folder} --out {out}\n"
+    )
 }
 
 /// What was found, and the next two commands.
@@ -59,15 +104,15 @@ fn report(found: &Survey) -> String {
         (false, _) => "  colours: made up".to_string(),
     });
     lines.extend(notes(found).into_iter().map(|note| format!("note: {note}")));
+    for finding in &found.findings {
+        lines.push(format!("warning: {}", finding.message));
+        lines.push(format!("  remedy: {}", finding.remedy));
+    }
     let file = found.file();
-    let (file, folder) = (quoted(&file), quoted(&found.root));
     lines.push(format!(
-        "\nwrote {file}: look over names and colours there\n\nnext:"
-    ));
-    lines.push(format!("  dp-sims dataset check --data {folder}"));
-    lines.push(format!(
-        "  dp-sims train quickstart --set data.dataset={file} --data {folder} --out {}\n",
-        quoted(&Path::new("runs").join(&found.name))
+        "\nwrote {}: look over names and colours there\n\n{}",
+        quoted(&file),
+        next(&file, &found.root, &Path::new("runs").join(&found.name))
     ));
     lines.join("\n")
 }
@@ -79,11 +124,13 @@ fn split_line(found: &Survey, split: &SurveyedSplit) -> String {
         .map(|suffix| format!("*{suffix}"))
         .collect();
     format!(
-        "  {}: {} pairs, photos in {} ({}), label maps in {} (*{})",
+        "  {}: paired {} of {} photos in {} ({}) with {1} of {} label maps in {} (*{})",
         split.split,
         split.pairs,
+        split.photos,
         split.images,
         ends.join(", "),
+        split.maps,
         split.labels,
         found.label_suffix
     )
@@ -113,16 +160,24 @@ fn names_line(found: &Survey) -> String {
         Some(file) if found.names_fit => format!("names: from {}", file.display()),
         Some(file) => match found.label_values {
             LabelValues::Ids => format!(
-                "names: none; {} names colours, but the label maps hold ids: write `ID NAME`",
+                "names: none; {} names other values than the ids of the label maps: write `ID NAME`",
                 file.display()
             ),
             LabelValues::Colours => format!(
-                "names: none; {} names ids, but the label maps hold colours: write `R G B NAME`",
+                "names: none; {} names other values than the colours of the label maps: write \
+                 `R G B NAME`",
                 file.display()
             ),
         },
-        None => "names: none; a classes.txt with a name a line, counted from id 0, gives them"
-            .to_string(),
+        None => match found.label_values {
+            LabelValues::Ids => {
+                "names: none; a classes.txt with a name a line, counted from id 0, gives them"
+            }
+            LabelValues::Colours => {
+                "names: none; a classes.txt with a line `R G B NAME` per colour gives them"
+            }
+        }
+        .to_string(),
     }
 }
 
@@ -151,10 +206,42 @@ fn notes(found: &Survey) -> Vec<String> {
             ));
         }
     }
+    notes.extend(unlisted(found));
+    if let (Some(black), Some(file)) = (&found.black, &found.names_file) {
+        notes.push(format!(
+            "{} calls black `{black}`; in coloured label maps black is void, which is not learnt: to \
+             have it painted, give it another colour in both",
+            file.display()
+        ));
+    }
     if !found.splits.iter().any(|split| split.split == Split::Train) {
         notes.push("no training split, which `train` needs: name a folder train".to_string());
     }
     notes
+}
+
+/// What the list of names lacks.
+fn unlisted(found: &Survey) -> Option<String> {
+    const MOST: usize = 5;
+    let file = found.names_file.as_ref()?;
+    let count = found.unlisted.len();
+    let shown = found.unlisted.iter().take(MOST);
+    let shown: Vec<String> = shown
+        .map(|(value, pixels)| format!("{value} ({pixels} px)"))
+        .collect();
+    let more = if count > MOST { ", ..." } else { "" };
+    let values = match found.label_values {
+        LabelValues::Ids => "ids",
+        LabelValues::Colours => "colours",
+    };
+    (count > 0).then(|| {
+        format!(
+            "{count} {values} are not in {}: {}{more}; they are in no class, and `dataset check` names \
+             the files: correct those, or add the {values} to the list and run this with --force",
+            file.display(),
+            shown.join(", ")
+        )
+    })
 }
 
 /// A path as a shell takes it.

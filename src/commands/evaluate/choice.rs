@@ -7,6 +7,7 @@ use dp_sims_datasets::Description;
 use dp_sims_model::backbones::BackboneKind;
 
 use super::EvaluateArgs;
+use crate::commands::dataset_of::of_model;
 use crate::data;
 use crate::evaluate::{Metric, NetworkFolder, Protocol};
 use crate::snapshot::Snapshot;
@@ -20,19 +21,7 @@ pub(super) fn dataset(
         let (description, root) = data::source(args.dataset.as_deref(), args.data.as_deref())?;
         return Ok((description, Some(root)));
     };
-    let trained = model.description.clone();
-    let root = args.data.clone().or_else(|| model.root.clone());
-    let Some(name) = &args.dataset else {
-        return Ok((trained, root));
-    };
-    let description = data::description(name)?;
-    ensure!(
-        description.class_table() == trained.class_table(),
-        "--dataset: `{}` has other classes than `{}`, which the model was trained on",
-        description.name,
-        trained.name
-    );
-    Ok((description, root))
+    of_model(model, args.dataset.as_deref(), args.data.as_deref())
 }
 
 /// What is measured: what was asked for, or all that can be. What cannot be is told on standard error,

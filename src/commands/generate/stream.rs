@@ -24,7 +24,7 @@ const WAITING: usize = 4;
 /// An image and where it goes.
 type Made = (RgbImage, PathBuf);
 
-/// Makes images of every label map and writes them into `out`. The next label maps are read, and
+/// Makes images of every label map and writes them into `out`, whose sub-folders are there. The next label maps are read, and
 /// the last images written, while the device is at work; memory does not grow with their number.
 ///
 /// `make` is given a label map and gives back its images as rows of RGB.
@@ -80,14 +80,19 @@ pub(super) fn stream(
     })
 }
 
+/// Path, relative to the folder of the images, of image `k` of `count` of a label map.
+pub(super) fn image_file(name: &str, k: usize, count: usize) -> String {
+    match count {
+        1 => format!("{name}.png"),
+        _ => format!("{name}_{k:02}.png"),
+    }
+}
+
 fn images_of(sample: &Sample, made: Vec<Vec<u8>>, out: &Path) -> Result<Vec<Made>> {
-    let (name, count) = (&sample.name, made.len());
+    let count = made.len();
     let (width, height) = (sample.width as u32, sample.height as u32);
     let images = made.into_iter().enumerate().map(|(k, pixels)| {
-        let file = match count {
-            1 => format!("{name}.png"),
-            _ => format!("{name}_{k:02}.png"),
-        };
+        let file = image_file(&sample.name, k, count);
         let image = RgbImage::from_raw(width, height, pixels)
             .context("the generator made an image of another size")?;
         Ok((image, out.join(file)))
@@ -135,7 +140,8 @@ mod tests {
             map.save(file(folder.path(), index)).unwrap();
         }
         let description = description("ade20k").unwrap();
-        let maps = Maps::open(folder.path(), None, description, Size::square(SIDE)).unwrap();
+        let size = Size::square(SIDE);
+        let maps = Maps::open(folder.path(), None, description, size, None).unwrap();
         (folder, maps)
     }
 

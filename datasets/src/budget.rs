@@ -1,0 +1,171 @@
+//! The memory that threads share while they look at large images.
+//!
+//! A small file can hold an image of a gigabyte. One at a time does no harm, one a thread may take all
+//! the memory there is; so a thread waits until there is room.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use image::ImageReader;
+
+use crate::files::Pair;
+use crate::open::open_file;
+
+/// Bytes that all threads together may take: 2 GiB. A pair that needs more has them alone.
+const BUDGET: u64 = 1 << 31;
+
+/// Pairs that take fewer bytes than this, 64 MiB, are not counted.
+const SMALL: u64 = 1 << 26;
+
+/// Bytes a pixel while a pair is looked at: the samples of both files, twice while they are converted.
+const BYTES_PER_PIXEL: u64 = 8;
+
+static SHARED: Shared = Shared {
+    used: Mutex::new(0),
+    freed: Condvar::new(),
+};
+
+struct Shared {
+    used: Mutex<u64>,
+    freed: Condvar,
+}
+
+/// Room for what a pair takes, until it is dropped. A thread must not ask for two.
+pub(crate) struct Room {
+    shared: &'static Shared,
+    bytes: u64,
+}
+
+/// Waits until there is room for a pair.
+pub(crate) fn room(pair: &Pair) -> Room {
+    let pixels = announced_pixels(&pair.image).max(announced_pixels(&pair.labels));
+    SHARED.room(pixels.saturating_mul(BYTES_PER_PIXEL))
+}
+
+impl Shared {
+    fn room(&'static self, bytes: u64) -> Room {
+        let bytes = if bytes < SMALL { 0 } else { bytes.min(BUDGET) };
+        if bytes > 0 {
+            let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_full = |used: &mut u64| *used + bytes > BUDGET;
+            let used = self.freed.wait_while(used, is_full);
+            *used.unwrap_or_else(PoisonError::into_inner) += bytes;
+        }
+        Room {
+            shared: self,
+            bytes,
+        }
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            let used = self.shared.used.lock();
+            *used.unwrap_or_else(PoisonError::into_inner) -= self.bytes;
+            self.shared.freed.notify_all();
+        }
+    }
+}
+
+/// The number of pixels that the header of a file announces; 0 where it cannot be read, which is for
+/// others to say.
+fn announced_pixels(path: &Path) -> u64 {
+    let mut start = Vec::new();
+    let read = open_file(path, u64::MAX).ok().and_then(|file| {
+        let mut file = file.take(1 << 16);
+        file.read_to_end(&mut start).ok()
+    });
+    if read.is_none() {
+        return 0;
+    }
+    let number = |place: usize, bytes: usize| {
+        let digits = start.get(place..place + bytes)?.iter();
+        Some(digits.fold(0_u64, |number, &byte| number << 8 | u64::from(byte)))
+    };
+    let found = if start.starts_with(b"\x89PNG\r\n\x1a\n") {
+        number(16, 4).zip(number(20, 4))
+    } else if start.starts_with(&[0xff, 0xd8]) {
+        frame(&start).and_then(|place| number(place, 2).zip(number(place + 2, 2)))
+    } else {
+        // Needs no more than the start of a file.
+        let reader = ImageReader::new(std::io::Cursor::new(&start)).with_guessed_format();
+        let size = reader.ok().and_then(|reader| reader.into_dimensions().ok());
+        size.map(|(width, height)| (u64::from(width), u64::from(height)))
+    };
+    found.map_or(0, |(a, b)| a.saturating_mul(b))
+}
+
+/// Where height and width stand in the first bytes of a JPEG.
+fn frame(start: &[u8]) -> Option<usize> {
+    let mut place = 2;
+    loop {
+        let &[fill, marker, high, low] = start.get(place..place + 4)? else {
+            return None;
+        };
+        let is_frame = (0xc0..=0xcf).contains(&marker) && ![0xc4, 0xc8, 0xcc].contains(&marker);
+        match (fill, marker) {
+            (0xff, 0xff) => place += 1,
+            (0xff, _) if is_frame => return Some(place + 5),
+            (0xff, _) => place += 2 + usize::from(u16::from_be_bytes([high, low])),
+            _ => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use image::RgbImage;
+
+    use super::*;
+
+    #[test]
+    fn headers_tell_the_number_of_pixels() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in ["a.png", "a.jpg", "a.webp"] {
+            RgbImage::new(30, 21).save(at(name)).unwrap();
+            assert_eq!(announced_pixels(&at(name)), 630, "{name}");
+        }
+        std::fs::write(at("text.png"), "text").unwrap();
+        for name in ["text.png", "none.png"] {
+            assert_eq!(announced_pixels(&at(name)), 0, "{name}");
+        }
+        let jpeg = std::fs::read(at("a.jpg")).unwrap();
+        for end in 0..jpeg.len() {
+            let _ = frame(&jpeg[..end]);
+        }
+    }
+
+    #[test]
+    fn threads_together_take_no_more_than_the_budget() {
+        static OWN: Shared = Shared {
+            used: Mutex::new(0),
+            freed: Condvar::new(),
+        };
+        let (now, most) = (AtomicU64::new(0), AtomicU64::new(0));
+        std::thread::scope(|scope| {
+            for thread in 0..8_u64 {
+                let (now, most) = (&now, &most);
+                scope.spawn(move || {
+                    for step in 0..50 {
+                        let bytes = (BUDGET / 5) * (1 + (thread + step) % 6);
+                        let room = OWN.room(bytes);
+                        let sum = now.fetch_add(room.bytes, Ordering::SeqCst) + room.bytes;
+                        most.fetch_max(sum, Ordering::SeqCst);
+                        std::thread::yield_now();
+                        now.fetch_sub(room.bytes, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+        assert!(most.into_inner() <= BUDGET);
+        assert_eq!(*OWN.used.lock().unwrap(), 0);
+        // What is small waits for nobody.
+        let all = OWN.room(u64::MAX);
+        assert_eq!((all.bytes, OWN.room(SMALL - 1).bytes), (BUDGET, 0));
+    }
+}
