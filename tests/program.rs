@@ -13,8 +13,10 @@ mod program {
     pub mod https;
     pub mod loading;
     pub mod model;
+    pub mod refusals;
     pub mod resume;
     pub mod run;
+    pub mod run_folder;
     pub mod train;
     pub mod weights;
 }
