@@ -7,8 +7,8 @@ use anyhow::{Context, Result, bail, ensure};
 use dp_sims_datasets::description::DescribedClass;
 use dp_sims_datasets::scenes::Scenes;
 use dp_sims_datasets::{
-    ClassSet, ClassTable, DescribedFolder, Description, LabelledImages, PackedImages, Size, Split,
-    load_or_check, presence,
+    ClassSet, ClassTable, DatasetError, DescribedFolder, Description, LabelledImages, PackedImages,
+    Report, Size, Split, load_or_check, presence,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -89,9 +89,7 @@ impl Data {
             Some(_) => open(Split::Validation)?,
             None => train.clone(),
         };
-        let bar = progress_bar("checking label maps", train.len() as u64);
-        let report = load_or_check(&train, cache, &|done, _| bar.set_position(done as u64))?;
-        bar.finish_and_clear();
+        let report = checked(&train, cache)?;
         Ok(Self {
             train: Arc::new(train),
             validation: Arc::new(validation),
@@ -183,6 +181,22 @@ pub fn packed_split(folder: &Path, split: Split) -> Result<PackedImages> {
             folder.display()
         )
     })
+}
+
+/// Checks the label maps of a split, or takes what `cache` remembers of an earlier check. A cache that
+/// cannot be written to is told on standard error; it is not needed.
+///
+/// # Errors
+/// The first faulty file in dataset order, with pixel and id.
+pub fn checked(folder: &DescribedFolder, cache: &Path) -> Result<Report, DatasetError> {
+    let bar = progress_bar("checking label maps", folder.len() as u64);
+    let checked = load_or_check(folder, cache, &|done, _| bar.set_position(done as u64));
+    bar.finish_and_clear();
+    let (report, unwritten) = checked?;
+    if let Some(error) = unwritten {
+        eprintln!("warning: the check is not remembered and will be made again: {error}");
+    }
+    Ok(report)
 }
 
 /// Folder in which checks of datasets are remembered: `dp-sims/checks` in the user's cache.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 /// Writes a file that appears whole or not at all.
 ///
@@ -60,6 +60,34 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 /// Those of [`read`], or when it is no UTF-8 text.
 pub fn read_text(path: &Path) -> io::Result<String> {
     String::from_utf8(read(path, MOST_TEXT)?).map_err(|_| io::Error::other("it is no UTF-8 text"))
+}
+
+/// Makes a folder for results and sees whether files can be written there: before the work that they are
+/// the result of.
+///
+/// # Errors
+/// When it cannot be made or written to.
+pub fn make_folder(folder: &Path) -> Result<()> {
+    let shown = folder.display();
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot create {shown}"))?;
+    tempfile::tempfile_in(folder).with_context(|| format!("cannot write into {shown}"))?;
+    Ok(())
+}
+
+/// Sees whether a file can be written at `path`, and makes the folder for it where that is missing.
+///
+/// # Errors
+/// When a folder is in its place, or its folder cannot be made or written to.
+pub fn check_place(path: &Path) -> Result<()> {
+    ensure!(
+        !path.is_dir(),
+        "cannot write {}: it is a folder",
+        path.display()
+    );
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => make_folder(folder),
+        _ => make_folder(Path::new(".")),
+    }
 }
 
 /// Bytes in lower-case hexadecimal digits.
@@ -128,5 +156,25 @@ mod tests {
         let path = folder.path().join("missing").join("results.json");
         let error = write_whole(&path, b"x").unwrap_err();
         assert!(format!("{error:#}").contains("results.json"), "{error:#}");
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_written_to_is_known_before_the_work() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "text").unwrap();
+        make_folder(&folder.path().join("a/b")).unwrap();
+        check_place(&folder.path().join("c/weights.safetensors")).unwrap();
+        check_place(&file).unwrap();
+        assert!(make_folder(&file.join("a")).is_err());
+        assert!(check_place(&file.join("a")).is_err());
+        assert!(check_place(folder.path()).is_err());
+        assert_eq!(std::fs::read(&file).unwrap(), b"text");
+        assert_eq!(
+            std::fs::read_dir(folder.path().join("a/b"))
+                .unwrap()
+                .count(),
+            0
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! Memory of this process.
 
-use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+use sysinfo::{MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, RefreshKind, System};
 
 /// Asks the system for the memory of this process.
 pub struct Memory {
@@ -24,6 +24,20 @@ impl Memory {
         self.system
             .refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, what);
         self.system.process(pid).map_or(0, sysinfo::Process::memory)
+    }
+}
+
+/// Memory of this machine in bytes, swap included, or what this process may take of it, whichever is
+/// less.
+pub fn total() -> u64 {
+    let memory = RefreshKind::nothing().with_memory(MemoryRefreshKind::everything());
+    let system = System::new_with_specifics(memory);
+    let whole = system.total_memory().saturating_add(system.total_swap());
+    match system.cgroup_limits() {
+        Some(limits) if limits.total_memory > 0 => {
+            whole.min(limits.total_memory.saturating_add(limits.free_swap))
+        }
+        _ => whole,
     }
 }
 

@@ -14,8 +14,10 @@ mod program {
     pub mod loading;
     pub mod maps;
     pub mod model;
+    pub mod refusals;
     pub mod resume;
     pub mod run;
+    pub mod run_folder;
     pub mod train;
     pub mod weights;
 }

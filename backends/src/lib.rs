@@ -8,11 +8,13 @@
 mod choice;
 #[cfg(feature = "flex")]
 pub mod cpu;
+mod finite;
 pub mod fused;
 pub mod host;
 mod select;
 
 pub use choice::{BackendChoice, BackendError, BackendKind};
+pub use finite::first_not_finite;
 pub use select::{DeviceInfo, Selected, Task, available, select};
 
 #[cfg(feature = "flex")]

@@ -103,19 +103,19 @@ impl Report {
 /// A damaged cache file only means a new check.
 ///
 /// # Errors
-/// Those of [`check_split`], and [`DatasetError::Write`] when the report cannot be remembered.
+/// Those of [`check_split`]. That the report could not be remembered is no failure and given beside it.
 pub fn load_or_check(
     dataset: &DescribedFolder,
     cache_dir: &Path,
     progress: &Progress,
-) -> Result<Report, DatasetError> {
+) -> Result<(Report, Option<DatasetError>), DatasetError> {
     let fingerprint = memory::fingerprint(dataset)?;
     if let Some(report) = memory::load(cache_dir, &fingerprint, dataset) {
-        return Ok(report);
+        return Ok((report, None));
     }
     let report = check_split(dataset, progress)?;
-    memory::save(cache_dir, &fingerprint, &report)?;
-    Ok(report)
+    let unwritten = memory::save(cache_dir, &fingerprint, &report).err();
+    Ok((report, unwritten))
 }
 
 /// The classes in the label map of every image of any dataset, read on all cores.

@@ -77,6 +77,27 @@ where
     gradients
 }
 
+/// Zero where every buffer of a module is finite, and not a number otherwise; the answer stays on the
+/// device. None where the module has no buffer.
+pub fn check_buffers<B: AutodiffBackend, M: Module<B>>(
+    module: &M,
+) -> Option<Tensor<B::InnerBackend, 1>> {
+    let mut buffers = Buffers::<B>(Vec::new());
+    module.visit(&mut buffers);
+    // Infinity times zero is not a number.
+    (!buffers.0.is_empty()).then(|| Tensor::cat(buffers.0, 0).mul_scalar(0.0).sum())
+}
+
+struct Buffers<B: AutodiffBackend>(Vec<Tensor<B::InnerBackend, 1>>);
+
+impl<B: AutodiffBackend> ModuleVisitor<B> for Buffers<B> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        if !param.is_require_grad() {
+            self.0.push(param.val().inner().flatten(0, D - 1));
+        }
+    }
+}
+
 /// Names of the buffers of a module, as [`state_dict`](crate::weights::state_dict) has them.
 pub fn buffer_names<B: AutodiffBackend, M: Module<B>>(module: &M) -> Vec<String> {
     let mut names = BufferNames {

@@ -7,13 +7,14 @@ use dp_sims_model::cost::{self, Convention, GeneratorCost};
 use dp_sims_model::generator::{Generator, GeneratorConfig, GeneratorPart};
 use dp_sims_model::layers::Mode;
 
-use super::count::{step_macs, step_parameters};
+use super::count::step_macs;
 use super::measure::{Macs, Measured, measure};
 use super::settings::{GENERATOR_CLASSES, STEP_CLASSES, Settings};
 use super::speed::ProbeSizes;
 use crate::device::wait;
 use crate::train::{
     DeviceBatch, Networks, Purpose, SeededDraws, StepPart, Training, label_tensor, latents,
+    step_parameters,
 };
 
 /// Times training steps on procedural scenes that lie on the device.

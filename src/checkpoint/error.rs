@@ -11,14 +11,14 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum CheckpointError {
     /// The file system refused an operation.
-    #[error("cannot {action} {path}: {source}", path = path.display())]
+    #[error("cannot {action} {path}: {cause}", path = path.display())]
     Io {
         /// What was tried, as a verb.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// The reason the system gave.
-        source: std::io::Error,
+        /// The reason the system gave. Part of the message, and so no source of it as well.
+        cause: std::io::Error,
     },
 
     /// A folder without a manifest.
@@ -87,12 +87,18 @@ pub enum CheckpointError {
         path: PathBuf,
     },
 
-    /// A file the manifest does not list.
-    #[error("{path} does not belong to the checkpoint: move it out of the folder",
-        path = path.display())]
-    UnlistedFile {
-        /// The file.
-        path: PathBuf,
+    /// Checkpoints of which none can be used.
+    #[error(
+        "{root} holds {count} checkpoint{plural} and none can be used, the newest because {reason}",
+        root = root.display(), plural = if *count == 1 { "" } else { "s" }
+    )]
+    NoneUsable {
+        /// The folder of checkpoints.
+        root: PathBuf,
+        /// How many there are.
+        count: usize,
+        /// What is wrong with the newest.
+        reason: Box<CheckpointError>,
     },
 
     /// A file name that cannot be part of a checkpoint.
@@ -108,9 +114,9 @@ pub(super) fn io<'a>(
     action: &'static str,
     path: &'a Path,
 ) -> impl FnOnce(std::io::Error) -> CheckpointError + 'a {
-    move |source| CheckpointError::Io {
+    move |cause| CheckpointError::Io {
         action,
         path: path.to_owned(),
-        source,
+        cause,
     }
 }

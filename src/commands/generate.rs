@@ -16,7 +16,7 @@ use dp_sims_model::weights::read_weights;
 use self::outputs::Outputs;
 use self::stream::stream;
 use super::maps::Maps;
-use super::{BackendArgs, Failure, failed, mistake};
+use super::{BackendArgs, Failure, count, failed, mistake};
 use crate::consumers::preview::{GridRow, grid};
 use crate::grid::save;
 use crate::memory::use_large_pages;
@@ -51,7 +51,7 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Images per label map.
-    #[arg(long, default_value_t = 1, value_name = "K")]
+    #[arg(long, default_value_t = 1, value_name = "K", value_parser = count(1_000_000))]
     samples: usize,
     /// Seed of the noise. Sample k of every label map has the same noise.
     #[arg(long, default_value_t = 0, value_name = "S")]

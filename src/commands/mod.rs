@@ -18,10 +18,12 @@ mod weights;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand};
 use dp_sims_backends::{BackendChoice, BackendError, Selected, select};
 use dp_sims_datasets::Size;
 
+use crate::config::MAX_STEPS;
 use crate::console;
 
 /// Semantic image synthesis: a label map in, a photo out.
@@ -95,6 +97,21 @@ fn mistake<E: Into<anyhow::Error>>(error: E) -> Failure {
 /// Marks an error as a failure of the program or the machine.
 fn failed<E: Into<anyhow::Error>>(error: E) -> Failure {
     Failure::Failed(error.into())
+}
+
+/// Reads a number of steps.
+fn steps() -> RangedU64ValueParser {
+    RangedU64ValueParser::new().range(1..=MAX_STEPS)
+}
+
+/// Reads a number of things up to `most`, which may be none.
+fn up_to(most: u64) -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(..=most)
+}
+
+/// Reads a number of things from 1 to `most`.
+fn count(most: u64) -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..=most)
 }
 
 /// Height and width in pixels, `64x96`.

@@ -5,7 +5,8 @@ use clap::Args;
 use burn::tensor::backend::AutodiffBackend;
 use dp_sims_backends::Task;
 
-use super::{BackendArgs, Failure, failed};
+use super::{BackendArgs, Failure, failed, mistake, steps};
+use crate::files::check_place;
 use crate::memory::use_large_pages;
 use crate::train::pretrain;
 
@@ -16,7 +17,7 @@ pub struct PretrainArgs {
     #[arg(long, value_name = "FILE.safetensors")]
     out: PathBuf,
     /// Optimizer steps. The weights inside the program took the default.
-    #[arg(long, default_value_t = 2500, value_name = "N")]
+    #[arg(long, default_value_t = 2500, value_name = "N", value_parser = steps())]
     steps: u64,
     #[command(flatten)]
     backend: BackendArgs,
@@ -25,7 +26,8 @@ pub struct PretrainArgs {
 /// Pre-trains the scenes backbone.
 pub fn run(args: PretrainArgs) -> Result<(), Failure> {
     use_large_pages();
-    let selected = args.backend.select().map_err(super::mistake)?;
+    let selected = args.backend.select().map_err(mistake)?;
+    check_place(&args.out).map_err(mistake)?;
     selected.run(PretrainTask(args)).map_err(failed)
 }
 

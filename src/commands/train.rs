@@ -1,24 +1,27 @@
+mod plan;
+
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Result, anyhow};
 use burn::tensor::backend::AutodiffBackend;
 use clap::Args;
-use dp_sims_backends::Task;
+use dp_sims_backends::{BackendKind, Task};
 
-use super::{BackendArgs, Failure, failed, mistake};
-use crate::checkpoint::{self, Checkpoint};
-use crate::config::{self, Experiment};
+use super::{BackendArgs, Failure, failed, mistake, steps};
 use crate::consumers::dashboard::Dashboard;
 use crate::consumers::jsonl::{JsonLog, logged_seconds};
 use crate::consumers::lines::LineDisplay;
 use crate::consumers::preview::PreviewFolder;
 use crate::consumers::tensorboard::TensorBoard;
 use crate::consumers::terminal;
-use crate::data::{Data, checks_folder, dataset_in};
+use crate::data::{Data, checks_folder};
 use crate::events::{Fanout, TrainEvent};
-use crate::memory::use_large_pages;
-use crate::snapshot::{newest_whole, open_whole};
-use crate::train::{Run, RunOptions, Stop, TimeLimit, default_weights_folder, read_experiment};
+use crate::memory::{total, use_large_pages};
+use crate::run_folder::LOG;
+use crate::train::{
+    Run, RunOptions, Stop, TimeLimit, default_weights_folder, refuse_changes_of_networks,
+};
+use plan::Plan;
 
 /// Arguments of `train`.
 #[derive(Debug, Args)]
@@ -35,7 +38,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Total number of steps to reach.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = steps())]
     steps: Option<u64>,
     /// Change a setting of the experiment, such as `--set run.batch=8`; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
@@ -44,6 +47,9 @@ pub struct TrainArgs {
     /// (`auto`) of the run folder of this call.
     #[arg(long, value_name = "DIR | auto")]
     resume: Option<String>,
+    /// Give up the run that the run folder holds, with its checkpoints, log and previews, and start anew.
+    #[arg(long)]
+    overwrite: bool,
     /// Plain lines instead of the dashboard.
     #[arg(long)]
     no_tui: bool,
@@ -74,34 +80,38 @@ pub fn run(args: TrainArgs) -> Result<(), Failure> {
     {
         return Err(mistake(anyhow!("--seconds must be above 0")));
     }
-    let (experiment, out, resume) = plan(&args).map_err(mistake)?;
+    let plan = Plan::of(&args).map_err(mistake)?;
+    let experiment = &plan.experiment;
     let data = Data::open(
         &experiment.data,
         experiment.generator.offsets,
         &checks_folder(),
     )
     .map_err(mistake)?;
+    if let Some(checkpoint) = &plan.resume {
+        refuse_changes_of_networks(checkpoint, experiment, &data.description).map_err(mistake)?;
+    }
     let weights = args.weights.clone().unwrap_or_else(default_weights_folder);
     let backend = format!("{} device {}", selected.kind, selected.device);
+    // A GPU does not tell how much it has.
+    let on_processor = matches!(selected.kind, BackendKind::Flex | BackendKind::Ndarray);
     selected.run(TrainTask {
         args,
-        experiment,
+        plan,
         data,
-        out,
-        resume,
         weights,
         backend,
+        memory: on_processor.then(total),
     })
 }
 
 struct TrainTask {
     args: TrainArgs,
-    experiment: Experiment,
+    plan: Plan,
     data: Data,
-    out: PathBuf,
-    resume: Option<Checkpoint>,
     weights: PathBuf,
     backend: String,
+    memory: Option<u64>,
 }
 
 impl Task for TrainTask {
@@ -110,18 +120,19 @@ impl Task for TrainTask {
     fn run<B: AutodiffBackend>(self, device: &B::Device) -> Self::Output {
         let Self {
             args,
-            experiment,
+            mut plan,
             data,
-            out,
-            resume,
             weights,
             backend,
+            memory,
         } = self;
-        let finished = resume.as_ref().map_or(0, Checkpoint::step);
+        let finished = plan.finished();
+        let out = plan.out.clone();
+        let experiment = plan.experiment.clone();
         let time = args
             .seconds
             .map(|seconds| {
-                let used = logged_seconds(&out.join("log.jsonl"), finished)?;
+                let used = logged_seconds(&out.join(LOG), finished)?;
                 anyhow::Ok(TimeLimit { seconds, used })
             })
             .transpose()
@@ -129,121 +140,52 @@ impl Task for TrainTask {
         let options = RunOptions {
             out: out.clone(),
             weights,
-            resume,
+            resume: plan.resume.clone(),
             backend,
             time,
+            memory,
         };
-        let run = Run::<B>::new(&experiment, &data, options, device).map_err(mistake)?;
+        let mut run = Run::<B>::new(&experiment, &data, options, device).map_err(mistake)?;
         if args.dry_run {
             print!("{}", run.summary());
             return Ok(());
         }
+        if let Some(message) = nothing_to_do(&plan, time) {
+            let mut display = Fanout::new().with("lines", LineDisplay::stdout());
+            display.emit(&TrainEvent::Note { message });
+            return Ok(());
+        }
+        let folder = plan.claim().map_err(mistake)?;
         let stop = Stop::listen().map_err(failed)?;
         if args.stop_at_eof {
             stop.when_input_ends();
         }
+        let moved = folder.prepare(plan.beginning()).map_err(failed)?;
         let mut events = consumers(&args, &out, finished, &stop).map_err(failed)?;
-        if finished >= experiment.run.steps {
-            let message = format!(
-                "nothing to do: the checkpoint has {finished} steps and run.steps is {}; raise \
-                 it with --steps",
-                experiment.run.steps
-            );
+        if let Some(message) = moved {
             events.emit(&TrainEvent::Note { message });
-            return Ok(());
         }
-        if time.is_some_and(|time| time.is_up()) {
-            let message = "nothing to do: the time of --seconds is used up".to_string();
-            events.emit(&TrainEvent::Note { message });
-            return Ok(());
-        }
+        run.hold(folder);
         run.train(&mut events, &stop).map_err(failed)
     }
 }
 
-/// Resolves the experiment, the run folder and the checkpoint to continue from.
-fn plan(args: &TrainArgs) -> Result<(Experiment, PathBuf, Option<Checkpoint>)> {
-    let named = args.experiment.as_deref();
-    let resumed = match args.resume.as_deref() {
-        None => None,
-        Some("auto") => {
-            let out = match &args.out {
-                Some(out) => out.clone(),
-                None => default_out(&settled(
-                    config::load(named.unwrap_or("quickstart"), &[])?,
-                    args,
-                )?),
-            };
-            newest_whole(&out)?.map(|checkpoint| (checkpoint, out))
-        }
-        Some(folder) => {
-            let folder = Path::new(folder);
-            let checkpoint = open_whole(folder)?;
-            let run_folder = checkpoint.path().parent().and_then(Path::parent);
-            let out = args.out.clone().or(run_folder.map(Path::to_path_buf));
-            let out =
-                out.context("--resume needs --out when the checkpoint is in no run folder")?;
-            Some((checkpoint, out))
-        }
-    };
-    let Some((checkpoint, out)) = resumed else {
-        let experiment = config::load(named.unwrap_or("quickstart"), &args.set)?;
-        let experiment = settled(experiment, args)?;
-        let out = args.out.clone().unwrap_or_else(|| default_out(&experiment));
-        let root = out.join("checkpoints");
-        if !args.dry_run && checkpoint::latest_whole(&root)?.checkpoint.is_some() {
-            bail!(
-                "{} already holds a run: continue it with --resume auto, or choose another \
-                 folder with --out",
-                out.display()
-            );
-        }
-        return Ok((experiment, out, None));
-    };
-    let saved = read_experiment(&checkpoint)?;
-    if let Some(name) = named {
-        let asked = config::load(name, &[])?;
-        ensure!(
-            asked.name == saved.name,
-            "{} belongs to experiment `{}`, not `{}`",
-            checkpoint.path().display(),
-            saved.name,
-            asked.name
-        );
+/// Why nothing is left to do, if so.
+fn nothing_to_do(plan: &Plan, time: Option<TimeLimit>) -> Option<String> {
+    let (finished, steps) = (plan.finished(), plan.experiment.run.steps);
+    if finished >= steps {
+        return Some(format!(
+            "nothing to do: the checkpoint has {finished} steps and run.steps is {steps}; raise it \
+             with --steps"
+        ));
     }
-    let experiment = settled(config::with_settings(&saved, &args.set)?, args)?;
-    Ok((experiment, out, Some(checkpoint)))
-}
-
-/// Applies the flags that are settings too, and checks the result.
-fn settled(mut experiment: Experiment, args: &TrainArgs) -> Result<Experiment> {
-    if let Some(steps) = args.steps {
-        experiment.run.steps = steps;
-    }
-    if let Some(data) = &args.data {
-        experiment.data.root = Some(data.clone());
-        // A folder that is given is the dataset, where the experiment names none with files.
-        if experiment.data.dataset == "scenes" {
-            experiment.data.dataset = dataset_in(data).context(
-                "--data: the experiment is one of procedural scenes, and the folder is no dataset",
-            )?;
-        }
-    }
-    experiment.validate()?;
-    Ok(experiment)
-}
-
-fn default_out(experiment: &Experiment) -> PathBuf {
-    Path::new("runs").join(&experiment.name)
+    let is_up = time.is_some_and(|time| time.is_up());
+    is_up.then(|| "nothing to do: the time of --seconds is used up".to_string())
 }
 
 fn consumers(args: &TrainArgs, out: &Path, finished: u64, stop: &Stop) -> Result<Fanout> {
-    std::fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
     let mut events = Fanout::new()
-        .with(
-            "log.jsonl",
-            JsonLog::open(&out.join("log.jsonl"), finished)?,
-        )
+        .with("log.jsonl", JsonLog::open(&out.join(LOG), finished)?)
         .with(
             "TensorBoard",
             TensorBoard::create(&out.join("tensorboard"), finished)?,

@@ -10,14 +10,14 @@ use dp_sims_metrics::ClassesInMean;
 use dp_sims_model::backbones::BackboneKind;
 use serde::Serialize;
 
-use super::{BackendArgs, Failure, failed, mistake, parse_size};
+use super::{BackendArgs, Failure, count, failed, mistake, parse_size, steps};
 use crate::config::DataConfig;
 use crate::data::{self, Data, checks_folder, progress_bar};
 use crate::evaluate::{
     ClassValue, Judge, Photos, SegmentationSettings, Segmenter, SegmenterConfig, number,
     parse_backbone,
 };
-use crate::files::write_whole;
+use crate::files::{make_folder, write_whole};
 use crate::memory::use_large_pages;
 use crate::train::{Stop, default_weights_folder, train_segmenter};
 
@@ -42,10 +42,10 @@ pub struct TrainSegmenterArgs {
     #[arg(long, default_value = "96x128", value_parser = parse_size, value_name = "HxW")]
     size: Size,
     /// Training steps.
-    #[arg(long, default_value_t = 1000, value_name = "N")]
+    #[arg(long, default_value_t = 1000, value_name = "N", value_parser = steps())]
     steps: u64,
     /// Images a step.
-    #[arg(long, default_value_t = 4, value_name = "N")]
+    #[arg(long, default_value_t = 4, value_name = "N", value_parser = count(65_536))]
     batch: usize,
     /// Largest learning rate; it falls along a half cosine.
     #[arg(long, default_value_t = 1e-3, value_name = "X")]
@@ -99,8 +99,7 @@ pub fn run(args: TrainSegmenterArgs) -> Result<(), Failure> {
 
 impl Job {
     fn open(args: TrainSegmenterArgs) -> Result<Self> {
-        ensure!(args.steps > 0, "--steps must be at least 1");
-        ensure!(args.batch > 0, "--batch must be at least 1");
+        make_folder(&args.out)?;
         ensure!(
             args.learning_rate.is_finite() && args.learning_rate > 0.0,
             "--learning-rate must be a number above 0"

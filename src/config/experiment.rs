@@ -7,7 +7,12 @@ use dp_sims_model::discriminator::DiscriminatorConfig;
 use dp_sims_model::generator::GeneratorConfig;
 use serde::{Deserialize, Serialize};
 
+use super::difference::values;
+use super::keys::check_ranges;
 use super::{About, EmaConfig, EvaluationConfig, LossConfig, OptimizerConfig, Weights};
+
+/// Most letters in the name of an experiment: longer names are too long for a file system.
+const NAME_LETTERS: usize = 100;
 
 /// Everything that defines a run, as an experiment file has it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -182,15 +187,34 @@ impl Experiment {
             && self.backbone.weights == term.weights
     }
 
+    /// Checks the name, which the default run folder has: it is no path.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    pub fn check_name(&self) -> Result<()> {
+        let name = &self.name;
+        let is_name = !name.is_empty()
+            && name.chars().count() <= NAME_LETTERS
+            && !name.contains(['/', '\\'])
+            && !name.contains(char::is_control)
+            && !matches!(name.as_str(), "." | "..");
+        ensure!(
+            is_name,
+            "configuration key `name`: {name:?} is no name: it becomes that of a folder and has 1 to \
+             {NAME_LETTERS} letters, without slashes (--out chooses another place)"
+        );
+        Ok(())
+    }
+
     /// Checks what can be checked without data or weights.
     ///
     /// # Errors
     /// Names the first key that is wrong and what is allowed.
     pub fn validate(&self) -> Result<()> {
+        self.check_name()?;
+        check_ranges(&values(self)?)?;
         self.generator.validate(self.data.height, self.data.width)?;
         self.loss.validate(self.generator.noise, self.data.size())?;
-        self.optimizer.validate()?;
-        self.ema.validate()?;
         self.evaluation.validate()?;
         let term = &self.loss.contrastive;
         self.backbone
@@ -223,26 +247,6 @@ impl Experiment {
                 "configuration key `data.load_size`: packed samples have their final size; remove it \
                  or `data.packed`"
             );
-        }
-        let at_least_one = [
-            ("run.batch", self.run.batch),
-            ("run.accumulation", self.run.accumulation),
-            ("run.preview_rows", self.run.preview_rows),
-            ("run.preview_samples", self.run.preview_samples),
-            ("data.scenes", self.data.scenes),
-            ("data.workers", self.data.workers),
-            ("data.queue", self.data.queue),
-            ("ema.refresh_batches", self.ema.refresh_batches),
-        ];
-        for (key, value) in at_least_one {
-            ensure!(value > 0, "configuration key `{key}`: must be at least 1");
-        }
-        for (key, value) in [
-            ("run.steps", self.run.steps),
-            ("run.checkpoint_every", self.run.checkpoint_every),
-            ("run.preview_every", self.run.preview_every),
-        ] {
-            ensure!(value > 0, "configuration key `{key}`: must be at least 1");
         }
         Ok(())
     }

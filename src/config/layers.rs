@@ -4,6 +4,8 @@ use anyhow::{Context, Result, bail, ensure};
 use toml::{Table, Value};
 
 use super::Experiment;
+use super::keys::check_types;
+use crate::naming::closest;
 
 macro_rules! built_in {
     ($($name:literal,)*) => {
@@ -77,9 +79,9 @@ pub fn load(name_or_path: &str, settings: &[String]) -> Result<Experiment> {
     for setting in settings {
         set(&mut table, setting)?;
     }
-    let mut experiment: Experiment = table
-        .try_into()
-        .with_context(|| format!("experiment `{name_or_path}` with its settings"))?;
+    let named = || format!("experiment `{name_or_path}` with its settings");
+    check_types(&table).with_context(named)?;
+    let mut experiment: Experiment = table.try_into().with_context(named)?;
     if experiment.name.is_empty() {
         let stem = Path::new(name_or_path)
             .file_stem()
@@ -99,11 +101,17 @@ fn read(name_or_path: &str, depth: usize) -> Result<Vec<(String, Table)>> {
         Some((_, text)) => text.to_string(),
         None => crate::files::read_text(Path::new(name_or_path)).with_context(|| {
             let names: Vec<_> = experiment_names().collect();
-            format!(
-                "cannot read experiment `{name_or_path}`: give one of {} or the path of a TOML \
-                 file",
-                names.join(", ")
-            )
+            match closest(name_or_path, experiment_names()) {
+                Some(name) => format!(
+                    "there is no experiment `{name_or_path}`; did you mean `{name}`? \
+                     `dp-sims experiments list` has them all"
+                ),
+                None => format!(
+                    "cannot read experiment `{name_or_path}`: give one of {} or the path of a TOML \
+                     file",
+                    names.join(", ")
+                ),
+            }
         })?,
     };
     let mut table: Table = text
@@ -157,7 +165,9 @@ pub fn with_settings(experiment: &Experiment, settings: &[String]) -> Result<Exp
     for setting in settings {
         set(&mut table, setting)?;
     }
-    table.try_into().context("the experiment with its settings")
+    let named = "the experiment with its settings";
+    check_types(&table).context(named)?;
+    table.try_into().context(named)
 }
 
 /// The dotted key and the value of a setting.

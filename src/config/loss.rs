@@ -6,7 +6,6 @@ use dp_sims_model::losses::{ContrastiveConfig, PixelLossConfig};
 use serde::{Deserialize, Serialize};
 
 use super::Weights;
-use super::range::at_least_zero;
 
 /// Loss terms and their weights (section 3.3; facts L24).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -149,20 +148,6 @@ impl LossConfig {
                 self.feature_diversity.lambda,
             ),
         ];
-        let others = [
-            ("loss.lambda_gan", self.lambda_gan),
-            ("loss.contrastive.lambda", self.contrastive.lambda),
-            ("loss.diversity_cutoff", self.diversity_cutoff),
-            ("loss.lambda_label_mix", self.lambda_label_mix),
-            ("loss.image_diversity.cutoff", self.image_diversity.cutoff),
-            (
-                "loss.feature_diversity.cutoff",
-                self.feature_diversity.cutoff,
-            ),
-        ];
-        for (key, value) in diversities.into_iter().chain(others) {
-            at_least_zero(key, value)?;
-        }
         for (key, lambda) in diversities {
             ensure!(
                 noise != NoiseMode::None || lambda == 0.0,

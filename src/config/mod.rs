@@ -5,18 +5,23 @@
 //! read and written back in full beside every checkpoint.
 
 mod about;
+mod defaults;
+mod difference;
 mod evaluation;
 mod experiment;
+mod keys;
 mod layers;
 mod loss;
 mod optimizer;
 mod origins;
-mod range;
 mod weights;
 
 pub use about::About;
+pub(crate) use defaults::{keys_of_size, with_default};
+pub use difference::Difference;
 pub use evaluation::EvaluationConfig;
 pub use experiment::{BackboneConfig, DataConfig, Experiment, RunConfig};
+pub use keys::MAX_STEPS;
 pub use layers::{experiment_names, load, with_settings};
 pub use loss::{ContrastiveTerm, FeatureDiversityTerm, ImageDiversityTerm, LossConfig};
 pub use optimizer::{EmaConfig, OptimizerConfig};

@@ -1,7 +1,4 @@
-use anyhow::Result;
 use serde::{Deserialize, Serialize};
-
-use super::range::{at_least_zero, below_one};
 
 /// Adam for generator, projector and discriminator (section 4.1).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -87,29 +84,5 @@ impl Default for EmaConfig {
             ramp: false,
             refresh_batches: 51,
         }
-    }
-}
-
-impl OptimizerConfig {
-    /// Checks every key.
-    ///
-    /// # Errors
-    /// Names the first key that is wrong and what is allowed.
-    pub(super) fn validate(&self) -> Result<()> {
-        at_least_zero("optimizer.lr_generator", self.lr_generator)?;
-        at_least_zero("optimizer.lr_discriminator", self.lr_discriminator)?;
-        at_least_zero("optimizer.clip_norm", self.clip_norm.unwrap_or(1.0))?;
-        below_one("optimizer.beta_1", f64::from(self.beta_1))?;
-        below_one("optimizer.beta_2", f64::from(self.beta_2))
-    }
-}
-
-impl EmaConfig {
-    /// Checks the decay.
-    ///
-    /// # Errors
-    /// Names the key and what is allowed.
-    pub(super) fn validate(&self) -> Result<()> {
-        below_one("ema.decay", self.decay)
     }
 }

@@ -1,7 +1,7 @@
 //! `log.jsonl`: one JSON object per step.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -47,6 +47,31 @@ impl JsonLog {
             file: AppendFile::open(path, length)?,
         })
     }
+}
+
+/// The whole lines of the log at `path` that belong to later steps than `finished_steps`, and that
+/// [`JsonLog::open`] cuts off; none where there is no log.
+///
+/// # Errors
+///
+/// Those of [`JsonLog::open`].
+pub fn later_lines(path: &Path, finished_steps: u64) -> anyhow::Result<Vec<u8>> {
+    let unreadable = || format!("cannot read {}", path.display());
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).with_context(unreadable),
+    };
+    let mut reader = BufReader::new(file);
+    let length = kept_length(&mut reader, path, finished_steps)?;
+    reader
+        .seek(SeekFrom::Start(length))
+        .with_context(unreadable)?;
+    let mut lines = Vec::new();
+    reader.read_to_end(&mut lines).with_context(unreadable)?;
+    let whole = lines.iter().rposition(|&byte| byte == b'\n');
+    lines.truncate(whole.map_or(0, |last| last + 1));
+    Ok(lines)
 }
 
 /// Seconds of the steps up to `last_step` that the log at `path` holds; none where there is no log.
@@ -162,6 +187,9 @@ mod tests {
         write(&path, 0, 1..=2);
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, [&whole[..], b"{\"step\":3,\"tot"].concat()).unwrap();
+        let later = later_lines(&path, 1).unwrap();
+        assert!(whole.ends_with(&later) && later.starts_with(b"{\"step\":2,"));
+        assert!(later_lines(&path, 2).unwrap().is_empty());
         write(&path, 2, 3..=3);
         assert_eq!(read(&path), [step(1), step(2), step(3)]);
     }

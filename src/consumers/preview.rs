@@ -8,6 +8,7 @@ use anyhow::Context;
 use image::{ImageFormat, RgbImage};
 
 use crate::events::{Consumer, TrainEvent};
+use crate::files::write_whole;
 use crate::grid::draw;
 
 /// One row of a preview grid; every tile is row-major `u8` RGB of the same size.
@@ -68,14 +69,10 @@ impl PreviewFolder {
         let path = self.run_folder.join(relative_path(step));
         let mut png = Vec::new();
         image.write_to(&mut Cursor::new(&mut png), ImageFormat::Png)?;
-        // Written beside and renamed: a viewer never sees half a picture.
-        let partial = path.with_extension("png.partial");
-        let write = || -> std::io::Result<()> {
-            fs::create_dir_all(self.run_folder.join("previews"))?;
-            fs::write(&partial, &png)?;
-            fs::rename(&partial, &path)
-        };
-        write().with_context(|| format!("cannot write {}", path.display()))
+        fs::create_dir_all(self.run_folder.join("previews"))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        // A viewer never sees half a picture, and no link is followed.
+        write_whole(&path, &png)
     }
 }
 

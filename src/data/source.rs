@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use dp_sims_datasets::Description;
 
+use crate::naming::hint;
+
 macro_rules! built_in {
     ($($name:literal,)*) => {
         &[$(($name, include_str!(concat!("../../experiments/datasets/", $name, ".toml")))),*]
@@ -44,8 +46,9 @@ pub fn description(name_or_path: &str) -> Result<Description> {
     Description::read(&path).with_context(|| {
         format!(
             "configuration key `data.dataset`: give scenes, {} or the path of a dataset \
-             description",
-            names.join(", ")
+             description{}",
+            names.join(", "),
+            hint(name_or_path, names.iter().copied().chain(["scenes"]))
         )
     })
 }

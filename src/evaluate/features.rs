@@ -290,10 +290,16 @@ impl<B: Backend> FeatureMeter<B> {
         if self.known.is_none() {
             let photos = self.photos.moments.finish()?;
             if let Some(path) = &self.cache {
-                let parent = path.parent().context("a cache without a folder")?;
-                std::fs::create_dir_all(parent)
-                    .with_context(|| format!("cannot create {}", parent.display()))?;
-                write_statistics(path, &photos)?;
+                let folder = path.parent().unwrap_or(path);
+                let written = std::fs::create_dir_all(folder)
+                    .with_context(|| format!("cannot create {}", folder.display()))
+                    .and_then(|()| Ok(write_statistics(path, &photos)?));
+                if let Err(error) = written {
+                    eprintln!(
+                        "warning: the statistics of the photos are not remembered and will be made \
+                         again: {error:#}"
+                    );
+                }
             }
             self.known = Some(photos);
         }

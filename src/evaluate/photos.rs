@@ -6,11 +6,11 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use dp_sims_datasets::files::Pair;
 use dp_sims_datasets::{
-    ClassTable, DescribedFolder, Description, LabelledImages, Sample, Size, Split, load_or_check,
+    ClassTable, DescribedFolder, Description, LabelledImages, Sample, Size, Split,
 };
 use sha2::{Digest, Sha256};
 
-use crate::data::{checks_folder, progress_bar, scenes};
+use crate::data::{checked, checks_folder, scenes};
 use crate::files::hex;
 
 /// A split at one size, in its order.
@@ -58,10 +58,7 @@ impl Photos {
             Split::Train
         };
         let mut folder = DescribedFolder::open(description, root, split)?;
-        let bar = progress_bar("checking label maps", folder.len() as u64);
-        let cache = checks_folder();
-        load_or_check(&folder, &cache, &|done, _| bar.set_position(done as u64))?;
-        bar.finish_and_clear();
+        checked(&folder, &checks_folder())?;
         if offsets {
             folder = folder.with_instances()?;
         }

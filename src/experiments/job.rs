@@ -1,12 +1,10 @@
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use toml::{Table, Value};
 
 use super::folder::{EVALUATION, EXPERIMENT, Record};
 use crate::checkpoint::{self, Checkpoint};
-use crate::config::Experiment;
+use crate::config::{Difference, Experiment};
 use crate::consumers::jsonl::logged_seconds;
 use crate::evaluate::Results;
 use crate::files::write_whole;
@@ -74,11 +72,13 @@ impl Job {
     /// not matter how an earlier call ended.
     ///
     /// # Errors
-    /// When the folder holds a run with other settings; names the first that differs.
+    /// When the folder holds a run with other settings; names the first that differs. When it holds
+    /// checkpoints of which none can be used.
     pub fn state(&self) -> Result<State> {
         let newest = checkpoint::latest_with(&self.folder.join("checkpoints"), &GENERATOR_FILES)?;
-        self.refuse_other_settings(newest.checkpoint.as_ref())?;
-        let Some(checkpoint) = newest.checkpoint else {
+        let newest = newest.usable()?;
+        self.refuse_other_settings(newest.as_ref())?;
+        let Some(checkpoint) = newest else {
             return Ok(State::Start);
         };
         let step = checkpoint.step();
@@ -134,7 +134,8 @@ impl Job {
             return Ok(());
         };
         let remedy = "take the change back, or choose another folder with --out";
-        if let Some((key, before, now)) = difference(&saved, &self.experiment)? {
+        if let Some(found) = difference(&saved, &self.experiment)? {
+            let Difference { key, before, now } = found;
             bail!("{shown} holds a run with {key} = {before}, not {now}: {remedy}");
         }
         let limit = Record::read(&self.folder)?.and_then(|record| record.limit_seconds);
@@ -180,47 +181,12 @@ pub(super) fn experiment_of(folder: &Path) -> Result<Option<Experiment>> {
     path.exists().then(|| read(&path)).transpose()
 }
 
-/// The first dotted key in which two experiments differ, with both values. What an experiment is about
-/// and where the dataset is do not count.
-pub(super) fn difference(
-    before: &Experiment,
-    now: &Experiment,
-) -> Result<Option<(String, String, String)>> {
-    let flat = |experiment: &Experiment| -> Result<BTreeMap<String, Value>> {
-        let table = Table::try_from(experiment).context("cannot write the experiment as TOML")?;
-        let mut values = BTreeMap::new();
-        flatten("", &table, &mut values);
-        values.retain(|key, _| !key.starts_with("about.") && key != "data.root");
-        Ok(values)
-    };
-    let (before, now) = (flat(before)?, flat(now)?);
-    let keys = before.keys().chain(now.keys());
-    let mut differing: Vec<&String> = keys
-        .filter(|&key| before.get(key) != now.get(key))
-        .collect();
-    // What people change most, first.
-    differing.sort_by_key(|key| (!key.starts_with("run."), *key));
-    let shown = |value: Option<&Value>| value.map_or("none".to_string(), Value::to_string);
-    Ok(differing.first().map(|&key| {
-        let (before, now) = (shown(before.get(key)), shown(now.get(key)));
-        (key.clone(), before, now)
-    }))
-}
-
-fn flatten(path: &str, table: &Table, values: &mut BTreeMap<String, Value>) {
-    for (key, value) in table {
-        let key = if path.is_empty() {
-            key.clone()
-        } else {
-            format!("{path}.{key}")
-        };
-        match value {
-            Value::Table(inner) => flatten(&key, inner, values),
-            value => {
-                values.insert(key, value.clone());
-            }
-        }
-    }
+/// The first key in which two experiments differ. What an experiment is about and where the dataset is
+/// do not count.
+pub(super) fn difference(before: &Experiment, now: &Experiment) -> Result<Option<Difference>> {
+    Difference::first(before, now, |key| {
+        !key.starts_with("about.") && key != "data.root"
+    })
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::catalogue::write_columns;
 use super::children::{Logged, Program, logged};
 use super::folder::{EXPERIMENT, TRAIN_LOG};
 use super::study::Row;
-use crate::config::Experiment;
+use crate::config::{Experiment, MAX_STEPS};
 use crate::consumers::lines::{duration, memory};
 use crate::train::Stop;
 
@@ -21,7 +21,7 @@ const POLL: Duration = Duration::from_millis(100);
 const LEFT_OUT: usize = 3;
 
 /// Steps between events that would disturb the measurement.
-const NEVER: u64 = 1 << 40;
+const NEVER: u64 = MAX_STEPS;
 
 /// What all rows would take.
 #[derive(Debug, Serialize)]

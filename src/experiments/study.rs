@@ -9,6 +9,7 @@ use super::folder::Roots;
 use crate::config::{About, Experiment, experiment_names, load};
 use crate::evaluate::paper::{self, Figure};
 use crate::evaluate::{Metric, Protocol};
+use crate::naming::hint;
 
 use built_in::BUILT_IN;
 pub use built_in::study_names;
@@ -133,8 +134,9 @@ impl Study {
         let text = crate::files::read_text(Path::new(name_or_path)).with_context(|| {
             let names: Vec<_> = study_names().chain(experiment_names()).collect();
             format!(
-                "cannot read `{name_or_path}`: give one of {} or the path of a TOML file",
-                names.join(", ")
+                "cannot read `{name_or_path}`: give one of {} or the path of a TOML file{}",
+                names.join(", "),
+                hint(name_or_path, study_names().chain(experiment_names()))
             )
         })?;
         let table: toml::Table = text

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::checkpoint::{self, Checkpoint, Latest};
+use crate::checkpoint::{self, Checkpoint, CheckpointError, Latest, MANIFEST};
 use crate::train::GENERATOR_FILES;
 
 /// Opens a checkpoint folder, or the newest checkpoint of a run folder of which every file is whole.
@@ -13,49 +13,51 @@ use crate::train::GENERATOR_FILES;
 /// # Errors
 /// When there is none, or the one that is named is not whole.
 pub fn open_whole(folder: &Path) -> Result<Checkpoint> {
-    open_or(folder, |root| Ok(named(checkpoint::latest_whole(root)?)))
+    open_or(folder, checkpoint::latest_whole)
 }
 
 /// The newest whole checkpoint of a run folder. Damaged ones are named on standard error.
 ///
 /// # Errors
-/// When the folder cannot be read.
+/// When the folder cannot be read, or holds checkpoints of which none can be used.
 pub fn newest_whole(run_folder: &Path) -> Result<Option<Checkpoint>> {
-    let checkpoints = run_folder.join("checkpoints");
-    Ok(named(checkpoint::latest_whole(&checkpoints)?))
+    named(checkpoint::latest_whole(&run_folder.join("checkpoints"))?)
 }
 
 /// Opens a checkpoint folder, or the newest checkpoint of a run folder whose generator is whole.
 pub(super) fn open_generator(folder: &Path) -> Result<Checkpoint> {
     open_or(folder, |root| {
-        Ok(named(checkpoint::latest_with(root, &GENERATOR_FILES)?))
+        checkpoint::latest_with(root, &GENERATOR_FILES)
     })
 }
 
-/// Opens a checkpoint folder, or of a run folder or its folder `best` the checkpoint that `newest` finds.
+/// Opens a checkpoint folder, or of a run folder, or of a folder of checkpoints such as `RUN/best`, the
+/// checkpoint that `latest` finds.
 fn open_or(
     folder: &Path,
-    newest: impl FnOnce(&Path) -> Result<Option<Checkpoint>>,
+    latest: impl FnOnce(&Path) -> Result<Latest, CheckpointError>,
 ) -> Result<Checkpoint> {
-    let none = || format!("{} has no whole checkpoint", folder.display());
-    let checkpoints = folder.join("checkpoints");
-    if checkpoints.is_dir() {
-        return newest(&checkpoints)?.with_context(none);
-    }
-    if folder.join("best.json").is_file() {
-        return newest(folder)?.with_context(none);
-    }
-    Ok(checkpoint::open_unread(folder)?)
+    let below = folder.join("checkpoints");
+    let root = if below.is_dir() {
+        below
+    } else if !folder.join(MANIFEST).exists() && checkpoint::has_any(folder).unwrap_or(false) {
+        folder.to_path_buf()
+    } else {
+        return Ok(checkpoint::open_unread(folder)?);
+    };
+    named(latest(&root)?)?.with_context(|| format!("{} has no whole checkpoint", folder.display()))
 }
 
 /// The checkpoint that was found; damaged ones are named on standard error.
-fn named(latest: Latest) -> Option<Checkpoint> {
-    for skipped in latest.skipped {
-        eprintln!(
-            "warning: skipping {}: {}",
-            skipped.path.display(),
-            skipped.reason
-        );
+fn named(latest: Latest) -> Result<Option<Checkpoint>> {
+    if latest.checkpoint.is_some() {
+        for skipped in &latest.skipped {
+            eprintln!(
+                "warning: skipping {}: {}",
+                skipped.path.display(),
+                skipped.reason
+            );
+        }
     }
-    latest.checkpoint
+    Ok(latest.usable()?)
 }

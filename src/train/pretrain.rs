@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams, Optimizer};
 use burn::tensor::backend::AutodiffBackend;
@@ -22,6 +22,7 @@ use dp_sims_model::weights::{state_dict, write_safetensors};
 
 use super::batch::DeviceBatch;
 use super::optimizer::half_cosine;
+use super::segmenter::LOOK_EVERY;
 use crate::data::progress_bar;
 
 const SIDE: usize = 64;
@@ -115,8 +116,17 @@ pub fn pretrain<B: AutodiffBackend>(steps: u64, out: &Path, device: &B::Device) 
         let rate = LEARNING_RATE * half_cosine(progress);
         network = adam.step(rate, network, gradients);
         bar.inc(1);
-        if (step + 1) % 100 == 0 || step + 1 == steps {
+        let is_reported = (step + 1) % 100 == 0 || step + 1 == steps;
+        if is_reported || (step + 1) % LOOK_EVERY == 0 {
             let loss: f64 = loss.into_scalar().elem();
+            ensure!(
+                loss.is_finite(),
+                "the loss is not finite after step {}",
+                step + 1
+            );
+            if !is_reported {
+                continue;
+            }
             let accuracy: f64 = accuracy.into_scalar().elem();
             println!(
                 "step {:>5}  loss {loss:.3}  accuracy at stride 8 {accuracy:.3}",

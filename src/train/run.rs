@@ -1,5 +1,6 @@
 //! The loop: batches in, steps, events out.
 
+mod folder;
 mod saving;
 #[cfg(all(test, feature = "flex"))]
 mod tests;
@@ -7,13 +8,14 @@ mod tests;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use dp_sims_datasets::{Loader, LoaderConfig};
 use dp_sims_model::generator::Generator;
 use dp_sims_model::layers::LabelMaps;
 
 use super::batch::{DeviceBatch, StepScalars, label_maps};
+use super::estimate::refuse_what_cannot_fit;
 use super::evaluation::RunEvaluation;
 use super::networks::Networks;
 use super::random::SeededDraws;
@@ -26,6 +28,8 @@ use crate::checkpoint::Checkpoint;
 use crate::config::Experiment;
 use crate::data::Data;
 use crate::events::{Fanout, TrainEvent};
+use crate::run_folder::RunFolder;
+use saving::Saved;
 
 /// Added to the seed of the data order for the batches that refresh the averaged generator.
 const REFRESH_SEED: u64 = 0x5eed;
@@ -42,6 +46,8 @@ pub struct RunOptions {
     pub backend: String,
     /// Where the run ends before its last step, if anywhere.
     pub time: Option<TimeLimit>,
+    /// Memory in bytes that there is for it, where that is known.
+    pub memory: Option<u64>,
 }
 
 /// A limit in time instead of in steps.
@@ -75,8 +81,10 @@ pub struct Run<'a, B: AutodiffBackend> {
     watch: Watch,
     /// The step whose scalars have not been read yet.
     unread: Option<Unread<B::InnerBackend>>,
-    /// Whether every scalar of the last step that was read was finite.
-    finite: bool,
+    /// When a checkpoint that could not be written is tried again.
+    retry: Option<Instant>,
+    /// The run folder, as long as it is ours.
+    folder: Option<RunFolder>,
     device: B::Device,
 }
 
@@ -92,7 +100,8 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
     /// Builds the networks and restores the checkpoint to continue from.
     ///
     /// # Errors
-    /// When sizes do not fit together, weights are missing or the checkpoint does not fit.
+    /// When sizes do not fit together or not into the memory, weights are missing or the checkpoint does
+    /// not fit.
     pub fn new(
         experiment: &'a Experiment,
         data: &'a Data,
@@ -100,6 +109,9 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
         device: &B::Device,
     ) -> Result<Self> {
         let classes = data.train.classes().len();
+        if let Some(memory) = options.memory {
+            refuse_what_cannot_fit(experiment, classes, memory)?;
+        }
         let networks = Networks::<B>::new(experiment, classes, &options.weights, device)?;
         let mut training = Training::new(networks, experiment, device)?;
         let (mut step, mut images_seen) = (0, 0);
@@ -138,7 +150,8 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
             images_seen,
             watch: Watch::new(experiment, step),
             unread: None,
-            finite: true,
+            retry: None,
+            folder: None,
             device: device.clone(),
         })
     }
@@ -147,7 +160,8 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
     /// checkpoint in each case.
     ///
     /// # Errors
-    /// When data cannot be read, the device fails or a checkpoint cannot be written.
+    /// When data cannot be read, the device fails, the last checkpoint cannot be written, the run is
+    /// not finite, or its folder was taken by another run.
     pub fn train(mut self, events: &mut Fanout, stop: &Stop) -> Result<()> {
         let run = &self.experiment.run;
         events.emit(&TrainEvent::Started {
@@ -166,11 +180,18 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
             loader_config(self.experiment, run.seed),
             self.step * run.accumulation as u64,
         )?;
-        let mut written = None;
+        // The step whose checkpoint needs no further try, and why the last one failed, if it did.
+        let (mut settled, mut unkept) = (None, None);
         let mut outcome = Ok("completed");
         while self.step < run.steps {
             if let Some(asked) = stop.reason() {
                 outcome = Ok(asked);
+                break;
+            }
+            if let Err(error) = self.look_at_folder(events) {
+                // What is there now is of somebody else.
+                (self.unread, settled) = (None, Some(self.step));
+                outcome = Err(error);
                 break;
             }
             let started = Instant::now();
@@ -191,6 +212,10 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
                 scalars,
                 seconds: started.elapsed().as_secs_f64(),
             });
+            if let Some(death) = self.watch.death() {
+                outcome = Err(anyhow!(death));
+                break;
+            }
             // The seconds of this step are not all known yet; what is known is a part of them.
             let is_up = self
                 .options
@@ -201,20 +226,40 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
                 self.report(events)?;
                 self.show_preview(events)?;
             }
-            if last || self.step.is_multiple_of(run.checkpoint_every) {
+            let is_due = self.step.is_multiple_of(run.checkpoint_every) || self.is_retry_due();
+            let mut kept = Ok(());
+            if last || is_due {
                 self.report(events)?;
-                self.write_checkpoint(events)?;
-                written = Some(self.step);
+                kept = self.write_checkpoint(events).map(|saved| {
+                    settled = Some(self.step);
+                    unkept = match saved {
+                        Saved::Failed(error) => Some(error),
+                        _ => None,
+                    };
+                });
             }
-            self.evaluate(last, events)?;
+            if let Err(error) = kept.and_then(|()| self.evaluate(last, events)) {
+                settled = Some(self.step);
+                outcome = Err(error);
+                break;
+            }
             if is_up && self.step < run.steps {
                 outcome = Ok("time is up");
                 break;
             }
         }
         self.report(events)?;
-        if self.step > 0 && written != Some(self.step) && self.has_progressed() {
-            self.write_checkpoint(events)?;
+        if self.step > 0 && settled != Some(self.step) && self.has_progressed() {
+            unkept = match self.write_checkpoint(events) {
+                Ok(Saved::Failed(error)) | Err(error) => Some(error),
+                _ => None,
+            };
+        }
+        if let (Ok(_), Some(error)) = (&outcome, unkept) {
+            outcome = Err(error.context("the last checkpoint could not be written"));
+        }
+        if let (Ok(_), Some(reason)) = (&outcome, self.watch.unsound()) {
+            outcome = Err(anyhow!(reason));
         }
         let reason = match &outcome {
             Ok(reason) => (*reason).to_string(),
@@ -242,7 +287,6 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
         if let Some(time) = &mut self.options.time {
             time.used += seconds;
         }
-        self.finite = scalars.values().all(|value| value.is_finite());
         let reports = self
             .watch
             .step(unread.step, unread.images_seen, &scalars, seconds);

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use burn::module::AutodiffModule;
 use burn::tensor::backend::{AutodiffBackend, Backend};
+use dp_sims_backends::first_not_finite;
 use dp_sims_datasets::Description;
 use dp_sims_model::buffers::buffer_names;
 use dp_sims_model::generator::{Generator, GeneratorConfig};
@@ -53,10 +54,23 @@ impl State {
     }
 }
 
+/// A number in the weights of a run, or in the state of its optimizers, that is none.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("tensor `{tensor}` of {file} holds {value}")]
+pub struct NotFinite {
+    /// File of the checkpoint that would have held it.
+    pub file: &'static str,
+    /// Name of the tensor.
+    pub tensor: String,
+    /// Infinity or not a number.
+    pub value: f32,
+}
+
 /// Makes the content of a file of a checkpoint.
 pub type Make<'a> = Box<dyn FnOnce() -> Result<Vec<u8>> + 'a>;
 
-/// Files of a checkpoint: names and what makes the contents. `ready` is the averaged generator with
+/// Files of a checkpoint: names and what makes the contents, which fails with [`NotFinite`] where there is
+/// such a number. `ready` is the averaged generator with
 /// refreshed statistics: what people generate from.
 ///
 /// Where one content is made at a time, the memory of the largest of them is needed twice, not that
@@ -72,41 +86,30 @@ pub fn files<'a, B: AutodiffBackend>(
     let generator = &networks.generator;
     let discriminator = &networks.discriminator;
     let mut files: Vec<(&str, Make<'a>)> = vec![
-        (
-            "generator.safetensors",
-            weights(move || state_dict(generator)),
-        ),
-        (
-            "ema_buffers.safetensors",
-            weights(move || {
-                let mut buffers = state_dict(&networks.ema);
-                let names = buffer_names(generator);
-                buffers.retain(|name, _| names.contains(name));
-                buffers
-            }),
-        ),
-        (
-            "discriminator.safetensors",
-            weights(move || state_dict(discriminator)),
-        ),
-        (
-            "optimizer_generator.safetensors",
-            weights(move || optimizer_state(&training.optimizer_generator, generator)),
-        ),
-        (
-            "optimizer_discriminator.safetensors",
-            weights(move || optimizer_state(&training.optimizer_discriminator, discriminator)),
-        ),
+        weights("generator.safetensors", move || state_dict(generator)),
+        weights("ema_buffers.safetensors", move || {
+            let mut buffers = state_dict(&networks.ema);
+            let names = buffer_names(generator);
+            buffers.retain(|name, _| names.contains(name));
+            buffers
+        }),
+        weights("discriminator.safetensors", move || {
+            state_dict(discriminator)
+        }),
+        weights("optimizer_generator.safetensors", move || {
+            optimizer_state(&training.optimizer_generator, generator)
+        }),
+        weights("optimizer_discriminator.safetensors", move || {
+            optimizer_state(&training.optimizer_discriminator, discriminator)
+        }),
     ];
     if let Some((projector, _)) = &networks.contrastive {
-        files.push((
-            "projector.safetensors",
-            weights(move || state_dict(projector)),
-        ));
-        files.push((
-            "optimizer_projector.safetensors",
-            weights(move || optimizer_state(&training.optimizer_projector, projector)),
-        ));
+        files.push(weights("projector.safetensors", move || {
+            state_dict(projector)
+        }));
+        files.push(weights("optimizer_projector.safetensors", move || {
+            optimizer_state(&training.optimizer_projector, projector)
+        }));
     }
     let mut all = named(files);
     all.extend(generator_files(ready, state, experiment, description));
@@ -122,7 +125,7 @@ pub fn generator_files<'a, B: Backend>(
     description: &'a Description,
 ) -> Vec<(String, Make<'a>)> {
     named(vec![
-        (AVERAGED_GENERATOR, weights(move || state_dict(ready))),
+        weights(AVERAGED_GENERATOR, move || state_dict(ready)),
         (
             "state.json",
             Box::new(move || Ok(serde_json::to_vec_pretty(state)?)),
@@ -143,8 +146,33 @@ fn named<'a>(files: Vec<(&str, Make<'a>)>) -> Vec<(String, Make<'a>)> {
     files.map(|(name, make)| (name.to_string(), make)).collect()
 }
 
-fn weights<'a>(state: impl FnOnce() -> StateDict + 'a) -> Make<'a> {
-    Box::new(move || Ok(to_safetensors_bytes(&state())?))
+/// A file of tensors, all of which are finite.
+fn weights<'a>(
+    file: &'static str,
+    state: impl FnOnce() -> StateDict + 'a,
+) -> (&'static str, Make<'a>) {
+    let make = move || {
+        let state = state();
+        refuse_not_finite(file, &state)?;
+        Ok(to_safetensors_bytes(&state)?)
+    };
+    (file, Box::new(make))
+}
+
+fn refuse_not_finite(file: &'static str, state: &StateDict) -> Result<(), NotFinite> {
+    for (tensor, data) in state {
+        // All that is trained is in single precision.
+        let values = data.as_slice::<f32>().unwrap_or_default();
+        if let Some(value) = first_not_finite(values) {
+            let tensor = tensor.clone();
+            return Err(NotFinite {
+                file,
+                tensor,
+                value,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Puts networks and optimizers into the state of a checkpoint.

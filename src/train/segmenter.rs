@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use burn::optim::{AdamConfig, GradientsParams, Optimizer};
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{ElementConversion, Tensor};
@@ -18,6 +18,9 @@ use crate::evaluate::Segmenter;
 
 /// Steps between two lines of progress.
 const REPORT_EVERY: u64 = 50;
+
+/// Steps between two looks at whether the loss is finite.
+pub(super) const LOOK_EVERY: u64 = 10;
 
 /// Trains the decoder of a segmenter with cross-entropy, Adam and a learning rate that falls along
 /// a half cosine. Void pixels do not count.
@@ -78,14 +81,18 @@ pub fn train_segmenter<B: AutodiffBackend>(
         segmenter.decoder = adam.step(rate, segmenter.decoder, gradients);
         step += 1;
         bar.inc(1);
-        if step.is_multiple_of(REPORT_EVERY) || step == config.steps {
-            let accuracy = pixel_accuracy(logits.inner(), batch.maps.labels);
+        let is_reported = step.is_multiple_of(REPORT_EVERY) || step == config.steps;
+        if is_reported || step.is_multiple_of(LOOK_EVERY) {
             let loss: f64 = loss.into_scalar().elem();
-            let accuracy: f64 = accuracy.into_scalar().elem();
-            anyhow::ensure!(
+            ensure!(
                 loss.is_finite(),
                 "the loss is not finite after step {step}: lower --learning-rate"
             );
+            if !is_reported {
+                continue;
+            }
+            let accuracy = pixel_accuracy(logits.inner(), batch.maps.labels);
+            let accuracy: f64 = accuracy.into_scalar().elem();
             bar.suspend(|| println!("step {step:>6}  loss {loss:.3}  accuracy {accuracy:.3}"));
         }
     }

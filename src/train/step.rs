@@ -12,7 +12,7 @@ use burn::module::AutodiffModule;
 use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use dp_sims_model::Observer;
-use dp_sims_model::buffers::{average, take};
+use dp_sims_model::buffers::{average, check_buffers, take};
 use dp_sims_model::discriminator::Discriminator;
 use dp_sims_model::generator::Generator;
 use dp_sims_model::losses::{PixelLoss, Projector, Shift};
@@ -23,6 +23,10 @@ use super::optimizer::{ModuleOptimizer, adam};
 use super::parts::StepPart;
 use super::random::{Draws, SeededDraws};
 use crate::config::Experiment;
+
+/// Steps between two looks at whether running statistics are finite: losses are for a long time where
+/// those are not.
+const LOOK_EVERY: u64 = 8;
 
 /// Networks with their optimizers: what a step changes.
 pub struct Training<B: AutodiffBackend> {
@@ -95,6 +99,20 @@ impl<B: AutodiffBackend> Training<B> {
         let current = self.networks.generator.valid();
         self.networks.ema = average(take(&mut self.networks.ema), &current, decay);
         observer.end_of(StepPart::Average);
+        if step.is_multiple_of(LOOK_EVERY) {
+            let checks = [
+                ("state_generator", check_buffers(&self.networks.generator)),
+                (
+                    "state_discriminator",
+                    check_buffers(&self.networks.discriminator),
+                ),
+            ];
+            for (name, check) in checks {
+                if let Some(check) = check {
+                    scalars.push(name, check);
+                }
+            }
+        }
         Ok(scalars)
     }
 }

@@ -1,3 +1,5 @@
+mod ignored;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -19,13 +21,15 @@ pub struct Stop {
 impl Stop {
     /// Listens for signals: the first asks the run to finish its step, write a checkpoint and
     /// end; the second ends the program at once. Files are written beside and renamed, so
-    /// nothing is left damaged.
+    /// nothing is left damaged. What whoever started the program had it ignore stays ignored: SIGHUP
+    /// under `nohup`, SIGINT of a job in the background.
     ///
     /// # Errors
     /// When the handler cannot be installed.
     pub fn listen() -> Result<Self> {
         let stop = Self::default();
         let signals = stop.signals.clone();
+        let ignored = ignored::signals();
         ctrlc::set_handler(move || {
             if signals.fetch_add(1, Ordering::SeqCst) > 0 {
                 terminal::restore();
@@ -33,6 +37,7 @@ impl Stop {
             }
         })
         .context("cannot listen for Ctrl-C")?;
+        ignored::ignore(&ignored);
         Ok(stop)
     }
 

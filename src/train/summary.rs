@@ -4,39 +4,8 @@ use burn::module::Module;
 use burn::tensor::backend::AutodiffBackend;
 use dp_sims_model::backbones::info;
 
+use super::estimate::Estimate;
 use super::run::Run;
-use crate::config::Experiment;
-
-/// Floats that the generator step keeps per pixel of the batch: for every tensor that a backward
-/// pass needs, its channels over the square of its stride. Counts the maps of SPADE blocks,
-/// decoder blocks and both full-resolution branches; an estimate, not an account.
-fn activation_floats_per_pixel(experiment: &Experiment) -> f64 {
-    let generator = &experiment.generator;
-    let (widths, channels) = (generator.widths(), &generator.encoder_channels);
-    let coarsest = channels[channels.len() - 1];
-    let area = |stride: usize| 1.0 / (stride * stride) as f64;
-    let pair = if experiment.loss.has_pairs() {
-        2.0
-    } else {
-        1.0
-    };
-    let mut floats = 0.0;
-    for block in 0..generator.blocks() {
-        let area = area(generator.start_stride() >> block);
-        let middle = widths[block].min(widths[block + 1]);
-        let condition = coarsest + channels[generator.blocks() - block];
-        // Per SPADE: normalised, gamma, beta, modulated, activated; two or three of them.
-        let spades = 2 * widths[block] + middle;
-        floats += pair * area * (7 * spades + 2 * widths[block + 1] + 2 * condition) as f64;
-        floats += pair * area * (6 * channels[generator.blocks() - block]) as f64;
-    }
-    let decoder = &experiment.discriminator.decoder_channels;
-    for (index, &width) in decoder.iter().enumerate() {
-        floats += area(1 << (decoder.len() - index - 1)) * (8 * width) as f64;
-    }
-    let full = &experiment.discriminator;
-    floats + (6 * full.full_resolution_channels * full.full_resolution_blocks) as f64
-}
 
 impl<B: AutodiffBackend> Run<'_, B> {
     /// What `--dry-run` prints: shapes, parameter counts, memory and class frequencies.
@@ -128,11 +97,14 @@ impl<B: AutodiffBackend> Run<'_, B> {
             "memory of the state",
             format!("{:.0} MB", state as f64 / 1e6),
         );
-        let pixels = batch * size.pixels();
-        let activations = activation_floats_per_pixel(experiment) * pixels as f64 * 4.0;
+        let estimate = Estimate::of(experiment, classes.len());
         line(
             "memory of a step",
-            format!("about {:.0} MB more", activations / 1e6),
+            format!("about {:.0} MB more", estimate.step / 1e6),
+        );
+        line(
+            "memory of batches",
+            format!("about {:.0} MB more", estimate.batches / 1e6),
         );
         if self.data.presence.is_empty() {
             return text;

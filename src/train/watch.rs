@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::signs::Signs;
 use crate::config::{Experiment, OptimizerConfig};
@@ -8,19 +9,43 @@ use crate::memory::Memory;
 /// Scalars that are logged as measures of the images.
 const MEASURES: [&str; 3] = ["noise_effect", "exposure_fake", "exposure_real"];
 
-/// Steps between two warnings of a loss that is not finite.
-const WARNING_EVERY: u64 = 100;
+/// Steps in a row that are not finite after which a run counts as dead. What comes of a network that is
+/// not finite never is again; a batch that is out of the ordinary is over after a step.
+const DEAD_AFTER: u64 = 8;
 
-/// Turns the scalars of a step into events: the step itself, and warnings about a loss that is
-/// not finite and about [`Signs`] that the run goes wrong.
+/// Turns the scalars of a step into events: the step itself, and warnings about what is not finite and
+/// about [`Signs`] that the run goes wrong.
 pub struct Watch {
     memory: Memory,
     total_steps: u64,
     images_per_step: f64,
     optimizer: OptimizerConfig,
     mean_seconds: Option<f64>,
-    last_infinite: Option<u64>,
+    infinite: Option<Infinite>,
     signs: Signs,
+}
+
+/// Steps in a row of which something was not finite.
+struct Infinite {
+    first: u64,
+    last: u64,
+    /// What of the first one was not, and its value.
+    term: String,
+    /// Whether it can never be again.
+    fatal: bool,
+}
+
+impl fmt::Display for Infinite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            first, last, term, ..
+        } = self;
+        write!(f, "the run is not finite: at step {first} {term}")?;
+        if last > first {
+            write!(f, ", and no step up to {last} was finite again")?;
+        }
+        write!(f, "; {REMEDY}")
+    }
 }
 
 impl Watch {
@@ -32,9 +57,26 @@ impl Watch {
             images_per_step: (experiment.run.batch * experiment.run.accumulation) as f64,
             optimizer: experiment.optimizer.clone(),
             mean_seconds: None,
-            last_infinite: None,
+            infinite: None,
             signs: Signs::default(),
         }
+    }
+
+    /// Whether everything of the last step was finite.
+    pub(super) fn is_finite(&self) -> bool {
+        self.infinite.is_none()
+    }
+
+    /// Why the run is dead, if it is: so many steps in a row were not finite.
+    pub(super) fn death(&self) -> Option<String> {
+        let infinite = self.infinite.as_ref()?;
+        let is_dead = infinite.fatal || infinite.last - infinite.first + 1 >= DEAD_AFTER;
+        is_dead.then(|| infinite.to_string())
+    }
+
+    /// What was not finite in the last step, if anything was.
+    pub(super) fn unsound(&self) -> Option<String> {
+        self.infinite.as_ref().map(Infinite::to_string)
     }
 
     /// Events of a finished step. `scalars` are named as the training step names them; those that
@@ -65,20 +107,23 @@ impl Watch {
             }
         }
         let mut events = Vec::new();
-        let infinite = losses.iter().find(|(_, value)| !value.is_finite());
-        if let Some((name, value)) = infinite
-            && self
-                .last_infinite
-                .is_none_or(|last| step >= last + WARNING_EVERY)
-        {
-            self.last_infinite = Some(step);
-            events.push(warning(
-                step,
-                format!(
-                    "loss {name} is {value}: lower optimizer.lr_generator and lr_discriminator, \
-                     or set optimizer.clip_norm, and resume from the last checkpoint"
-                ),
-            ));
+        match term_that_is_not_finite(scalars) {
+            None => self.infinite = None,
+            Some(term) => match &mut self.infinite {
+                Some(infinite) => {
+                    infinite.last = step;
+                    infinite.fatal |= has_lost_its_state(scalars);
+                }
+                None => {
+                    events.push(warning(step, format!("{term}: {REMEDY}")));
+                    self.infinite = Some(Infinite {
+                        first: step,
+                        last: step,
+                        term,
+                        fatal: has_lost_its_state(scalars),
+                    });
+                }
+            },
         }
         let signs = self.signs.look(step, scalars);
         events.extend(signs.into_iter().map(|message| warning(step, message)));
@@ -102,6 +147,35 @@ impl Watch {
         );
         events
     }
+}
+
+/// What helps a run that is not finite.
+pub(super) const REMEDY: &str = "lower optimizer.lr_generator and lr_discriminator, or set \
+                                 optimizer.clip_norm, and resume from the last checkpoint";
+
+/// Whether running statistics are not finite, which they stay for ever.
+fn has_lost_its_state(scalars: &BTreeMap<&'static str, f64>) -> bool {
+    let mut states = scalars
+        .iter()
+        .filter(|(name, _)| name.starts_with("state_"));
+    states.any(|(_, value)| !value.is_finite())
+}
+
+/// The first scalar that is not finite, losses before all others, with its value.
+fn term_that_is_not_finite(scalars: &BTreeMap<&'static str, f64>) -> Option<String> {
+    let found = scalars.iter().filter(|(_, value)| !value.is_finite());
+    let is_loss = |name: &str| name.starts_with("g_") || name.starts_with("d_");
+    let (name, value) = found.min_by_key(|(name, _)| !is_loss(name))?;
+    if let Some(network) = name.strip_prefix("state_") {
+        return Some(format!(
+            "the running statistics of the {network} are not finite"
+        ));
+    }
+    Some(match name.strip_prefix("norm_") {
+        Some(term) => format!("the gradient norm of {term} is {value}"),
+        None if is_loss(name) => format!("loss {name} is {value}"),
+        None => format!("{name} is {value}"),
+    })
 }
 
 /// Learning rates of a step of a run of `steps`, by optimizer.
@@ -133,13 +207,44 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_that_is_not_finite_is_reported_once_in_a_while() {
+    fn a_loss_that_is_not_finite_is_reported_and_ends_the_run_if_it_stays() {
         let mut watch = Watch::new(&Experiment::default(), 0);
-        let scalars = BTreeMap::from([("g_gan", f64::NAN), ("noise_effect", 1.0)]);
-        let first = warnings(&watch.step(1, 4, &scalars, 0.1));
-        assert!(first.len() == 1 && first[0].contains("g_gan"), "{first:?}");
-        assert!(warnings(&watch.step(2, 8, &scalars, 0.1)).is_empty());
-        assert_eq!(warnings(&watch.step(101, 404, &scalars, 0.1)).len(), 1);
+        let sick = BTreeMap::from([("accuracy_real", f64::NAN), ("g_gan", f64::INFINITY)]);
+        let sound = BTreeMap::from([("g_gan", 1.0)]);
+        let first = warnings(&watch.step(1, 4, &sick, 0.1));
+        assert!(
+            first.len() == 1 && first[0].contains("loss g_gan is inf"),
+            "{first:?}"
+        );
+        assert!(watch.death().is_none() && !watch.is_finite());
+        watch.step(2, 8, &sound, 0.1);
+        assert!(watch.is_finite() && watch.unsound().is_none());
+        for step in 3..10 {
+            assert_eq!(
+                warnings(&watch.step(step, 12, &sick, 0.1)).len(),
+                usize::from(step == 3)
+            );
+            assert_eq!(watch.death(), None, "{step}");
+        }
+        watch.step(10, 40, &sick, 0.1);
+        let death = watch.death().unwrap();
+        assert!(death.contains("at step 3 loss g_gan is inf"), "{death}");
+        assert!(death.contains("no step up to 10"), "{death}");
+    }
+
+    #[test]
+    fn what_is_not_finite_is_named_even_where_losses_are() {
+        let norms = BTreeMap::from([("g_gan", 1.0), ("norm_gan", f64::NAN)]);
+        let term = term_that_is_not_finite(&norms).unwrap();
+        assert_eq!(term, "the gradient norm of gan is NaN");
+        let mut watch = Watch::new(&Experiment::default(), 0);
+        let state = BTreeMap::from([("g_gan", 1.0), ("state_generator", f64::NAN)]);
+        watch.step(8, 32, &state, 0.1);
+        let death = watch.death().unwrap();
+        assert!(
+            death.contains("at step 8 the running statistics of the generator"),
+            "{death}"
+        );
     }
 
     #[test]

@@ -136,14 +136,14 @@ pub enum FetchError {
         part: PathBuf,
     },
     /// A file could not be read or written.
-    #[error("cannot {action} {path}: {source}")]
+    #[error("cannot {action} {path}: {cause}")]
     Io {
         /// What was tried.
         action: &'static str,
         /// The file.
         path: PathBuf,
         /// Reason given by the system.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
@@ -179,10 +179,10 @@ fn without_user(address: &str) -> String {
 
 /// Turns an error of the system into one that names action and file.
 pub(super) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FetchError {
-    move |source| FetchError::Io {
+    move |cause| FetchError::Io {
         action,
         path: path.to_path_buf(),
-        source,
+        cause,
     }
 }
 

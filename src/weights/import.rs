@@ -198,10 +198,10 @@ pub fn import<B: Backend>(
         return Err(ImportError::Exists { path });
     }
     let part = beside(&path, ".part");
-    let failed = |action, path: &Path, source| FetchError::Io {
+    let failed = |action, path: &Path, cause| FetchError::Io {
         action,
         path: path.to_path_buf(),
-        source,
+        cause,
     };
     fs::create_dir_all(folder.path()).map_err(|error| failed("create", folder.path(), error))?;
     write_safetensors(&part, &dict)?;

@@ -74,11 +74,11 @@ pub(super) fn open(
 ) -> Result<Answer, Trouble> {
     match address {
         Address::File(path) => {
-            let failed = |source| {
+            let failed = |cause| {
                 Trouble::Final(FetchError::Io {
                     action: "read",
                     path: path.clone(),
-                    source,
+                    cause,
                 })
             };
             let mut file = File::open(path).map_err(failed)?;

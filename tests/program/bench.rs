@@ -51,10 +51,10 @@ fn a_generator_is_timed_by_part() {
 fn what_cannot_be_timed_is_a_mistake_of_the_user() {
     for (arguments, expected) in [
         (vec!["step", "--size", "48x64"], "multiples of 32 pixels"),
-        (vec!["generator", "--repeats", "0"], "--repeats 0"),
-        (vec!["step", "--batch", "0"], "--batch 0"),
-        (vec!["start", "--width", "0"], "--width 0"),
-        (vec!["loader", "--repeats", "0"], "--repeats 0"),
+        (vec!["generator", "--repeats", "0"], "'--repeats <"),
+        (vec!["step", "--batch", "0"], "'--batch <"),
+        (vec!["start", "--width", "0"], "'--width <"),
+        (vec!["loader", "--repeats", "0"], "'--repeats <"),
         (vec!["step", "--backbone", "resnet18"], "resnet50, "),
         (vec!["networks", "--networks", "vgg"], "oasis-generator, "),
         (

@@ -84,5 +84,8 @@ fn a_checkpoint_of_another_network_is_refused() {
     let mut command = train(&out, &["--resume", "auto"]);
     command.args(["--set", "generator.base_width=3"]);
     let message = failure(command, 2);
-    assert!(message.contains("generator.safetensors"), "{message}");
+    assert!(
+        message.contains("generator.base_width = 2, not 3"),
+        "{message}"
+    );
 }

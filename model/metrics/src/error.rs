@@ -47,14 +47,14 @@ pub enum MetricError {
         classes: usize,
     },
     /// A file that could not be read or written.
-    #[error("cannot {action} {path}: {source}")]
+    #[error("cannot {action} {path}: {cause}")]
     File {
         /// `read` or `write`.
         action: &'static str,
         /// The file.
         path: PathBuf,
         /// Reason given by the system.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// A file that does not hold statistics.
     #[error("{path} holds no statistics of features: {reason}")]

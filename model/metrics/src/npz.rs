@@ -18,10 +18,10 @@ const LONGEST: usize = 1 << 13;
 /// # Errors
 /// When the file cannot be read, or does not hold such arrays of finite numbers.
 pub fn read_statistics(path: &Path) -> Result<Statistics, MetricError> {
-    let file = File::open(path).map_err(|source| MetricError::File {
+    let file = File::open(path).map_err(|cause| MetricError::File {
         action: "read",
         path: path.to_path_buf(),
-        source,
+        cause,
     })?;
     read(BufReader::new(file)).map_err(|reason| MetricError::Format {
         path: path.to_path_buf(),
@@ -85,10 +85,10 @@ pub fn write_statistics(path: &Path, statistics: &Statistics) -> Result<(), Metr
         let file = file.into_inner().map_err(|error| error.into_error())?;
         file.persist(path).map_err(|error| error.error)
     };
-    write().map(drop).map_err(|source| MetricError::File {
+    write().map(drop).map_err(|cause| MetricError::File {
         action: "write",
         path: path.to_path_buf(),
-        source,
+        cause,
     })
 }
 

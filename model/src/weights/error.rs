@@ -28,20 +28,20 @@ impl fmt::Display for Misshapen {
 #[derive(Debug, Error)]
 pub enum WeightsError {
     /// The file could not be read.
-    #[error("cannot read weights from {path}: {source}")]
+    #[error("cannot read weights from {path}: {cause}")]
     Read {
         /// File that was read.
         path: PathBuf,
         /// Reason given by the system.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The file could not be written.
-    #[error("cannot write weights to {path}: {source}")]
+    #[error("cannot write weights to {path}: {cause}")]
     Write {
         /// File that was written.
         path: PathBuf,
         /// Reason given by the system.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The content is no whole weight file of a known format.
     #[error("{origin} is not a usable weight file: {reason}")]
@@ -94,17 +94,17 @@ pub enum WeightsError {
 }
 
 impl WeightsError {
-    pub(super) fn read(path: &Path, source: std::io::Error) -> Self {
+    pub(super) fn read(path: &Path, cause: std::io::Error) -> Self {
         Self::Read {
             path: path.to_path_buf(),
-            source,
+            cause,
         }
     }
 
-    pub(super) fn write(path: &Path, source: std::io::Error) -> Self {
+    pub(super) fn write(path: &Path, cause: std::io::Error) -> Self {
         Self::Write {
             path: path.to_path_buf(),
-            source,
+            cause,
         }
     }
 

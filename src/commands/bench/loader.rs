@@ -8,7 +8,7 @@ use dp_sims_datasets::{DescribedFolder, LabelledImages, LoaderConfig, Size, Spli
 use super::print;
 use crate::bench::{LoaderReport, loader, shares};
 use crate::commands::dataset::SourceArgs;
-use crate::commands::{Failure, mistake, parse_size};
+use crate::commands::{Failure, count, mistake, parse_size};
 use crate::data::packed_split;
 
 /// Scenes that are drawn when no dataset is given.
@@ -26,16 +26,16 @@ pub struct LoaderArgs {
     #[arg(long, default_value = "256x256", value_parser = parse_size, value_name = "HxW")]
     size: Size,
     /// Samples per batch.
-    #[arg(long, default_value_t = 8, value_name = "N")]
+    #[arg(long, default_value_t = 8, value_name = "N", value_parser = count(65_536))]
     batch: usize,
     /// Threads that read.
-    #[arg(long, default_value_t = 2, value_name = "N")]
+    #[arg(long, default_value_t = 2, value_name = "N", value_parser = count(1024))]
     workers: usize,
     /// Samples of a timed repetition.
-    #[arg(long, default_value_t = 512, value_name = "N")]
+    #[arg(long, default_value_t = 512, value_name = "N", value_parser = count(100_000_000))]
     samples: usize,
     /// Timed repetitions; the median counts.
-    #[arg(long, alias = "rounds", default_value_t = 7, value_name = "N")]
+    #[arg(long, alias = "rounds", default_value_t = 7, value_name = "N", value_parser = count(1_000_000))]
     repeats: usize,
     /// Decode large JPEGs at a fraction of their size, as `data.reduced_jpeg` does.
     #[arg(long)]

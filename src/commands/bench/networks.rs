@@ -10,7 +10,7 @@ use crate::bench::{
     BACKBONE, Choice, Machine, NetworksReport, ProbeSizes, Settings, Subject, backbone_named,
     networks,
 };
-use crate::commands::{BackendArgs, Failure, failed, mistake, parse_size};
+use crate::commands::{BackendArgs, Failure, count, failed, mistake, parse_size};
 
 /// Arguments of `bench networks`.
 #[derive(Debug, Args)]
@@ -27,13 +27,13 @@ pub struct NetworksArgs {
     #[arg(long, default_value = "256x256", value_parser = parse_size, value_name = "HxW")]
     size: Size,
     /// Images per pass.
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = count(65_536))]
     batch: usize,
     /// Width of the generators' last block.
-    #[arg(long, alias = "base-width", default_value_t = 64, value_name = "C")]
+    #[arg(long, alias = "base-width", default_value_t = 64, value_name = "C", value_parser = count(8192))]
     width: usize,
     /// Timed repetitions of every pass, after one that is not.
-    #[arg(long, default_value_t = 7, value_name = "N")]
+    #[arg(long, default_value_t = 7, value_name = "N", value_parser = count(1_000_000))]
     repeats: usize,
     /// Print one JSON object.
     #[arg(long)]

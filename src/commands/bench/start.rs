@@ -6,7 +6,7 @@ use dp_sims_datasets::Size;
 
 use super::{device, print};
 use crate::bench::{BACKBONE, Child, Machine, Settings, StartReport, start};
-use crate::commands::{BackendArgs, Failure, failed, mistake, parse_size};
+use crate::commands::{BackendArgs, Failure, count, failed, mistake, parse_size};
 
 /// Arguments of `bench start`.
 #[derive(Debug, Args)]
@@ -15,10 +15,10 @@ pub struct StartArgs {
     #[arg(long, default_value = "256x256", value_parser = parse_size, value_name = "HxW")]
     size: Size,
     /// Width of the generator's last block.
-    #[arg(long, alias = "base-width", default_value_t = 64, value_name = "C")]
+    #[arg(long, alias = "base-width", default_value_t = 64, value_name = "C", value_parser = count(8192))]
     width: usize,
     /// Timed starts, after one that is not.
-    #[arg(long, default_value_t = 7, value_name = "N")]
+    #[arg(long, default_value_t = 7, value_name = "N", value_parser = count(1_000_000))]
     repeats: usize,
     /// Print one JSON object.
     #[arg(long)]

@@ -10,7 +10,7 @@ use crate::bench::{
     self, BACKBONE, GENERATOR_CLASSES, Machine, Measured, ProbeSizes, Report, STEP_CLASSES,
     Settings, backbone_named,
 };
-use crate::commands::{BackendArgs, Failure, failed, mistake, parse_size};
+use crate::commands::{BackendArgs, Failure, count, failed, mistake, parse_size};
 
 /// Arguments of `bench step`.
 #[derive(Debug, Args)]
@@ -19,17 +19,17 @@ pub struct StepArgs {
     #[arg(long, default_value = "64x64", value_parser = parse_size, value_name = "HxW")]
     size: Size,
     /// Images per step.
-    #[arg(long, default_value_t = 4, value_name = "N")]
+    #[arg(long, default_value_t = 4, value_name = "N", value_parser = count(65_536))]
     batch: usize,
     /// Width of the generator's last block.
-    #[arg(long, alias = "base-width", default_value_t = 32, value_name = "C")]
+    #[arg(long, alias = "base-width", default_value_t = 32, value_name = "C", value_parser = count(8192))]
     width: usize,
     /// Frozen network below the discriminator, by its name in experiments. [default:
     /// efficientnet_lite1]
     #[arg(long, value_parser = backbone_named, value_name = "NAME")]
     backbone: Option<BackboneKind>,
     /// Timed steps, after two that are not.
-    #[arg(long, alias = "steps", default_value_t = 7, value_name = "N")]
+    #[arg(long, alias = "steps", default_value_t = 7, value_name = "N", value_parser = count(1_000_000))]
     repeats: usize,
     #[command(flatten)]
     common: CommonArgs,
@@ -42,13 +42,13 @@ pub struct GeneratorArgs {
     #[arg(long, default_value = "256x256", value_parser = parse_size, value_name = "HxW")]
     size: Size,
     /// Images per forward pass.
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = count(65_536))]
     batch: usize,
     /// Width of the generator's last block.
-    #[arg(long, alias = "base-width", default_value_t = 64, value_name = "C")]
+    #[arg(long, alias = "base-width", default_value_t = 64, value_name = "C", value_parser = count(8192))]
     width: usize,
     /// Timed forward passes, after two that are not.
-    #[arg(long, default_value_t = 7, value_name = "N")]
+    #[arg(long, default_value_t = 7, value_name = "N", value_parser = count(1_000_000))]
     repeats: usize,
     #[command(flatten)]
     common: CommonArgs,

@@ -15,7 +15,7 @@ use image::imageops::{FilterType, resize};
 use super::methods::{Method, Source, retitle};
 use crate::commands::dataset_of::of_model;
 use crate::commands::maps::Maps;
-use crate::commands::{Failure, failed, mistake};
+use crate::commands::{Failure, count, failed, mistake};
 use crate::data;
 use crate::evaluate::{ImageFolder, Photos};
 use crate::grid::{draw, save};
@@ -41,10 +41,10 @@ pub(super) struct PanelArgs {
     )]
     labels: Vec<PathBuf>,
     /// Label maps to take from the validation split, spread evenly.
-    #[arg(long, default_value_t = 4, value_name = "N", requires = "panel")]
+    #[arg(long, default_value_t = 4, value_name = "N", requires = "panel", value_parser = count(1000))]
     maps: usize,
     /// Show one generator under N noises, a column each.
-    #[arg(long, value_name = "N", requires = "panel")]
+    #[arg(long, value_name = "N", requires = "panel", value_parser = count(1000))]
     noises: Option<usize>,
     /// Seed of the noise: images are those of `generate` with this seed.
     #[arg(long, default_value_t = 0, value_name = "S", requires = "panel")]

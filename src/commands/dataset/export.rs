@@ -7,7 +7,7 @@ use dp_sims_datasets::export::{ExportConfig, ExportError, Layout, export, folder
 use dp_sims_datasets::scenes::Scenes;
 use dp_sims_datasets::{DatasetError, Description, LabelledImages, Size};
 
-use crate::commands::{Failure, failed, mistake, parse_size};
+use crate::commands::{Failure, failed, mistake, parse_size, up_to};
 use crate::data::{description, progress_bar};
 
 /// Arguments of `dataset export`.
@@ -22,10 +22,10 @@ pub struct ExportArgs {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Images in the training split.
-    #[arg(long, default_value_t = 200, value_name = "N")]
+    #[arg(long, default_value_t = 200, value_name = "N", value_parser = up_to(10_000_000))]
     train: usize,
     /// Images in the validation split.
-    #[arg(long, default_value_t = 50, value_name = "N")]
+    #[arg(long, default_value_t = 50, value_name = "N", value_parser = up_to(10_000_000))]
     validation: usize,
     /// Size of the images in pixels [default: 256x256, for cityscapes 256x512].
     #[arg(long, value_parser = parse_size, value_name = "HxW")]

@@ -1,12 +1,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use dp_sims_datasets::{DescribedFolder, LabelledImages, Size, Split, load_or_check, pack};
+use dp_sims_datasets::{DescribedFolder, LabelledImages, Size, Split, pack};
 use indicatif::HumanBytes;
 
 use super::SourceArgs;
 use crate::commands::{Failure, failed, mistake, parse_size};
-use crate::data::{checks_folder, packed_path, progress_bar};
+use crate::data::{checked, checks_folder, packed_path, progress_bar};
 
 /// Arguments of `dataset pack`.
 #[derive(Debug, Args)]
@@ -43,12 +43,7 @@ pub fn run(args: &PackArgs) -> Result<(), Failure> {
         if args.offsets {
             folder = folder.with_instances().map_err(mistake)?;
         }
-        let bar = progress_bar("checking label maps", folder.len() as u64);
-        let report = load_or_check(&folder, &checks_folder(), &|done, _| {
-            bar.set_position(done as u64);
-        });
-        bar.finish_and_clear();
-        let report = report.map_err(mistake)?;
+        let report = checked(&folder, &checks_folder()).map_err(mistake)?;
         let path = packed_path(&args.out, split);
         let bar = progress_bar("packing", folder.len() as u64);
         let packed = pack(&folder, &report, args.size, &path, &|done, _| {

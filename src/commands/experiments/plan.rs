@@ -2,7 +2,7 @@ use anyhow::anyhow;
 use clap::Args;
 
 use super::RowArgs;
-use crate::commands::{Failure, failed, mistake};
+use crate::commands::{Failure, count, failed, mistake};
 use crate::experiments::{Study, plan};
 use crate::train::Stop;
 
@@ -12,10 +12,10 @@ pub struct PlanArgs {
     #[command(flatten)]
     rows: RowArgs,
     /// Steps that are trained of every row; the first three do not count.
-    #[arg(long, default_value_t = 10, value_name = "N")]
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = count(1_000_000))]
     steps_timed: usize,
     /// Number of seeds of every row [default: those of the study].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count(1000))]
     seeds: Option<usize>,
     /// Print one JSON object.
     #[arg(long)]

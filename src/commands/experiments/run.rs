@@ -1,7 +1,6 @@
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use clap::Args;
 
 use super::RowArgs;
@@ -9,6 +8,7 @@ use crate::commands::{Failure, failed, mistake};
 use crate::evaluate::Metric;
 use crate::experiments::{Job, Judging, Outcome, Overrides, Queue, Study, runs};
 use crate::files::write_whole;
+use crate::lock::FolderLock;
 use crate::train::Stop;
 
 /// Arguments of `experiments run`.
@@ -45,7 +45,7 @@ pub struct RunArgs {
 struct Place {
     study: Study,
     folder: PathBuf,
-    _lock: File,
+    _lock: FolderLock,
 }
 
 /// Works a queue of runs off.
@@ -129,7 +129,7 @@ impl RunArgs {
                 places.iter().all(|place| place.folder != folder),
                 "`{name}` is named twice"
             );
-            let lock = lock(&folder)?;
+            let lock = FolderLock::take(&folder, "dp-sims experiments run")?;
             places.push(Place {
                 study,
                 folder,
@@ -184,20 +184,5 @@ impl Place {
     fn write_study(&self) -> Result<()> {
         let text = toml::to_string(&self.study)?;
         write_whole(&self.folder.join("study.toml"), text.as_bytes())
-    }
-}
-
-/// Makes the folder of a study and keeps others from working in it.
-fn lock(folder: &Path) -> Result<File> {
-    let shown = folder.display();
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot create {shown}"))?;
-    let path = folder.join(".lock");
-    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
-    match file.try_lock() {
-        Err(TryLockError::WouldBlock) => {
-            bail!("another `dp-sims experiments run` works in {shown}: wait for it or choose --out")
-        }
-        // Where the file system knows no locks, there is no protection.
-        _ => Ok(file),
     }
 }

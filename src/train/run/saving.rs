@@ -1,17 +1,36 @@
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Error, Result, anyhow};
 use burn::tensor::backend::AutodiffBackend;
 use dp_sims_model::generator::Generator;
 
-use super::super::save::{State, files};
+use super::super::save::{NotFinite, State, files};
+use super::super::watch::REMEDY;
 use super::Run;
-use crate::checkpoint;
+use crate::checkpoint::{self, CheckpointError};
 use crate::events::{Fanout, TrainEvent};
+use crate::run_folder::CHECKPOINTS;
+
+/// Time after which a checkpoint that could not be written is tried again.
+const RETRY: Duration = Duration::from_secs(60);
+
+/// What became of a checkpoint.
+pub(super) enum Saved {
+    /// It is on disk.
+    Written,
+    /// There is nothing to keep: a scalar of the step is not finite.
+    NotFinite,
+    /// The disk did not take it.
+    Failed(Error),
+}
 
 impl<B: AutodiffBackend> Run<'_, B> {
     /// Judges the averaged generator where that is due, and keeps the best checkpoint. An
     /// evaluation that fails does not end the run.
+    ///
+    /// # Errors
+    /// When the weights are not finite.
     pub(super) fn evaluate(&mut self, is_last: bool, events: &mut Fanout) -> Result<()> {
         let step = self.step;
         let Some(mut evaluation) = self.evaluation.take() else {
@@ -21,7 +40,7 @@ impl<B: AutodiffBackend> Run<'_, B> {
         if is_due {
             self.report(events)?;
         }
-        if self.finite && is_due {
+        if self.watch.is_finite() && is_due {
             let mut generator = self.ready();
             match evaluation.run(&mut generator, step) {
                 Ok(found) => {
@@ -30,11 +49,19 @@ impl<B: AutodiffBackend> Run<'_, B> {
                         values: found.values,
                         is_best: found.is_best,
                     });
-                    if found.is_best {
-                        let root = evaluation.folder();
+                    let root = evaluation.folder();
+                    let kept = || {
                         self.save(root, &generator)?;
                         checkpoint::keep_only(root, step)?;
-                        evaluation.remember()?;
+                        evaluation.remember()
+                    };
+                    match if found.is_best { kept() } else { Ok(()) } {
+                        Err(error) if error.is::<NotFinite>() => return Err(self.dead(error)),
+                        Err(error) => events.emit(&TrainEvent::Warning {
+                            step,
+                            message: format!("the best checkpoint is not kept: {error:#}"),
+                        }),
+                        Ok(()) => {}
                     }
                 }
                 Err(error) => events.emit(&TrainEvent::Warning {
@@ -55,27 +82,54 @@ impl<B: AutodiffBackend> Run<'_, B> {
         checkpoint::write(root, self.step, files)
     }
 
+    /// Whether a checkpoint that could not be written is to be tried again.
+    pub(super) fn is_retry_due(&self) -> bool {
+        self.retry.is_some_and(|due| Instant::now() >= due)
+    }
+
     /// Writes a checkpoint, unless the run has lost its numbers: a checkpoint without finite
-    /// weights cannot be resumed, and keeping it would push out those that can.
-    pub(super) fn write_checkpoint(&mut self, events: &mut Fanout) -> Result<()> {
-        if !self.finite {
-            let message = "no checkpoint written: a loss is not finite".to_string();
-            events.emit(&TrainEvent::Warning {
-                step: self.step,
-                message,
-            });
-            return Ok(());
+    /// weights cannot be resumed, and keeping it would push out those that can. A disk that does not
+    /// take it is a warning; it is tried again.
+    ///
+    /// # Errors
+    /// When the weights are not finite, or cannot be had from the device.
+    pub(super) fn write_checkpoint(&mut self, events: &mut Fanout) -> Result<Saved> {
+        let step = self.step;
+        let mut warn = |message: String| events.emit(&TrainEvent::Warning { step, message });
+        if !self.watch.is_finite() {
+            warn("no checkpoint written: a loss is not finite".to_string());
+            return Ok(Saved::NotFinite);
         }
         let ready = self.ready();
-        let root = self.options.out.join("checkpoints");
-        let path = self.save(&root, &ready)?;
-        if self.experiment.run.keep_checkpoints > 0 {
-            checkpoint::prune(&root, self.experiment.run.keep_checkpoints)?;
+        let root = self.options.out.join(CHECKPOINTS);
+        let path = match self.save(&root, &ready) {
+            Ok(path) => path,
+            Err(error) if error.is::<NotFinite>() => return Err(self.dead(error)),
+            Err(error) if error.is::<CheckpointError>() => {
+                warn(format!(
+                    "no checkpoint of step {step}, the run goes on and tries again: {error:#}"
+                ));
+                self.retry = Some(Instant::now() + RETRY);
+                return Ok(Saved::Failed(error));
+            }
+            Err(error) => return Err(error),
+        };
+        self.retry = None;
+        let keep = self.experiment.run.keep_checkpoints;
+        if keep > 0
+            && let Err(error) = checkpoint::prune(&root, keep)
+        {
+            warn(format!("older checkpoints are kept: {error:#}"));
         }
-        events.emit(&TrainEvent::Checkpoint {
-            step: self.step,
-            path,
-        });
-        Ok(())
+        events.emit(&TrainEvent::Checkpoint { step, path });
+        Ok(Saved::Written)
+    }
+
+    /// Weights that are not finite, as the end of the run.
+    fn dead(&self, error: Error) -> Error {
+        anyhow!(
+            "the run is not finite: after step {} {error}; {REMEDY}",
+            self.step
+        )
     }
 }

@@ -70,7 +70,7 @@ fn what_is_remembered_spares_the_next_check() {
     let found = look(&garden);
     assert!(found.remember(cache.path()).unwrap());
     let folder = garden.open().unwrap();
-    let report = load_or_check(&folder, cache.path(), &count).unwrap();
+    let (report, _) = load_or_check(&folder, cache.path(), &count).unwrap();
     assert_eq!((report, calls.load(Ordering::Relaxed)), (found.report, 0));
 
     // A split with a fault is not remembered.

@@ -1,0 +1,109 @@
+//! What is refused before anything is made.
+
+use std::fs;
+
+use super::run::{failure, program, train};
+
+#[test]
+fn networks_and_classes_stay_what_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    for part in ["photos", "masks"] {
+        fs::create_dir_all(data.join(part)).unwrap();
+    }
+    for index in 0..3u8 {
+        image::RgbImage::from_fn(40, 40, |x, y| image::Rgb([x as u8, y as u8, index]))
+            .save(data.join(format!("photos/{index}.png")))
+            .unwrap();
+        image::GrayImage::from_fn(40, 40, |x, _| image::Luma([1 + (x / 20) as u8]))
+            .save(data.join(format!("masks/{index}.png")))
+            .unwrap();
+    }
+    let describe = |names: [&str; 2]| {
+        let classes: String = names
+            .iter()
+            .zip(1..)
+            .map(|(name, id)| {
+                format!("[[class]]\nname = \"{name}\"\ncolour = \"#40a04{id}\"\nids = [{id}]\n")
+            })
+            .collect();
+        let files = "[train.folders]\nimages = \"photos\"\nlabels = \"masks\"\n";
+        fs::write(
+            folder.path().join("pond.toml"),
+            format!("name = \"pond\"\n{classes}{files}"),
+        )
+        .unwrap();
+    };
+    describe(["water", "reed"]);
+    let dataset = format!("data.dataset={}", folder.path().join("pond.toml").display());
+    let out = folder.path().join("run");
+    let call = |more: &[&str]| {
+        let mut command = train(&out, &[&["--set", &dataset], more].concat());
+        command.arg("--data").arg(&data);
+        command
+    };
+    call(&["--steps", "1"]).assert().success();
+    let on = ["--steps", "2", "--resume", "auto"];
+    describe(["reed", "water"]);
+    let message = failure(call(&on), 2);
+    assert!(
+        message.contains("class 1 was `water` and is `reed` now"),
+        "{message}"
+    );
+    describe(["water", "reed"]);
+    for (setting, key) in [
+        ("data.height=64", "data.height"),
+        ("generator.tokens=5", "generator.tokens"),
+        ("loss.contrastive.loss.dim=8", "loss.contrastive.loss.dim"),
+    ] {
+        let mut command = call(&on);
+        command.args(["--set", setting]);
+        let message = failure(command, 2);
+        assert!(
+            message.contains(&format!("was trained with {key} = ")),
+            "{message}"
+        );
+    }
+    call(&on).assert().success();
+}
+
+#[test]
+fn what_is_out_of_range_or_cannot_fit_is_refused_before_anything_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    for (arguments, part) in [
+        (["--set", "run.batch=9223372036854775807"], "`run.batch`"),
+        (["--set", "optimizer.epsilon=nan"], "`optimizer.epsilon`"),
+        (
+            ["--set", "generator.base_width=8192"],
+            "`generator.base_width`",
+        ),
+        (["--set", "name=../escaped"], "`name`"),
+        (["--set", "run.bach=2"], "did you mean `run.batch`?"),
+        (["--steps", "99999999999999"], "--steps"),
+    ] {
+        // After those of the tiny model, which it changes.
+        let mut command = train(&out, &[]);
+        command.args(arguments);
+        let message = failure(command, 2);
+        assert!(message.contains(part), "{message}");
+    }
+    let mut command = program(&["train", "quikstart", "--out"]);
+    command.arg(&out);
+    let message = failure(command, 2);
+    assert!(message.contains("did you mean `quickstart`?"), "{message}");
+    assert!(!out.exists());
+}
+
+#[test]
+fn results_have_a_place_before_they_are_worked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "text").unwrap();
+    let inside = file.join("x.safetensors");
+    let mut command = program(&["pretrain", "--backend", "flex", "--out"]);
+    command.arg(&inside);
+    let message = failure(command, 2);
+    assert!(message.contains("cannot create"), "{message}");
+    assert_eq!(fs::read(&file).unwrap(), b"text");
+}
