@@ -172,7 +172,7 @@ impl<B: Backend> FeatureMeter<B> {
                 let Weighted { network, record } = folder.backbone(kind, device)?;
                 let head = match plan.layer() {
                     FeatureLayer::LastMap => None,
-                    FeatureLayer::Head => Some(folder.head(kind, device)?),
+                    FeatureLayer::Head => Some(Box::new(folder.head(kind, device)?)),
                 };
                 let length = match head {
                     Some(_) => LITE_FEATURES,

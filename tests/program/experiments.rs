@@ -147,7 +147,7 @@ fn a_failing_row_does_not_end_the_queue_or_the_plan() {
     assert!(problem.contains("no weights of vgg16"), "{problem}");
 }
 
-/// Ctrl-C ends the training that is under way with a checkpoint.
+/// A signal ends the training that is under way with a checkpoint.
 #[cfg(unix)]
 #[test]
 fn an_interrupt_is_passed_on() {
@@ -181,7 +181,8 @@ fn an_interrupt_is_passed_on() {
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    // Not SIGINT, which tests that run in the background would have their programs ignore.
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     let output = child.wait_with_output().unwrap();
     let message = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{message}");

@@ -18,7 +18,7 @@ pub enum FeatureNetwork<B: Backend> {
         /// The backbone.
         network: Box<Backbone<B>>,
         /// The head, where it counts.
-        head: Option<LiteHead<B>>,
+        head: Option<Box<LiteHead<B>>>,
         /// Size that images are enlarged to first.
         enlarged: Option<Size>,
     },
