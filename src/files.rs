@@ -90,6 +90,19 @@ pub fn check_place(path: &Path) -> Result<()> {
     }
 }
 
+/// Refuses to write over what took long to make, unless that is wanted.
+///
+/// # Errors
+/// When there is something at `path`.
+pub fn keep(path: &Path, overwrite: bool) -> Result<()> {
+    ensure!(
+        overwrite || !path.exists(),
+        "{} is there already: choose another place with --out, or replace it with --overwrite",
+        path.display()
+    );
+    Ok(())
+}
+
 /// Bytes in lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -166,6 +179,9 @@ mod tests {
         make_folder(&folder.path().join("a/b")).unwrap();
         check_place(&folder.path().join("c/weights.safetensors")).unwrap();
         check_place(&file).unwrap();
+        assert!(keep(&file, true).is_ok() && keep(&folder.path().join("new"), false).is_ok());
+        let message = keep(&file, false).unwrap_err().to_string();
+        assert!(message.contains("--overwrite"), "{message}");
         assert!(make_folder(&file.join("a")).is_err());
         assert!(check_place(&file.join("a")).is_err());
         assert!(check_place(folder.path()).is_err());

@@ -6,7 +6,7 @@ use burn::tensor::backend::AutodiffBackend;
 use dp_sims_backends::Task;
 
 use super::{BackendArgs, Failure, failed, mistake, steps};
-use crate::files::check_place;
+use crate::files::{check_place, keep};
 use crate::memory::use_large_pages;
 use crate::train::pretrain;
 
@@ -19,6 +19,9 @@ pub struct PretrainArgs {
     /// Optimizer steps. The weights inside the program took the default.
     #[arg(long, default_value_t = 2500, value_name = "N", value_parser = steps())]
     steps: u64,
+    /// Replace the file where it is there already.
+    #[arg(long)]
+    overwrite: bool,
     #[command(flatten)]
     backend: BackendArgs,
 }
@@ -27,6 +30,7 @@ pub struct PretrainArgs {
 pub fn run(args: PretrainArgs) -> Result<(), Failure> {
     use_large_pages();
     let selected = args.backend.select().map_err(mistake)?;
+    keep(&args.out, args.overwrite).map_err(mistake)?;
     check_place(&args.out).map_err(mistake)?;
     selected.run(PretrainTask(args)).map_err(failed)
 }

@@ -14,10 +14,10 @@ use super::{BackendArgs, Failure, count, failed, mistake, parse_size, steps};
 use crate::config::DataConfig;
 use crate::data::{self, Data, checks_folder, progress_bar};
 use crate::evaluate::{
-    ClassValue, Judge, Photos, SegmentationSettings, Segmenter, SegmenterConfig, number,
-    parse_backbone,
+    ClassValue, Judge, Photos, SEGMENTER_WEIGHTS, SegmentationSettings, Segmenter, SegmenterConfig,
+    number, parse_backbone,
 };
-use crate::files::{make_folder, write_whole};
+use crate::files::{keep, make_folder, write_whole};
 use crate::memory::use_large_pages;
 use crate::train::{Stop, default_weights_folder, train_segmenter};
 
@@ -59,6 +59,9 @@ pub struct TrainSegmenterArgs {
     /// Folder for the segmenter.
     #[arg(long, default_value = "runs/segmenter", value_name = "DIR")]
     out: PathBuf,
+    /// Replace a segmenter that is in the folder already.
+    #[arg(long)]
+    overwrite: bool,
     /// Folder of pre-trained weight files [default: dp-sims/weights in the user's cache].
     #[arg(long, value_name = "DIR")]
     weights: Option<PathBuf>,
@@ -99,6 +102,7 @@ pub fn run(args: TrainSegmenterArgs) -> Result<(), Failure> {
 
 impl Job {
     fn open(args: TrainSegmenterArgs) -> Result<Self> {
+        keep(&args.out.join(SEGMENTER_WEIGHTS), args.overwrite)?;
         make_folder(&args.out)?;
         ensure!(
             args.learning_rate.is_finite() && args.learning_rate > 0.0,

@@ -33,6 +33,6 @@ pub(crate) use report::STYLE;
 pub use report::{described, embedded, heading, number, page};
 pub use results::{ClassValue, DataRecord, NetworkRecord, Results, Subject, Timing, Value};
 pub use run::{Evaluator, Outcome, Plan};
-pub use segmenter::{Segmenter, SegmenterConfig, read_segmenter};
+pub use segmenter::{SEGMENTER_WEIGHTS, Segmenter, SegmenterConfig, read_segmenter};
 pub use source::Source;
 pub use timing::time_generator;

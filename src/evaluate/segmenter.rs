@@ -17,12 +17,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Weights;
 use crate::files::write_whole;
+use crate::snapshot::described;
 use crate::train::{BackboneFile, load_backbone};
 
 /// Version of the folder's layout.
 const FORMAT: u32 = 1;
+/// Name of the weights in a segmenter's folder.
+pub const SEGMENTER_WEIGHTS: &str = "segmenter.safetensors";
+
 /// Names of the files in a segmenter's folder.
-const FILES: [&str; 3] = ["segmenter.toml", "dataset.toml", "segmenter.safetensors"];
+const FILES: [&str; 3] = ["segmenter.toml", "dataset.toml", SEGMENTER_WEIGHTS];
 
 /// What a segmenter is: `segmenter.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -263,7 +267,11 @@ pub fn read_segmenter(folder: &Path) -> Result<(SegmenterConfig, Description)> {
         "{}: `height` and `width` must be multiples of {multiple}",
         path.display()
     );
-    let description = Description::read(&folder.join(FILES[1]))?;
+    let path = folder.join(FILES[1]);
+    let text = crate::files::read_text(&path)
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    let description =
+        described(&text).with_context(|| format!("{} is not valid", path.display()))?;
     Ok((config, description))
 }
 

@@ -21,6 +21,7 @@ use time::OffsetDateTime;
 pub use builtin::BUILT_IN;
 pub use find::{newest_whole, open_whole};
 pub use model_file::ModelFile;
+pub(crate) use record::described;
 pub use record::{Card, Record, TrainingRecord};
 
 use crate::checkpoint::{Checkpoint, MANIFEST};

@@ -98,7 +98,7 @@ impl Record {
             head.format
         );
         let record: Self = serde_json::from_str(text)?;
-        let description = described(&record.dataset)?;
+        let description = described(&record.dataset).context("key `dataset` is not valid")?;
         record.check(&description, bytes)?;
         Ok((record, description))
     }
@@ -175,7 +175,7 @@ impl Record {
     /// # Errors
     /// When the description in it is not valid.
     pub fn card(&self) -> Result<Card> {
-        let description = described(&self.dataset)?;
+        let description = described(&self.dataset).context("key `dataset` is not valid")?;
         let mut classes = Vec::new();
         for class in &description.classes {
             let ids: Vec<String> = class.ids.iter().map(u8::to_string).collect();
@@ -189,12 +189,15 @@ impl Record {
     }
 }
 
-/// The dataset description of a record; procedural datasets have no splits.
-fn described(text: &str) -> Result<Description> {
-    let description: Description = toml::from_str(text).context("key `dataset` is not valid")?;
+/// A dataset description that is kept beside a network; procedural datasets have no splits.
+///
+/// # Errors
+/// When it is not valid.
+pub(crate) fn described(text: &str) -> Result<Description> {
+    let description: Description = toml::from_str(text)?;
     match description.validate() {
         Ok(()) | Err(DescriptionError::NoSplit) => Ok(description),
-        Err(error) => Err(error).context("key `dataset` is not valid"),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -219,6 +219,39 @@ fn images_of_any_method_are_judged_by_name() {
     assert!(message.contains("--checkpoint"), "{message}");
 }
 
+/// Procedural scenes have no files, and are enough for a segmenter and for what it judges.
+#[test]
+fn a_segmenter_of_procedural_scenes_judges_a_model_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let segmenter = folder.path().join("segmenter");
+    let mut command = program(&[
+        "train-segmenter",
+        "--backend",
+        "flex",
+        "--dataset",
+        "scenes",
+    ]);
+    command.args(["--backbone", "convnext-pico-scenes", "--size", "32x32"]);
+    command.args(["--steps", "1", "--batch", "1", "--limit", "2", "--out"]);
+    command.arg(&segmenter).env("XDG_CACHE_HOME", folder.path());
+    command.assert().success();
+    let run = folder.path().join("run");
+    train(&run, &["--steps", "1"])
+        .env("XDG_CACHE_HOME", folder.path())
+        .assert()
+        .success();
+    let mut command = evaluate(&["--checkpoint", text(&run), "--json"], folder.path());
+    command.args(["--metrics", "miou", "--limit", "2", "--segmenter"]);
+    let output = command
+        .arg(&segmenter)
+        .assert()
+        .success()
+        .get_output()
+        .clone();
+    let results: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(results["values"]["miou"]["value"].is_number(), "{results}");
+}
+
 /// What needs no weight file is measured, and what would give the rest is told.
 #[test]
 fn without_flags_and_weights_some_numbers_are_there() {

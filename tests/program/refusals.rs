@@ -105,5 +105,23 @@ fn results_have_a_place_before_they_are_worked_for() {
     command.arg(&inside);
     let message = failure(command, 2);
     assert!(message.contains("cannot create"), "{message}");
+    // Nor is what took long to make written over.
+    let mut command = program(&["pretrain", "--backend", "flex", "--out"]);
+    command.arg(&file);
+    let message = failure(command, 2);
+    assert!(message.contains("--overwrite"), "{message}");
+    let segmenter = folder.path().join("segmenter");
+    fs::create_dir(&segmenter).unwrap();
+    fs::write(segmenter.join("segmenter.safetensors"), "weights").unwrap();
+    let mut command = program(&[
+        "train-segmenter",
+        "--dataset",
+        "scenes",
+        "--backend",
+        "flex",
+    ]);
+    command.arg("--out").arg(&segmenter);
+    let message = failure(command, 2);
+    assert!(message.contains("--overwrite"), "{message}");
     assert_eq!(fs::read(&file).unwrap(), b"text");
 }
