@@ -1,10 +1,10 @@
 //! Files that appear whole, files that anybody may have made, and hashes as text.
 
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use dp_sims_datasets::open_ordinary;
 
 /// Writes a file that appears whole or not at all.
 ///
@@ -34,22 +34,16 @@ pub const MOST_TEXT: u64 = 64 << 20;
 
 /// The bytes of an ordinary file of at most `most` bytes.
 ///
-/// A device never ends and a pipe nobody writes to never begins, so both are refused before they are
-/// opened.
-///
 /// # Errors
 /// When there is no such file, it is no ordinary one, it is too large or cannot be read.
 pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let metadata = std::fs::metadata(path)?;
-    if !metadata.is_file() {
-        return Err(io::Error::other("it is no ordinary file"));
-    }
+    let refused = || io::Error::other(format!("it is no ordinary file of at most {most} bytes"));
+    let file = open_ordinary(path, most)?.ok_or_else(refused)?;
     let mut bytes = Vec::new();
     // A file may grow while it is read.
-    File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
-        let most = most >> 20;
-        return Err(io::Error::other(format!("it has more than {most} MiB")));
+        return Err(refused());
     }
     Ok(bytes)
 }
@@ -140,12 +134,8 @@ mod tests {
         std::fs::write(&path, "name").unwrap();
         assert_eq!(read_text(&path).unwrap(), "name");
         assert_eq!(read(&path, 4).unwrap(), b"name");
-        assert!(
-            read(&path, 3)
-                .unwrap_err()
-                .to_string()
-                .contains("more than")
-        );
+        let message = read(&path, 3).unwrap_err().to_string();
+        assert!(message.contains("at most 3 bytes"), "{message}");
         std::fs::write(&path, [0xff]).unwrap();
         assert!(read_text(&path).unwrap_err().to_string().contains("UTF-8"));
         let refused = |path: &Path| read_text(path).unwrap_err().to_string();

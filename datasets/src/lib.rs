@@ -36,6 +36,7 @@ pub use instances::read_instance_png;
 pub use labels::{LabelMap, LabelReader};
 pub use loader::{Batch, Loader, LoaderConfig};
 pub use offsets::offsets;
+pub use open::open_ordinary;
 pub use pack::{PackedImages, pack};
 pub use photo::{read_rgb, rgb_size};
 pub use sample::{Class, ClassSet, ClassTable, LabelledImages, Sample, Size, SizedDataset, Split};

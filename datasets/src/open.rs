@@ -1,7 +1,7 @@
 //! Opening files that nothing is known about yet.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 use crate::error::DatasetError;
@@ -9,26 +9,32 @@ use crate::error::DatasetError;
 /// First bytes of a text that says in which order its bytes are.
 pub(crate) const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// Opens an ordinary file of at most `most` bytes.
+/// Opens a file, or gives none where it is no ordinary one of at most `most` bytes.
 ///
 /// A device never ends and a pipe nobody writes to never begins, so both are refused before they
 /// are opened.
 ///
 /// # Errors
+/// When there is no such file or it cannot be opened.
+pub fn open_ordinary(path: &Path, most: u64) -> io::Result<Option<File>> {
+    let metadata = std::fs::metadata(path)?;
+    let is_ordinary = metadata.is_file() && metadata.len() <= most;
+    is_ordinary.then(|| File::open(path)).transpose()
+}
+
+/// Opens an ordinary file of at most `most` bytes.
+///
+/// # Errors
 /// When there is no such file, it is no ordinary one or it is too large.
 pub(crate) fn open_file(path: &Path, most: u64) -> Result<File, DatasetError> {
-    let unreadable = |source| DatasetError::Read {
+    let opened = open_ordinary(path, most).map_err(|source| DatasetError::Read {
         path: path.to_path_buf(),
         source,
-    };
-    let metadata = std::fs::metadata(path).map_err(unreadable)?;
-    if !metadata.is_file() || metadata.len() > most {
-        return Err(DatasetError::Decode {
-            path: path.to_path_buf(),
-            reason: format!("it is no ordinary file of at most {most} bytes"),
-        });
-    }
-    File::open(path).map_err(unreadable)
+    })?;
+    opened.ok_or_else(|| DatasetError::Decode {
+        path: path.to_path_buf(),
+        reason: format!("it is no ordinary file of at most {most} bytes"),
+    })
 }
 
 /// The text of an ordinary file of at most `most` bytes, without a byte order mark.

@@ -104,7 +104,10 @@ impl AppendFile {
 }
 
 /// What is at the path of a file that is open.
-#[cfg_attr(not(unix), allow(dead_code))]
+#[cfg_attr(
+    not(unix),
+    allow(dead_code, reason = "an open file cannot be removed or replaced there")
+)]
 enum Place {
     /// The file.
     Kept,

@@ -1,6 +1,7 @@
 //! Fréchet and kernel distances between photos and generated images.
 
 mod network;
+mod plan;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,12 +13,12 @@ use dp_sims_metrics::{
     KernelConfig, MetricError, Moments, Statistics, frechet_distance, kernel_distance,
     read_statistics, write_statistics,
 };
-use dp_sims_model::backbones::{BackboneKind, LITE_FEATURES, info};
+use dp_sims_model::backbones::{LITE_FEATURES, info};
 use dp_sims_model::evaluators::{INCEPTION_FEATURES, SWAV_FEATURES};
 
 pub use network::FeatureNetwork;
+pub use plan::{FeaturePlan, Features};
 
-use super::metric::{Metric, dashed};
 use super::networks::{NetworkFolder, Weighted, hashed};
 use super::protocol::{FeatureLayer, FeatureSettings};
 use super::results::{NetworkRecord, Value};
@@ -26,86 +27,6 @@ use crate::device::read;
 /// Most features of a side that are kept for the kernel distance, in numbers: 1 GiB. The Fréchet
 /// distance keeps none.
 const KEPT: usize = 1 << 28;
-
-/// Which network features come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Features {
-    /// The Inception-v3 of FID and KID.
-    Inception,
-    /// The ResNet-50 of SwAV-FID.
-    Swav,
-    /// A backbone of the registry.
-    Backbone(BackboneKind),
-}
-
-/// What features are wanted for, and from which network.
-pub struct FeaturePlan {
-    /// The network.
-    pub features: Features,
-    /// Size that images are enlarged to for a backbone, and its layer; their own size and the last map
-    /// without them.
-    pub settings: Option<FeatureSettings>,
-    /// Whether the Fréchet distance is wanted.
-    pub frechet: bool,
-    /// Whether the kernel distance is wanted.
-    pub kernel: bool,
-}
-
-impl FeaturePlan {
-    /// One plan per network that the metrics name; `settings` are those of backbones.
-    pub fn of(metrics: &[Metric], settings: Option<FeatureSettings>) -> Vec<Self> {
-        let mut plans: Vec<Self> = Vec::new();
-        for metric in metrics {
-            let (features, frechet) = match *metric {
-                Metric::Fid => (Features::Inception, true),
-                Metric::Kid => (Features::Inception, false),
-                Metric::SwavFid => (Features::Swav, true),
-                Metric::Frechet(kind) => (Features::Backbone(kind), true),
-                Metric::Kernel(kind) => (Features::Backbone(kind), false),
-                _ => continue,
-            };
-            let kernel = !frechet;
-            match plans.iter_mut().find(|plan| plan.features == features) {
-                Some(plan) => {
-                    plan.frechet |= frechet;
-                    plan.kernel |= kernel;
-                }
-                None => plans.push(Self {
-                    features,
-                    settings: settings.filter(|_| matches!(features, Features::Backbone(_))),
-                    frechet,
-                    kernel,
-                }),
-            }
-        }
-        plans
-    }
-
-    /// Name of the network in results.
-    pub fn network(&self) -> String {
-        match self.features {
-            Features::Inception => "fid-inception".to_string(),
-            Features::Swav => "swav-resnet50".to_string(),
-            Features::Backbone(kind) => dashed(kind),
-        }
-    }
-
-    fn layer(&self) -> FeatureLayer {
-        self.settings
-            .map(|settings| settings.layer)
-            .unwrap_or_default()
-    }
-
-    fn names(&self) -> [String; 2] {
-        match self.features {
-            Features::Inception => ["fid", "kid"].map(str::to_string),
-            Features::Swav => ["swav-fid", "swav-kid"].map(str::to_string),
-            Features::Backbone(kind) => {
-                ["fd", "kd"].map(|metric| format!("{metric}-{}", dashed(kind)))
-            }
-        }
-    }
-}
 
 /// Features of one side.
 struct Side {
@@ -333,6 +254,9 @@ fn values<B: Backend>(features: Tensor<B, 2>) -> Result<Vec<f32>> {
 
 #[cfg(test)]
 mod tests {
+    use dp_sims_model::backbones::BackboneKind;
+
+    use super::super::metric::Metric;
     use super::*;
 
     #[test]

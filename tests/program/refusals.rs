@@ -95,6 +95,37 @@ fn what_is_out_of_range_or_cannot_fit_is_refused_before_anything_is_made() {
     assert!(!out.exists());
 }
 
+/// A reader who goes away is no failure, a full device is one, and neither ends work with a panic.
+#[cfg(target_os = "linux")]
+#[test]
+fn streams_that_take_no_more_are_given_up() {
+    use std::process::{Command, Stdio};
+    let list = || {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("dp-sims"));
+        command.args(["weights", "list"]).stderr(Stdio::piped());
+        command
+    };
+    let full = fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let output = list().stdout(full).output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(
+        message.contains("cannot write to standard output"),
+        "{message}"
+    );
+    assert!(!message.contains("panicked"), "{message}");
+    // A pipe whose reader has ended.
+    let mut reader = Command::new("true").stdin(Stdio::piped()).spawn().unwrap();
+    let pipe = reader.stdin.take().unwrap();
+    reader.wait().unwrap();
+    let output = list().stdout(Stdio::from(pipe)).output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!((output.status.code(), message.as_str()), (Some(0), ""));
+}
+
 #[test]
 fn results_have_a_place_before_they_are_worked_for() {
     let folder = tempfile::tempdir().unwrap();

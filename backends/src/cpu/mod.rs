@@ -57,6 +57,7 @@ mod module;
 mod pool;
 pub mod profile;
 mod quantized;
+mod repeated;
 mod softmax;
 mod strided;
 #[cfg(test)]

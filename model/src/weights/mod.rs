@@ -11,6 +11,7 @@ mod listing;
 mod pickle;
 mod pytorch;
 mod state;
+mod stored;
 #[cfg(test)]
 mod tests;
 

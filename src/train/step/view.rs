@@ -14,7 +14,8 @@ pub(super) struct Views<B: AutodiffBackend> {
     images: Tensor<B::InnerBackend, 4>,
     shift: Shift,
     shared: Option<View<B>>,
-    pull: Tensor<B::InnerBackend, 4>,
+    /// What own views were asked for so far.
+    pull: Option<Tensor<B::InnerBackend, 4>>,
 }
 
 /// Steps between two whose losses have views of their own.
@@ -34,7 +35,7 @@ impl<B: AutodiffBackend> Views<B> {
         let shared = shared.filter(|_| step % MEASURED_EVERY != 1);
         Self {
             shared: shared.map(|network| View::new(images.clone(), shift, Some(network))),
-            pull: images.zeros_like(),
+            pull: None,
             images,
             shift,
         }
@@ -84,14 +85,18 @@ impl<B: AutodiffBackend> Views<B> {
         scalars: &mut StepScalars<B::InnerBackend>,
     ) {
         scalars.push(name, norm(pull.clone()));
-        self.pull = self.pull.clone() + pull;
+        self.pull = Some(match self.pull.take() {
+            Some(sum) => sum + pull,
+            None => pull,
+        });
     }
 
     /// What all losses together ask of the images.
     pub(super) fn finish(self) -> Tensor<B::InnerBackend, 4> {
-        match self.shared {
-            Some(view) => view.finish() + self.pull,
-            None => self.pull,
+        match (self.shared, self.pull) {
+            (Some(view), _) => view.finish(),
+            (None, Some(pull)) => pull,
+            (None, None) => self.images.zeros_like(),
         }
     }
 }
@@ -147,7 +152,11 @@ impl<B: AutodiffBackend> View<B> {
     fn pull(&mut self, gradients: &B::Gradients, scale: f64) {
         for (leaf, pull) in self.leaves.iter().zip(&mut self.pulls) {
             if let Some(gradient) = leaf.grad(gradients) {
-                let gradient = gradient * scale;
+                let gradient = if scale == 1.0 {
+                    gradient
+                } else {
+                    gradient * scale
+                };
                 *pull = Some(match pull.take() {
                     Some(sum) => sum + gradient,
                     None => gradient,
