@@ -72,7 +72,7 @@ pub fn inspect<B: Backend>(path: &Path, device: &B::Device) -> Result<Inspection
             .iter()
             .filter(|tensor| is_float(&tensor.element))
             .map(|tensor| tensor.elements())
-            .sum(),
+            .fold(0, usize::saturating_add),
         not_finite,
         fits: fit.kinds.iter().map(|&kind| info(kind).name).collect(),
         nearest: fit.nearest,

@@ -57,6 +57,9 @@ pub(super) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D
     deserializer.deserialize_any(Flag)
 }
 
+/// Longest side of an image in pixels: with it, sums over rows and columns stay far below 64 bits.
+const MOST_PIXELS: u64 = u32::MAX as u64;
+
 /// A number of pixels, also as `48.0`.
 pub(super) fn side<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
     struct Side;
@@ -69,12 +72,14 @@ pub(super) fn side<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, 
         }
 
         fn visit_u64<E: Error>(self, value: u64) -> Result<usize, E> {
-            let side = usize::try_from(value);
-            side.map_err(|_| E::invalid_value(Unexpected::Unsigned(value), &self))
+            match value <= MOST_PIXELS {
+                true => Ok(value as usize),
+                false => Err(E::invalid_value(Unexpected::Unsigned(value), &self)),
+            }
         }
 
         fn visit_f64<E: Error>(self, value: f64) -> Result<usize, E> {
-            match value.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&value) {
+            match value.fract() == 0.0 && (0.0..=MOST_PIXELS as f64).contains(&value) {
                 true => Ok(value as usize),
                 false => Err(E::invalid_value(Unexpected::Float(value), &self)),
             }
@@ -121,6 +126,7 @@ mod tests {
             ("1", "0", "1.5"),
             ("1", "0", "-1"),
             ("1", "0", "1e300"),
+            ("1", "0", "18446744073709551615"),
             ("1", "0", "null"),
             ("[]", "0", "1"),
         ] {

@@ -164,9 +164,10 @@ impl SafetensorsLayout {
         let metadata: Metadata =
             serde_json::from_slice(&header).map_err(|error| damaged(&error, origin))?;
         let header = 8 + header.len() as u64;
-        let expected = header + metadata.data_len() as u64;
-        if expected != length {
-            let what = format!("its header asks for {expected} bytes of {length}");
+        let expected = header.checked_add(metadata.data_len() as u64);
+        if expected != Some(length) {
+            let (tensors, rest) = (metadata.data_len(), length.saturating_sub(header));
+            let what = format!("its tensors take {tensors} bytes of {rest}");
             return Err(damaged(&what, origin));
         }
         Ok(Self {

@@ -285,16 +285,16 @@ fn find_tensors(pickle: &Pickle) -> Result<Vec<(String, TensorRef)>, String> {
         let offset = pickle
             .size(offset)
             .and_then(|offset| offset.checked_add(start));
-        tensors.push((
-            name.to_string(),
-            TensorRef {
-                key: storage_key.to_string(),
-                element,
-                offset: offset.ok_or_else(damaged)?,
-                shape: sizes(shape).ok_or_else(damaged)?,
-                strides: sizes(strides).ok_or_else(damaged)?,
-            },
-        ));
+        let tensor = TensorRef {
+            key: storage_key.to_string(),
+            element,
+            offset: offset.ok_or_else(damaged)?,
+            shape: sizes(shape).ok_or_else(damaged)?,
+            strides: sizes(strides).ok_or_else(damaged)?,
+        };
+        // Also of integers, which are listed and never read.
+        tensor.count().ok_or_else(damaged)?;
+        tensors.push((name.to_string(), tensor));
     }
     Ok(tensors)
 }

@@ -128,3 +128,41 @@ fn settings_that_name_types_and_attributes_are_no_attack() {
         refused(&checkpoint(&entries, &[0; 4]), "runs code");
     }
 }
+
+#[test]
+fn integers_of_an_impossible_shape_are_refused_where_they_are_only_listed() {
+    let mut code = b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storage".to_vec();
+    code.extend(b"ctorch\nLongStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x02tQK\0(");
+    for _ in 0..3 {
+        code.extend(b"J\xff\xff\xff\x7f");
+    }
+    code.extend(b"t(K\0K\0K\0t\x89ccollections\nOrderedDict\n)RtR");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), checkpoint(&[("w", code)], &[0; 8])).unwrap();
+    let error = list_weights(file.path()).unwrap_err().to_string();
+    assert!(error.contains("tensor `w` is damaged"), "{error}");
+}
+
+#[test]
+fn a_header_whose_tensors_end_beyond_every_file_is_refused() {
+    // No tensor may have more bytes than bits can be counted, but nine behind one another may.
+    let (most, step) = (usize::MAX, usize::MAX / 9);
+    let tensors = (0..9).map(|index| {
+        let (start, end) = (
+            index * step,
+            if index == 8 { most } else { (index + 1) * step },
+        );
+        let size = end - start;
+        format!(
+            "\"{index}\":{{\"dtype\":\"U8\",\"shape\":[{size}],\"data_offsets\":[{start},{end}]}}"
+        )
+    });
+    let header = format!("{{{}}}", tensors.collect::<Vec<_>>().join(","));
+    let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat();
+    let error = SafetensorsLayout::read(&mut &bytes[..], bytes.len() as u64, "header");
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains(&format!("take {most} bytes of 0")),
+        "{error}"
+    );
+}

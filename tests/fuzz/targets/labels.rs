@@ -1,0 +1,3 @@
+#![no_main]
+
+dp_sims_fuzz::target!(dp_sims_fuzz::images::labels);
