@@ -14,8 +14,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config::DataConfig;
 
+mod places;
 mod source;
 
+pub use places::refuse_among_inputs;
 pub use source::{built_in, dataset_in, description, detect, source};
 
 /// Seeds of the two procedural splits: they share no scene.

@@ -7,6 +7,7 @@
 #[macro_use]
 pub mod console;
 
+pub mod arguments;
 pub mod bench;
 pub mod checkpoint;
 pub mod commands;

@@ -9,6 +9,10 @@ use dp_sims::commands::{Cli, run};
 
 fn main() -> ExitCode {
     dp_sims::memory::keep_freed();
+    if let Some(refusal) = dp_sims::arguments::refusal(std::env::args_os().skip(1)) {
+        dp_sims::console::Stream::Error.write(&format!("error: {refusal}\n"));
+        return ExitCode::from(2);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         // Help and version are errors of this kind as well.

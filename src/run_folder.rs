@@ -19,6 +19,8 @@ pub const BEST: &str = "best";
 pub const LOG: &str = "log.jsonl";
 /// What a run that went back to an earlier step left behind.
 pub const ABANDONED: &str = "abandoned";
+/// Results of `evaluate`, a folder for each step.
+const EVALUATION: &str = "evaluation";
 /// Preview pictures.
 const PREVIEWS: &str = "previews";
 /// TensorBoard's files.
@@ -92,6 +94,14 @@ impl RunFolder {
             let name = preview.file_name().unwrap_or_default().to_string_lossy();
             move_to(preview, &free_place(&place, &name))?;
         }
+        // Those of a step would be taken for what the run makes of that step later.
+        let results = evaluations(folder, step)?;
+        for result in &results {
+            let place = aside.join(EVALUATION);
+            create(&place)?;
+            let name = result.file_name().unwrap_or_default().to_string_lossy();
+            move_to(result, &free_place(&place, &name))?;
+        }
         if !lines.is_empty() {
             create(&aside)?;
             append(&aside.join(LOG), &lines)?;
@@ -101,6 +111,7 @@ impl RunFolder {
             (moved, "checkpoint"),
             (count, "step of the log"),
             (previews.len(), "preview"),
+            (results.len(), "evaluation"),
         ];
         let parts: Vec<String> = parts.into_iter().filter_map(several).collect();
         Ok((!parts.is_empty()).then(|| {
@@ -170,6 +181,17 @@ fn previews(folder: &Path, step: u64) -> Result<Vec<PathBuf>> {
             .and_then(|stem| stem.to_str()?.parse().ok());
         path.extension().is_some_and(|ending| ending == "png")
             && number.is_some_and(|number: u64| number > step)
+    });
+    Ok(found)
+}
+
+/// Results of `evaluate` of later steps than `step`.
+fn evaluations(folder: &Path, step: u64) -> Result<Vec<PathBuf>> {
+    let mut found = entries(&folder.join(EVALUATION))?;
+    found.retain(|path| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let number = name.and_then(|name| name.strip_prefix("step-")?.parse::<u64>().ok());
+        path.is_dir() && number.is_some_and(|number| number > step)
     });
     Ok(found)
 }
@@ -284,12 +306,15 @@ mod tests {
     #[test]
     fn going_back_loses_nothing() {
         let (_folder, run) = used();
+        for name in ["step-000003", "step-000005", "mine"] {
+            fs::create_dir_all(run.join("evaluation").join(name)).unwrap();
+        }
         let folder = RunFolder::claim(&run).unwrap();
         assert_eq!(folder.prepare(Beginning::After(5)).unwrap(), None);
         assert!(!run.join(ABANDONED).exists());
         let said = folder.prepare(Beginning::After(3)).unwrap().unwrap();
         assert!(
-            said.ends_with("2 checkpoints, 2 steps of the log, 1 preview"),
+            said.ends_with("2 checkpoints, 2 steps of the log, 1 preview, 1 evaluation"),
             "{said}"
         );
         assert_eq!(
@@ -300,8 +325,16 @@ mod tests {
         let aside = run.join(ABANDONED);
         assert_eq!(
             names(&aside),
-            ["log.jsonl", "previews", "step-000004", "step-000005"]
+            [
+                "evaluation",
+                "log.jsonl",
+                "previews",
+                "step-000004",
+                "step-000005"
+            ]
         );
+        assert_eq!(names(&run.join("evaluation")), ["mine", "step-000003"]);
+        assert_eq!(names(&aside.join("evaluation")), ["step-000005"]);
         assert_eq!(names(&aside.join(PREVIEWS)), ["000005.png"]);
         let log = fs::read_to_string(aside.join(LOG)).unwrap();
         assert!(

@@ -12,7 +12,8 @@ use image::ImageReader;
 use crate::files::Pair;
 use crate::open::open_file;
 
-/// Bytes that all threads together may take: 2 GiB. A pair that needs more has them alone.
+/// Bytes that all threads together may take for decoding large images: 2 GiB. A pair that needs more has
+/// them alone.
 const BUDGET: u64 = 1 << 31;
 
 /// Pairs that take fewer bytes than this, 64 MiB, are not counted.
@@ -37,10 +38,27 @@ pub(crate) struct Room {
     bytes: u64,
 }
 
-/// Waits until there is room for a pair.
-pub(crate) fn room(pair: &Pair) -> Room {
+/// Waits until there is room for a pair that takes so many bytes.
+pub(crate) fn room(bytes: u64) -> Room {
+    SHARED.room(bytes)
+}
+
+/// Bytes that a pair takes while it is decoded, by the headers of its files. About: it is not known how
+/// many samples a pixel has.
+pub(crate) fn decoding_bytes(pair: &Pair) -> u64 {
     let pixels = announced_pixels(&pair.image).max(announced_pixels(&pair.labels));
-    SHARED.room(pixels.saturating_mul(BYTES_PER_PIXEL))
+    pixels.saturating_mul(BYTES_PER_PIXEL)
+}
+
+/// Most bytes that so many threads take at once while they decode images of at most `largest` bytes
+/// each: large ones share 2 GiB.
+pub fn shared_bytes(largest: u64, threads: usize) -> u64 {
+    let all = largest.saturating_mul(threads as u64);
+    if largest < SMALL {
+        all
+    } else {
+        all.min(BUDGET).max(largest)
+    }
 }
 
 impl Shared {
@@ -121,6 +139,14 @@ mod tests {
     use image::RgbImage;
 
     use super::*;
+
+    #[test]
+    fn large_images_share_the_budget_and_small_ones_do_not_count() {
+        assert_eq!(shared_bytes(SMALL - 1, 64), 64 * (SMALL - 1));
+        assert_eq!(shared_bytes(1 << 30, 1), 1 << 30);
+        assert_eq!(shared_bytes(1 << 30, 8), BUDGET);
+        assert_eq!(shared_bytes(BUDGET + 1, 8), BUDGET + 1);
+    }
 
     #[test]
     fn headers_tell_the_number_of_pixels() {

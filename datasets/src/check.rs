@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::budget::room;
+use crate::budget::{decoding_bytes, room};
 use crate::error::DatasetError;
 use crate::folder::DescribedFolder;
 use crate::sample::{ClassSet, LabelledImages};
@@ -132,7 +132,7 @@ pub fn presence(dataset: &dyn LabelledImages) -> Result<Vec<ClassSet>, DatasetEr
 
 /// Pixels of each class in image `index`.
 fn count_pixels(dataset: &DescribedFolder, index: usize) -> Result<Vec<u64>, DatasetError> {
-    let _room = dataset.pairs().get(index).map(room);
+    let _room = dataset.pairs().get(index).map(decoding_bytes).map(room);
     let map = dataset.label_map(index)?;
     Ok(count_labels(&map.labels, dataset.classes().len()))
 }

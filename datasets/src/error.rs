@@ -86,6 +86,12 @@ pub enum DatasetError {
         /// The other file.
         second: PathBuf,
     },
+    /// The path of a file below its folder is no text, which names of images are.
+    #[error("{path:?} has a name that is not UTF-8: rename the file or its folder")]
+    NotUtf8 {
+        /// The file.
+        path: PathBuf,
+    },
     /// A link leads to a folder above itself.
     #[error("{} is a link to a folder above it: remove the link", path.display())]
     LinkLoop {

@@ -4,11 +4,11 @@
 //! hidden files are passed over. Of a file that ends in several suffixes the longest counts.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::FileType;
 use std::path::{Path, PathBuf};
 
-use crate::description::{Folders, ListFile, SplitFiles};
+use crate::description::{Folders, Instances, ListFile, SplitFiles};
 use crate::error::DatasetError;
 use crate::open::read_text;
 
@@ -88,6 +88,39 @@ pub(crate) fn find_pairs(
         SplitFiles::List(list) => listed_pairs(list, root, fault),
         SplitFiles::Folders(folders) => folder_pairs(folders, root, fault),
     }
+}
+
+/// The folders that the photos and label maps of a split are in, as far as they can be told, and what
+/// they hold; each once. Of a list file those that it names.
+pub fn folders_of(files: &SplitFiles, root: &Path) -> Vec<(PathBuf, &'static str)> {
+    const PHOTOS: &str = "photos";
+    const LABELS: &str = "label maps";
+    let mut found = Vec::new();
+    match files {
+        SplitFiles::Folders(folders) => {
+            found.push((root.join(&folders.images), PHOTOS));
+            found.push((root.join(&folders.labels), LABELS));
+            match &folders.instances {
+                Some(Instances::Png(png)) => found.push((root.join(&png.folder), "instance maps")),
+                Some(Instances::Panoptic(png)) => found.push((root.join(&png.folder), "segments")),
+                Some(Instances::Coco(_)) | None => {}
+            }
+        }
+        SplitFiles::List(list) => {
+            // What is wrong with a list is for those to say who read the dataset.
+            let pairs = listed_pairs(list, root, &mut |_| Ok(())).unwrap_or_default();
+            let mut seen = HashSet::new();
+            for pair in &pairs {
+                for (file, what) in [(&pair.image, PHOTOS), (&pair.labels, LABELS)] {
+                    let folder = file.parent().unwrap_or(root);
+                    if seen.insert(folder) {
+                        found.push((folder.to_path_buf(), what));
+                    }
+                }
+            }
+        }
+    }
+    found
 }
 
 fn listed_pairs(
@@ -241,8 +274,8 @@ fn tell_apart(photos: &mut BTreeMap<String, PathBuf>, maps: &mut BTreeMap<String
 /// The files under `folder` that end in one of `suffixes`, by name.
 ///
 /// # Errors
-/// When a folder cannot be read, a link leads nowhere or to a folder above it, or two files have the
-/// same name.
+/// When a folder cannot be read, a link leads nowhere or to a folder above it, a name is not UTF-8, or
+/// two files have the same name.
 pub fn find_files(
     folder: &Path,
     suffixes: &[String],
@@ -252,8 +285,8 @@ pub fn find_files(
 
 /// The files under `folder` that end in one of `suffixes`, by name. Links are followed.
 ///
-/// Faults are a folder that cannot be read, a link that leads nowhere or to a folder above it, and
-/// two files of the same name.
+/// Faults are a folder that cannot be read, a link that leads nowhere or to a folder above it, a name
+/// that is not UTF-8, and two files of the same name.
 ///
 /// # Errors
 /// Those that `fault` gives back.
@@ -263,6 +296,7 @@ pub(crate) fn find_named(
     fault: &mut OnFault,
 ) -> Result<BTreeMap<String, PathBuf>, DatasetError> {
     let mut found: BTreeMap<String, PathBuf> = BTreeMap::new();
+    let root = folder;
     // Folders to search: their path below `folder`, where they are, and the real folders above.
     let mut folders = vec![(String::new(), folder.to_path_buf(), Vec::new())];
     while let Some((above, folder, mut parents)) = folders.pop() {
@@ -285,6 +319,14 @@ pub(crate) fn find_named(
                 && let Err(source) = path.metadata()
             {
                 fault(DatasetError::Read { path, source })?;
+                continue;
+            }
+            // Two names may be the same as text, and an image could not have that of its label map.
+            if path
+                .strip_prefix(root)
+                .is_ok_and(|below| below.to_str().is_none())
+            {
+                fault(DatasetError::NotUtf8 { path })?;
                 continue;
             }
             let name = format!("{above}{stem}");

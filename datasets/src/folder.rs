@@ -1,7 +1,12 @@
 //! A dataset read from the folders of a [`Description`].
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use rayon::prelude::*;
+
+use crate::budget::{decoding_bytes, room};
 use crate::description::{Description, SplitFiles};
 use crate::error::DatasetError;
 use crate::files::{OnFault, Pair, find_pairs};
@@ -22,6 +27,8 @@ pub struct DescribedFolder {
     pairs: Vec<Pair>,
     instances: Option<InstanceMaps>,
     reduces: bool,
+    /// Bytes that decoding a pair takes and one more; 0 where its headers have not been read yet.
+    decoding: Arc<[AtomicU64]>,
 }
 
 impl DescribedFolder {
@@ -70,6 +77,7 @@ impl DescribedFolder {
             classes: description.class_table(),
             labels: LabelReader::of_split(description, files.label_values()),
             root: root.to_path_buf(),
+            decoding: pairs.iter().map(|_| AtomicU64::new(0)).collect(),
             pairs,
             instances: None,
             reduces: false,
@@ -198,6 +206,18 @@ impl DescribedFolder {
         Ok(Some(instances))
     }
 
+    /// Bytes that decoding a pair takes. Headers are read once.
+    fn decoding_of(&self, index: usize) -> Result<u64, DatasetError> {
+        let pair = self.pair(index)?;
+        let known = &self.decoding[index];
+        if let Some(bytes) = known.load(Ordering::Relaxed).checked_sub(1) {
+            return Ok(bytes);
+        }
+        let bytes = decoding_bytes(pair);
+        known.store(bytes.saturating_add(1), Ordering::Relaxed);
+        Ok(bytes)
+    }
+
     fn pair(&self, index: usize) -> Result<&Pair, DatasetError> {
         self.pairs.get(index).ok_or_else(|| DatasetError::Index {
             dataset: self.description.name.clone(),
@@ -253,12 +273,20 @@ impl LabelledImages for DescribedFolder {
 
     fn sample(&self, index: usize, size: Size) -> Result<Sample, DatasetError> {
         check_size(size)?;
+        // Threads that read large photos at once would take all the memory there is.
+        let _room = room(self.decoding_of(index)?);
         self.decode(index, size)?.resize(size)
     }
 
     fn present(&self, index: usize) -> Result<ClassSet, DatasetError> {
         let pair = self.pair(index)?;
         Ok(ClassSet::of(&self.labels.read(&pair.labels)?.labels))
+    }
+
+    fn decoding(&self) -> u64 {
+        let all = (0..self.pairs.len()).into_par_iter();
+        let all = all.filter_map(|index| self.decoding_of(index).ok());
+        all.max().unwrap_or(0)
     }
 }
 

@@ -28,6 +28,7 @@ pub mod svg;
 mod testing;
 pub mod view;
 
+pub use budget::shared_bytes;
 pub use check::{Report, check_split, load_or_check, presence};
 pub use description::{Description, DescriptionError};
 pub use error::DatasetError;

@@ -238,6 +238,11 @@ pub trait LabelledImages: Send + Sync {
     /// # Errors
     /// When `index` is outside the dataset or a file cannot be read.
     fn present(&self, index: usize) -> Result<ClassSet, DatasetError>;
+
+    /// Most bytes that decoding one image takes beside its sample; 0 where nothing is decoded.
+    fn decoding(&self) -> u64 {
+        0
+    }
 }
 
 /// A view of a labelled dataset at one size as a [`burn_dataset::Dataset`].

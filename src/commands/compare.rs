@@ -7,6 +7,7 @@ use anyhow::ensure;
 use clap::Args;
 
 use self::panel::PanelArgs;
+use super::device::run_on;
 use super::{BackendArgs, Failure, failed, mistake};
 use crate::evaluate::{Comparison, Results};
 
@@ -31,7 +32,7 @@ pub fn run(args: CompareArgs) -> Result<(), Failure> {
     if args.panel.is_wanted() {
         let selected = args.backend.select().map_err(mistake)?;
         let job = panel::Job::open(args.panel, &args.results).map_err(mistake)?;
-        return selected.run(job);
+        return run_on(selected, job, "lower --noises");
     }
     let read = || {
         ensure!(

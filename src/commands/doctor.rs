@@ -1,5 +1,4 @@
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -9,6 +8,7 @@ use dp_sims_backends::{BackendChoice, BackendKind, DeviceInfo, Selected, Task, a
 use dp_sims_model::backbones::{BackboneKind, info};
 use serde::Serialize;
 
+use super::device::guarded;
 use super::{Failure, failed};
 use crate::bench::{ProbeSizes, convolution_speed, matmul_speed};
 use crate::train::{default_weights_folder, pretrained_names};
@@ -70,7 +70,7 @@ struct DeviceState {
 /// The weights folder.
 #[derive(Debug, Serialize)]
 struct WeightsState {
-    folder: PathBuf,
+    folder: String,
     exists: bool,
     backbones: Vec<BackboneState>,
 }
@@ -146,20 +146,6 @@ impl DeviceState {
     }
 }
 
-/// Runs work that drivers may end with an error or a panic; a broken device must not keep the
-/// others from being shown.
-fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T, String> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(outcome) => outcome.map_err(|error| format!("{error:#}")),
-        Err(panic) => Err(panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("the driver failed")
-            .to_string()),
-    }
-}
-
 /// Times a matrix product and a convolution, in GFLOP/s.
 struct Probe(ProbeSizes);
 
@@ -192,7 +178,7 @@ impl WeightsState {
             })
             .collect();
         Self {
-            folder: folder.to_path_buf(),
+            folder: folder.display().to_string(),
             exists: folder.is_dir(),
             backbones,
         }
@@ -242,7 +228,7 @@ impl fmt::Display for Diagnosis {
             backbones,
         } = &self.weights;
         let missing = if *exists { "" } else { " (not there)" };
-        writeln!(f, "\nweights in {}{missing}", folder.display())?;
+        writeln!(f, "\nweights in {folder}{missing}")?;
         for backbone in backbones {
             let state = match (&backbone.file, backbone.built_in) {
                 (Some(file), _) => file.clone(),

@@ -13,7 +13,9 @@ use dp_sims_datasets::Size;
 use choice::{dataset, metrics};
 use place::{refuse_place, results_folder, with_evaluation};
 
-use super::{BackendArgs, Failure, count, failed, mistake};
+use super::device::run_on;
+use super::{BackendArgs, Failure, count, failed, mistake, up_to};
+use crate::data::refuse_among_inputs;
 use crate::evaluate::{
     DataRecord, Evaluator, Gallery, ImageFolder, Metric, Outcome, Photos, Plan, Protocol, Results,
     Source, Subject, described, number, page, statistics_folder, time_generator,
@@ -39,6 +41,9 @@ pub struct EvaluateArgs {
     /// Folder of images of any method, one per label map and of its name.
     #[arg(long, value_name = "DIR")]
     images: Option<PathBuf>,
+    /// Image number K of every label map, of a folder that `generate --samples` wrote.
+    #[arg(long, value_name = "K", requires = "images", value_parser = up_to(1_000_000))]
+    sample: Option<usize>,
     /// Root folder of the dataset.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -98,6 +103,7 @@ struct Job {
     weights: PathBuf,
     backend: String,
     json: bool,
+    sample: Option<usize>,
 }
 
 /// Judges images.
@@ -106,7 +112,7 @@ pub fn run(args: EvaluateArgs) -> Result<(), Failure> {
     let selected = args.backend.select().map_err(mistake)?;
     let backend = format!("{} device {}", selected.kind, selected.device);
     let job = Job::open(args, backend).map_err(mistake)?;
-    selected.run(job)
+    run_on(selected, job, "lower --batch")
 }
 
 impl Job {
@@ -158,7 +164,7 @@ impl Job {
                 let names = photos.names().context(
                     "procedural scenes have no files to compare images with: name a dataset",
                 )?;
-                let images = ImageFolder::open(folder, names)?;
+                let images = ImageFolder::open(folder, names, args.sample)?;
                 if let Some(size) = protocol.size() {
                     ensure!(
                         images.size() == size,
@@ -187,6 +193,7 @@ impl Job {
         };
         let out = args.out.unwrap_or(out);
         refuse_place(&out, args.images.as_deref())?;
+        refuse_among_inputs(&out, &description, root.as_deref(), false)?;
         // What cannot be kept is not worked for.
         make_folder(&out)?;
         if let Some(path) = &plan.save_statistics {
@@ -200,6 +207,7 @@ impl Job {
             weights,
             backend,
             json: args.json,
+            sample: args.sample,
         })
     }
 
@@ -242,6 +250,7 @@ impl Job {
                     .map_err(failed)?;
                 let subject = Subject {
                     kind: model.kind().to_string(),
+                    sample: None,
                     path: model.path().display().to_string(),
                     experiment: Some(model.name.clone()),
                     step: Some(model.step),
@@ -256,6 +265,7 @@ impl Job {
                 let outcome = evaluator.run(&self.photos, &mut source).map_err(failed)?;
                 let subject = Subject {
                     kind: "images".to_string(),
+                    sample: self.sample,
                     path: folder.display().to_string(),
                     experiment: None,
                     step: None,

@@ -15,6 +15,7 @@ use dp_sims_model::weights::read_weights;
 
 use self::outputs::Outputs;
 use self::stream::stream;
+use super::device::run_on;
 use super::maps::Maps;
 use super::{BackendArgs, Failure, count, failed, mistake};
 use crate::consumers::preview::{GridRow, grid};
@@ -72,7 +73,7 @@ pub struct GenerateArgs {
 pub fn run(args: GenerateArgs) -> Result<(), Failure> {
     let selected = args.backend.select().map_err(mistake)?;
     let job = Job::open(args).map_err(mistake)?;
-    selected.run(job)
+    run_on(selected, job, "lower --samples")
 }
 
 struct Job {

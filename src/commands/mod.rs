@@ -4,6 +4,7 @@ mod bench;
 mod compare;
 mod dataset;
 mod dataset_of;
+mod device;
 mod doctor;
 mod evaluate;
 mod experiments;

@@ -1,3 +1,4 @@
+mod continued;
 mod plan;
 
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use burn::tensor::backend::AutodiffBackend;
 use clap::Args;
 use dp_sims_backends::{BackendKind, Task};
 
+use super::device::run_on;
 use super::{BackendArgs, Failure, failed, mistake, steps};
 use crate::consumers::dashboard::Dashboard;
 use crate::consumers::jsonl::{JsonLog, logged_seconds};
@@ -14,7 +16,7 @@ use crate::consumers::lines::LineDisplay;
 use crate::consumers::preview::PreviewFolder;
 use crate::consumers::tensorboard::TensorBoard;
 use crate::consumers::terminal;
-use crate::data::{Data, checks_folder};
+use crate::data::{Data, checks_folder, refuse_among_inputs};
 use crate::events::{Fanout, TrainEvent};
 use crate::memory::{total, use_large_pages};
 use crate::run_folder::LOG;
@@ -88,6 +90,8 @@ pub fn run(args: TrainArgs) -> Result<(), Failure> {
         &checks_folder(),
     )
     .map_err(mistake)?;
+    let root = experiment.data.root.as_deref();
+    refuse_among_inputs(&plan.out, &data.description, root, true).map_err(mistake)?;
     if let Some(checkpoint) = &plan.resume {
         refuse_changes_of_networks(checkpoint, experiment, &data.description).map_err(mistake)?;
     }
@@ -95,14 +99,17 @@ pub fn run(args: TrainArgs) -> Result<(), Failure> {
     let backend = format!("{} device {}", selected.kind, selected.device);
     // A GPU does not tell how much it has.
     let on_processor = matches!(selected.kind, BackendKind::Flex | BackendKind::Ndarray);
-    selected.run(TrainTask {
+    let task = TrainTask {
         args,
         plan,
         data,
         weights,
         backend,
         memory: on_processor.then(total),
-    })
+    };
+    let remedy =
+        "lower `run.batch` (with `run.accumulation` in its place) or `generator.base_width`";
+    run_on(selected, task, remedy)
 }
 
 struct TrainTask {
@@ -144,6 +151,7 @@ impl Task for TrainTask {
             backend,
             time,
             memory,
+            named: plan.named.clone(),
         };
         let mut run = Run::<B>::new(&experiment, &data, options, device).map_err(mistake)?;
         if args.dry_run {

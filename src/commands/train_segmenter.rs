@@ -10,6 +10,7 @@ use dp_sims_metrics::ClassesInMean;
 use dp_sims_model::backbones::BackboneKind;
 use serde::Serialize;
 
+use super::device::run_on;
 use super::{BackendArgs, Failure, count, failed, mistake, parse_size, steps};
 use crate::config::DataConfig;
 use crate::data::{self, Data, checks_folder, progress_bar};
@@ -97,13 +98,12 @@ pub fn run(args: TrainSegmenterArgs) -> Result<(), Failure> {
     use_large_pages();
     let selected = args.backend.select().map_err(mistake)?;
     let job = Job::open(args).map_err(mistake)?;
-    selected.run(job)
+    run_on(selected, job, "lower --batch or --size")
 }
 
 impl Job {
     fn open(args: TrainSegmenterArgs) -> Result<Self> {
         keep(&args.out.join(SEGMENTER_WEIGHTS), args.overwrite)?;
-        make_folder(&args.out)?;
         ensure!(
             args.learning_rate.is_finite() && args.learning_rate > 0.0,
             "--learning-rate must be a number above 0"
@@ -125,8 +125,10 @@ impl Job {
             Data::open(&scenes, false, &checks_folder())?
         } else {
             let (description, root) = data::source(args.dataset.as_deref(), args.data.as_deref())?;
+            data::refuse_among_inputs(&args.out, &description, Some(&root), false)?;
             Data::folder(description, &root, false, false, &checks_folder())?
         };
+        make_folder(&args.out)?;
         let split = Split::Validation;
         let validation = Photos::of(opened.validation, split, args.size, args.limit)?;
         Ok(Self {

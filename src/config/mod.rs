@@ -18,7 +18,7 @@ mod weights;
 
 pub use about::About;
 pub(crate) use defaults::{keys_of_size, with_default};
-pub use difference::Difference;
+pub use difference::{Difference, with_changes};
 pub use evaluation::EvaluationConfig;
 pub use experiment::{BackboneConfig, DataConfig, Experiment, RunConfig};
 pub use keys::MAX_STEPS;

@@ -185,6 +185,7 @@ mod tests {
             protocol: Protocol::load("folder-v1").unwrap(),
             complete: true,
             subject: Subject {
+                sample: None,
                 kind: "images".to_string(),
                 path: "images".to_string(),
                 experiment: None,

@@ -1,9 +1,9 @@
 //! A folder of images that are to be judged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use dp_sims_datasets::files::{PHOTO_ENDINGS, find_files};
 use dp_sims_datasets::{Size, read_rgb, rgb_size};
 use image::{ColorType, ImageDecoder, ImageReader, Limits};
@@ -28,12 +28,20 @@ impl ImageFolder {
     /// Finds the image of every label map by its names, of which the first that is there counts, and
     /// reads all headers. Sub-folders are searched. An overview of `generate --grid` is passed over.
     ///
+    /// `sample` takes image number k of every label map, as `generate --samples` names them; other
+    /// numbers are passed over.
+    ///
     /// # Errors
     /// When an image is missing or belongs to no label map, cannot be read, is gray, or has another
-    /// size than the first.
-    pub fn open(folder: &Path, names: &[Vec<String>]) -> Result<Self> {
-        let (images, mut extra) = Self::of(folder, names)?;
+    /// size than the first; when there are several of every label map and none is chosen.
+    pub fn open(folder: &Path, names: &[Vec<String>], sample: Option<usize>) -> Result<Self> {
+        let (images, mut extra) = Self::of(folder, names, sample)?;
         extra.retain(|name| name != GRID);
+        if sample.is_some() {
+            let known: HashSet<&String> = names.iter().flatten().collect();
+            let is_other = |name: &String| sample_of(name).is_some_and(|of| known.contains(&of));
+            extra.retain(|name| !is_other(name));
+        }
         ensure!(
             extra.is_empty(),
             "{} holds {} image(s) that belong to no label map: {}. Remove them: they would be left out \
@@ -49,21 +57,39 @@ impl ImageFolder {
     ///
     /// # Errors
     /// As [`Self::open`], but for images of no label map.
-    pub fn open_some(folder: &Path, names: &[Vec<String>]) -> Result<Self> {
-        Ok(Self::of(folder, names)?.0)
+    pub fn open_some(folder: &Path, names: &[Vec<String>], sample: Option<usize>) -> Result<Self> {
+        Ok(Self::of(folder, names, sample)?.0)
     }
 
     /// The images of label maps, and the names of all others.
-    fn of(folder: &Path, names: &[Vec<String>]) -> Result<(Self, Vec<String>)> {
+    fn of(
+        folder: &Path,
+        names: &[Vec<String>],
+        sample: Option<usize>,
+    ) -> Result<(Self, Vec<String>)> {
         let shown = folder.display();
         let mut found = find(folder)?;
         let mut paths = Vec::with_capacity(names.len());
-        let mut missing = Vec::new();
+        let (mut missing, mut several) = (Vec::new(), Vec::new());
         for names in names {
-            match names.iter().find_map(|name| found.remove(name)) {
+            let named = |name: &String| sample.map_or(name.clone(), |k| sample_name(name, k));
+            match names.iter().find_map(|name| found.remove(&named(name))) {
                 Some(path) => paths.push(path),
-                None => missing.extend(names.first().cloned()),
+                None => {
+                    several.extend(names.iter().find(|name| {
+                        sample.is_none() && found.contains_key(&sample_name(name, 0))
+                    }));
+                    missing.extend(names.first().map(named));
+                }
             }
+        }
+        if let Some(name) = several.first() {
+            bail!(
+                "{shown} has several images of one label map, such as {}, as `dp-sims generate \
+                 --samples` writes them: a measure takes one of each; choose which with `evaluate \
+                 --sample K`, from 0",
+                sample_name(name, 0)
+            );
         }
         ensure!(
             missing.is_empty(),
@@ -117,6 +143,18 @@ impl ImageFolder {
         );
         Ok(pixels)
     }
+}
+
+/// Name of image `k` of several of a label map.
+pub fn sample_name(name: &str, k: usize) -> String {
+    format!("{name}_{k:02}")
+}
+
+/// The name of the label map that an image is one of several of, by its name.
+fn sample_of(name: &str) -> Option<String> {
+    let (of, number) = name.rsplit_once('_')?;
+    let k = number.parse().ok()?;
+    (sample_name(of, k) == name).then(|| of.to_string())
 }
 
 /// Images of a folder and its sub-folders by their paths without endings.
@@ -184,12 +222,51 @@ mod tests {
         save("grid.png", 9);
         let names = [&["b"][..], &["A", "a"], &["c/d", "c_d"], &["e/f", "f"]];
         let names = names.map(|names| names.iter().map(ToString::to_string).collect());
-        let images = ImageFolder::open(folder.path(), &names).unwrap();
+        let images = ImageFolder::open(folder.path(), &names, None).unwrap();
         assert_eq!(images.size(), Size::new(2, 3));
         let first: Vec<u8> = (0..4)
             .map(|index| images.pixels(index).unwrap()[0])
             .collect();
         assert_eq!(first, [2, 1, 3, 4]);
+    }
+
+    #[test]
+    fn one_of_several_images_of_a_label_map_is_chosen() {
+        let folder = tempfile::tempdir().unwrap();
+        let save = |name: String, value: u8| {
+            let image = RgbImage::from_pixel(3, 2, image::Rgb([value, 0, 0]));
+            image.save(folder.path().join(name)).unwrap();
+        };
+        // A label map may be called as an image of another one.
+        for (place, name) in ["a", "a_01", "b"].iter().enumerate() {
+            for k in 0..3 {
+                save(format!("{name}_{k:02}.png"), 10 * place as u8 + k);
+            }
+        }
+        save("grid.png".to_string(), 99);
+        let names = ["a", "a_01", "b"].map(|name| vec![name.to_string()]);
+        let open = |sample| ImageFolder::open(folder.path(), &names, sample);
+        let first = |sample| -> Vec<u8> {
+            let images = open(Some(sample)).unwrap();
+            (0..3)
+                .map(|index| images.pixels(index).unwrap()[0])
+                .collect()
+        };
+        assert_eq!(first(0), [0, 10, 20]);
+        assert_eq!(first(2), [2, 12, 22]);
+        let message = open(None).unwrap_err().to_string();
+        assert!(
+            message.contains("a_00") && message.contains("--sample K"),
+            "{message}"
+        );
+        let message = open(Some(3)).unwrap_err().to_string();
+        assert!(message.contains("3 of 3 label maps: a_03"), "{message}");
+        save("stray_00.png".to_string(), 0);
+        let message = open(Some(0)).unwrap_err().to_string();
+        assert!(
+            message.contains("belong to no label map: stray_00"),
+            "{message}"
+        );
     }
 
     #[test]
@@ -200,7 +277,7 @@ mod tests {
         let problem = || {
             format!(
                 "{:#}",
-                ImageFolder::open(folder.path(), &names).unwrap_err()
+                ImageFolder::open(folder.path(), &names, None).unwrap_err()
             )
         };
         assert!(

@@ -23,7 +23,7 @@ mod timing;
 
 pub use compare::Comparison;
 pub use gallery::{Exhibit, Gallery};
-pub use images::{GRID, ImageFolder};
+pub use images::{GRID, ImageFolder, sample_name};
 pub use judge::Judge;
 pub use metric::{Metric, parse_backbone};
 pub use networks::NetworkFolder;

@@ -296,7 +296,7 @@ fn provenance(results: &Results) -> Markup {
             h2 { "How" }
             table {
                 tbody {
-                    tr { th { (results.subject.kind) } td { code { (results.subject.path) } " " code.source { (short(&results.subject.sha256)) } } }
+                    tr { th { (results.subject.kind) } td { code { (results.subject.path) } @if let Some(k) = results.subject.sample { ", image " (k) " of each label map" } " " code.source { (short(&results.subject.sha256)) } } }
                     tr { th { "label maps and photos" } td { code.source { (short(&results.data.sha256)) } } }
                     @for (part, network) in &results.networks {
                         tr {

@@ -47,6 +47,9 @@ pub struct Subject {
     pub kind: String,
     /// Its folder or file, as it was named.
     pub path: String,
+    /// Number of the image of every label map that was judged, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<usize>,
     /// Experiment of a generator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub experiment: Option<String>,

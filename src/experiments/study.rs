@@ -165,8 +165,7 @@ impl Study {
             if !experiment_names().any(|name| name == base) {
                 let path = folder.join(&*base);
                 // The study is copied into the folder of its runs, from where it reads the same file.
-                let path = std::path::absolute(&path).unwrap_or(path);
-                *base = path.to_string_lossy().into_owned();
+                *base = absolute(&path)?;
             }
         }
         study.check().with_context(invalid)?;
@@ -179,9 +178,7 @@ impl Study {
         let base = if experiment_names().any(|name| name == name_or_path) {
             name_or_path.to_string()
         } else {
-            let path = Path::new(name_or_path);
-            let path = std::path::absolute(path).unwrap_or(path.to_path_buf());
-            path.to_string_lossy().into_owned()
+            absolute(Path::new(name_or_path))?
         };
         let dataset = experiment.data.dataset.clone();
         let study = Self {
@@ -346,6 +343,17 @@ fn backbone_name(config: &crate::config::BackboneConfig) -> String {
     dp_sims_model::backbones::info(config.network)
         .name
         .to_string()
+}
+
+/// The path from the root of the file system, as text.
+///
+/// # Errors
+/// When the folder it lies in has a name that is not UTF-8.
+fn absolute(path: &Path) -> Result<String> {
+    let path = std::path::absolute(path).unwrap_or(path.to_path_buf());
+    let text = path.to_str();
+    let text = text.with_context(|| format!("{path:?} is not UTF-8: rename the folder"))?;
+    Ok(text.to_string())
 }
 
 fn check_seeds(seeds: &[u64]) -> Result<()> {

@@ -56,6 +56,7 @@ pub fn results(step: u64, values: &[(&str, f64)]) -> Results {
         protocol: Protocol::load("folder-v1").unwrap(),
         complete: false,
         subject: Subject {
+            sample: None,
             kind: "checkpoint".to_string(),
             path: "somewhere".to_string(),
             experiment: Some("a".to_string()),

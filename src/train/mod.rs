@@ -4,6 +4,7 @@ mod batch;
 mod costs;
 mod estimate;
 mod evaluation;
+mod frozen;
 mod networks;
 mod optimizer;
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod saving;
 #[cfg(all(test, feature = "flex"))]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -17,6 +18,7 @@ use dp_sims_model::layers::LabelMaps;
 use super::batch::{DeviceBatch, StepScalars, label_maps};
 use super::estimate::refuse_what_cannot_fit;
 use super::evaluation::RunEvaluation;
+use super::frozen::{frozen_hashes, refuse_other_weights};
 use super::networks::Networks;
 use super::random::SeededDraws;
 use super::sampling::{Preview, refreshed};
@@ -48,6 +50,8 @@ pub struct RunOptions {
     pub time: Option<TimeLimit>,
     /// Memory in bytes that there is for it, where that is known.
     pub memory: Option<u64>,
+    /// The experiment as it was named, as TOML, without flags; see [`State`](super::save::State).
+    pub named: Option<String>,
 }
 
 /// A limit in time instead of in steps.
@@ -72,6 +76,8 @@ pub struct Run<'a, B: AutodiffBackend> {
     pub(super) data: &'a Data,
     pub(super) options: RunOptions,
     pub(super) training: Training<B>,
+    /// Hashes of the frozen networks.
+    frozen: BTreeMap<String, String>,
     preview: Preview,
     refresh: Vec<LabelMaps<B::InnerBackend>>,
     ready: Option<(u64, Generator<B::InnerBackend>)>,
@@ -113,10 +119,12 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
             refuse_what_cannot_fit(experiment, classes, memory)?;
         }
         let networks = Networks::<B>::new(experiment, classes, &options.weights, device)?;
+        let frozen = frozen_hashes(&networks, experiment);
         let mut training = Training::new(networks, experiment, device)?;
         let (mut step, mut images_seen) = (0, 0);
         if let Some(checkpoint) = &options.resume {
             let state = read_state(checkpoint)?;
+            refuse_other_weights(checkpoint, &state, &frozen, experiment, &options.weights)?;
             (step, images_seen) = (state.step, state.images_seen);
             training = restore(training, checkpoint)?;
         }
@@ -144,6 +152,7 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
             )?,
             options,
             training,
+            frozen,
             refresh,
             ready: None,
             step,

@@ -1,5 +1,7 @@
 //! What a checkpoint holds, and how a run is put together again from one.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result, ensure};
 use burn::module::AutodiffModule;
 use burn::tensor::backend::{AutodiffBackend, Backend};
@@ -38,6 +40,14 @@ pub struct State {
     pub software: String,
     /// Backend that computed it.
     pub backend: String,
+    /// BLAKE3 of the frozen networks it was trained over, by the table of the experiment that names them;
+    /// none in checkpoints of earlier versions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub frozen: BTreeMap<String, String>,
+    /// The experiment as it was named, as TOML, without `--set` and other flags: what the one that is named
+    /// when the run is resumed is compared with. None where nothing was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named: Option<String>,
 }
 
 impl State {
@@ -50,6 +60,8 @@ impl State {
             images_seen,
             software,
             backend: backend.to_string(),
+            frozen: BTreeMap::new(),
+            named: None,
         }
     }
 }

@@ -2,6 +2,7 @@ use std::fmt::Write;
 
 use burn::module::Module;
 use burn::tensor::backend::AutodiffBackend;
+use dp_sims_datasets::shared_bytes;
 use dp_sims_model::backbones::info;
 
 use super::estimate::Estimate;
@@ -105,6 +106,15 @@ impl<B: AutodiffBackend> Run<'_, B> {
         line(
             "memory of batches",
             format!("about {:.0} MB more", estimate.batches / 1e6),
+        );
+        let workers = experiment.data.workers;
+        let decoding = shared_bytes(self.data.train.decoding(), workers);
+        line(
+            "memory of decoding",
+            format!(
+                "about {:.0} MB more, with {workers} worker(s)",
+                decoding as f64 / 1e6
+            ),
         );
         if self.data.presence.is_empty() {
             return text;

@@ -8,7 +8,7 @@ use dp_sims_model::known::Hash;
 use super::address::Address;
 use super::part::Part;
 use super::source::Trouble;
-use super::{Check, FetchError};
+use super::{Check, FetchError, Found};
 
 /// Most bytes of a file that nothing is known of.
 const MOST_BYTES: u64 = 64 << 30;
@@ -45,8 +45,8 @@ impl Download {
     ///
     /// # Errors
     /// [`FetchError::Length`] or [`FetchError::Improbable`].
-    pub(super) fn check_length(&self, found: u64) -> Result<(), FetchError> {
-        if self.lengths().contains(&found) {
+    pub(super) fn check_length(&self, found: Found) -> Result<(), FetchError> {
+        if self.lengths().contains(&found.bytes()) {
             return Ok(());
         }
         let address = self.address.clone();

@@ -1,8 +1,38 @@
+use std::fmt;
 use std::io;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
+
+/// The length of a file, and how it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// The server says so.
+    Offered(u64),
+    /// So many bytes had arrived, and there were more.
+    AtLeast(u64),
+    /// So many bytes arrived.
+    Sent(u64),
+}
+
+impl Found {
+    /// In bytes, at the least.
+    pub fn bytes(self) -> u64 {
+        let (Self::Offered(bytes) | Self::AtLeast(bytes) | Self::Sent(bytes)) = self;
+        bytes
+    }
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Offered(bytes) => write!(f, "offers {bytes} bytes"),
+            Self::AtLeast(bytes) => write!(f, "sent {bytes} bytes and had not come to an end"),
+            Self::Sent(bytes) => write!(f, "sent {bytes} bytes"),
+        }
+    }
+}
 
 /// Why a weight file could not be fetched or recorded.
 #[derive(Debug, Error)]
@@ -70,21 +100,21 @@ pub enum FetchError {
     },
     /// The file on offer has another length than the known one.
     #[error(
-        "{address} offers {found} bytes, the known file has {expected}: it is another file, or a \
-         page about it; check the address"
+        "{address} {found}, the known file has {expected}: it is another file, or a page about it; \
+         check the address"
     )]
     Length {
         /// Address that was asked.
         address: String,
         /// Length of the known file in bytes.
         expected: u64,
-        /// Length on offer in bytes.
-        found: u64,
+        /// What is on offer or has arrived.
+        found: Found,
     },
     /// The file on offer is far shorter or longer than such a file can be.
     #[error(
-        "{address} offers a file of {found} bytes or more, a file of these weights has {} to {}: it is \
-         another file, or a page about it; check the address",
+        "{address} {found}, a file of these weights has {} to {}: it is another file, or a page about \
+         it; check the address",
         lengths.start(), lengths.end()
     )]
     Improbable {
@@ -92,8 +122,8 @@ pub enum FetchError {
         address: String,
         /// Lengths that the file may have in bytes.
         lengths: RangeInclusive<u64>,
-        /// Length on offer in bytes, or what had arrived when it was given up.
-        found: u64,
+        /// What is on offer or has arrived.
+        found: Found,
     },
     /// What arrived is not the known file.
     #[error(

@@ -21,7 +21,7 @@ mod tls;
 mod web;
 
 pub use download::{Download, Fetched, Patience, Progress, download};
-pub use error::FetchError;
+pub use error::{FetchError, Found};
 pub use files::sha256;
 pub use folder::{Check, FileState, Outcome, WeightsFolder};
 pub use import::{ImportError, Imported, import};

@@ -11,7 +11,7 @@ use super::client::Limits;
 use super::error::io_error;
 use super::files::{beside, remove, sha256, sync_folder};
 use super::source::{Answer, Offer, Trouble, open};
-use super::{Check, Download, FetchError, Fetched, Progress};
+use super::{Check, Download, FetchError, Fetched, Found, Progress};
 use crate::files::{MOST_TEXT, read};
 
 /// Bytes copied at a time.
@@ -102,7 +102,9 @@ impl Part {
         if let Some(length) = offer.length
             && (request.size.is_some() || length > most)
         {
-            request.check_length(length).map_err(Trouble::Final)?;
+            request
+                .check_length(Found::Offered(length))
+                .map_err(Trouble::Final)?;
         }
         let note = PartNote {
             address: request.address.clone(),
@@ -130,7 +132,9 @@ impl Part {
             done += count as u64;
             if done > most {
                 self.truncate(0).map_err(Trouble::Final)?;
-                request.check_length(done).map_err(Trouble::Final)?;
+                request
+                    .check_length(Found::AtLeast(done))
+                    .map_err(Trouble::Final)?;
             }
             report(Progress::Bytes(done));
         }
@@ -175,7 +179,7 @@ impl Part {
             }
             Some(_) => {}
             None => {
-                if let Err(error) = request.check_length(bytes) {
+                if let Err(error) = request.check_length(Found::Sent(bytes)) {
                     self.remove()?;
                     return Err(error);
                 }

@@ -156,3 +156,30 @@ fn results_have_a_place_before_they_are_worked_for() {
     assert!(message.contains("--overwrite"), "{message}");
     assert_eq!(fs::read(&file).unwrap(), b"text");
 }
+
+/// Paths are kept as text in checkpoints and results, where one that is none would become another.
+#[cfg(target_os = "linux")]
+#[test]
+fn paths_that_are_not_utf8_are_refused_with_their_bytes() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(OsStr::from_bytes(b"caf\xe9"));
+    fs::create_dir(&path).unwrap();
+    for words in [
+        &["train", "--out"][..],
+        &["train"],
+        &["generate", "--labels"],
+        &["evaluate", "--images"],
+        &["dataset", "init"],
+        &["dataset", "check", "--out", "report.html", "--data"],
+        &["weights", "inspect"],
+    ] {
+        let mut command = program(words);
+        command.current_dir(folder.path()).arg(&path);
+        let message = failure(command, 2);
+        assert!(message.contains(r"caf\xE9"), "{words:?}: {message}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}

@@ -1,7 +1,9 @@
 use std::fs;
 use std::time::Duration;
 
-use super::run::{checkpoint, failure, train, weights};
+use assert_cmd::Command;
+
+use super::run::{TINY, checkpoint, failure, program, train, weights};
 
 #[test]
 fn resuming_gives_the_bytes_of_an_unbroken_run() {
@@ -88,4 +90,70 @@ fn a_checkpoint_of_another_network_is_refused() {
         message.contains("generator.base_width = 2, not 3"),
         "{message}"
     );
+}
+
+/// Settings of the command line stay, what was edited counts, and what is built into networks is named.
+#[test]
+fn an_experiment_file_that_was_edited_is_not_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, out) = (folder.path().join("own.toml"), folder.path().join("run"));
+    let write = |more: &str| {
+        let text = format!("extends = \"quickstart\"\n{more}");
+        fs::write(&file, text).unwrap();
+    };
+    let call = |more: &[&str]| {
+        let mut command = program(&["train", file.to_str().unwrap(), "--backend", "flex"]);
+        command.args(["--no-tui", "--out"]).arg(&out).args(more);
+        command
+    };
+    let note = |mut command: Command| {
+        let output = command.assert().success().get_output().clone();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    write("");
+    let mut first = call(&["--steps", "1"]);
+    for setting in TINY {
+        first.args(["--set", setting]);
+    }
+    first.assert().success();
+    let said = note(call(&["--steps", "2", "--resume", "auto"]));
+    assert!(!said.contains("note:"), "{said}");
+    write("[run]\nkeep_checkpoints = 9\n");
+    let said = note(call(&["--steps", "3", "--resume", "auto"]));
+    assert!(
+        said.contains("run.keep_checkpoints = 3 then, 9 now"),
+        "{said}"
+    );
+    let config = fs::read_to_string(checkpoint(&out, 3).join("config.toml")).unwrap();
+    for line in ["keep_checkpoints = 9", "base_width = 2"] {
+        assert!(config.contains(line), "{config}");
+    }
+    write("[generator]\ntokens = 5\n");
+    let message = failure(call(&["--steps", "4", "--resume", "auto"]), 2);
+    assert!(message.contains("generator.tokens = 4, not 5"), "{message}");
+}
+
+/// The same weights may come from another file; others under the same name are named.
+#[test]
+fn weights_exchanged_under_the_same_name_are_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, weights) = (folder.path().join("run"), folder.path().join("weights"));
+    fs::create_dir(&weights).unwrap();
+    let call = |steps: &str, more: &[&str]| {
+        let mut command = train(&out, &[&["--steps", steps], more].concat());
+        command.arg("--weights").arg(&weights);
+        command
+    };
+    call("1", &[]).assert().success();
+    let name = "convnext_pico_scenes.safetensors";
+    let own = concat!(env!("CARGO_MANIFEST_DIR"), "/model/weights");
+    let mut bytes = fs::read(format!("{own}/{name}")).unwrap();
+    fs::write(weights.join(name), &bytes).unwrap();
+    call("2", &["--resume", "auto"]).assert().success();
+    let last = bytes.len() - 4;
+    bytes[last] ^= 1;
+    fs::write(weights.join(name), &bytes).unwrap();
+    let message = failure(call("3", &["--resume", "auto"]), 2);
+    assert!(message.contains(name), "{message}");
+    assert!(message.contains("other weights of `backbone`"), "{message}");
 }

@@ -223,6 +223,7 @@ fn instances(evidence: &Evidence, description: &Description) -> Option<Finding> 
     };
     let explained = large.iter().filter(known).count();
     let (count, maps, all) = (large.len(), evidence.wide, evidence.maps);
+    let values = if count == 1 { "value" } else { "values" };
     let why = if 10 * explained >= 9 * count {
         "divided by 1000, as in the instanceIds of Cityscapes, they are ids"
     } else {
@@ -231,7 +232,7 @@ fn instances(evidence: &Evidence, description: &Description) -> Option<Finding> 
     Some(Finding::new(
         FindingKind::InstanceMaps,
         format!(
-            "{maps} of {all} label maps look like instance maps: {count} values are 1000 and more; {why}"
+            "{maps} of {all} label maps look like instance maps: {count} {values} of 1000 and more; {why}"
         ),
         "name the maps of ids in `labels` and `label_suffix`, such as `_gtFine_labelIds.png`; \
          instance maps belong into `instances.png`",

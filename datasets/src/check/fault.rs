@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::diagnosis::Finding;
 use crate::error::DatasetError;
@@ -22,6 +22,8 @@ pub enum FaultKind {
     ListLine,
     /// Two files of the same name.
     AmbiguousName,
+    /// A file name that is not UTF-8.
+    NotUtf8,
     /// A split without images.
     EmptySplit,
     /// A file or folder that cannot be read, or a link in a circle.
@@ -56,6 +58,7 @@ impl FaultKind {
             E::MissingPair { .. } => Self::MissingPartner,
             E::ListLine { .. } => Self::ListLine,
             E::AmbiguousName { .. } => Self::AmbiguousName,
+            E::NotUtf8 { .. } => Self::NotUtf8,
             E::EmptySplit { .. } => Self::EmptySplit,
             E::Read { .. } | E::LinkLoop { .. } => Self::Unreadable,
             E::Decode { .. } => Self::Damaged,
@@ -78,6 +81,7 @@ impl FaultKind {
             Self::MissingPartner => "photos or label maps without partner",
             Self::ListLine => "lines of list files that are no pairs",
             Self::AmbiguousName => "names that two files have",
+            Self::NotUtf8 => "names that are not UTF-8",
             Self::EmptySplit => "splits without images",
             Self::Unreadable => "files or folders that cannot be read",
             Self::Damaged => "damaged files",
@@ -99,6 +103,7 @@ impl FaultKind {
             Self::MissingPartner => "add the missing file or remove its partner",
             Self::ListLine => "correct the line, or `strip_prefix` of the split",
             Self::AmbiguousName => "rename one of the files or narrow the suffixes",
+            Self::NotUtf8 => "rename the file or its folder",
             Self::EmptySplit => "check the data folder and the suffixes",
             Self::Unreadable => "check that the file exists and may be read",
             Self::Damaged => "replace the file by a whole one",
@@ -127,6 +132,7 @@ pub struct Fault {
     /// Its nature.
     pub kind: FaultKind,
     /// The faulty file: the label map where a pair is at fault, the missing file of half a pair.
+    #[serde(serialize_with = "as_text")]
     pub file: PathBuf,
     /// Column of the first faulty pixel, for faults of pixels.
     pub x: Option<usize>,
@@ -195,6 +201,7 @@ fn file(error: &DatasetError) -> &Path {
         | E::EmptySplit { path, .. }
         | E::ListLine { path, .. }
         | E::LinkLoop { path }
+        | E::NotUtf8 { path }
         | E::Decode { path, .. }
         | E::LabelFormat { path, .. }
         | E::UnknownId { path, .. }
@@ -209,6 +216,11 @@ fn file(error: &DatasetError) -> &Path {
         E::Description { file, .. } => file,
         _ => Path::new(""),
     }
+}
+
+/// Writes a path that may be no UTF-8.
+fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }
 
 /// Column and row of the faulty pixel, and its value where it is an id.

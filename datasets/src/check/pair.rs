@@ -7,7 +7,7 @@ use std::path::Path;
 use super::evidence::{MapEvidence, is_accepted, is_jpeg};
 use super::fault::Fault;
 use super::{Depth, count_labels};
-use crate::budget::room;
+use crate::budget::{decoding_bytes, room};
 use crate::error::DatasetError;
 use crate::files::Pair;
 use crate::folder::{DescribedFolder, same_size};
@@ -44,7 +44,7 @@ pub(super) fn check_pair(
         counts: None,
         instances: BTreeMap::new(),
     };
-    let _room = room(pair);
+    let _room = room(decoding_bytes(pair));
     let map = check.read_map(dataset, pair);
     let photo = match depth {
         Depth::Headers => photo_size(&pair.image),

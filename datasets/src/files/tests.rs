@@ -274,3 +274,38 @@ fn lists_of_devices_and_pipes_are_refused() {
         assert!(message.contains("no ordinary file"), "{message}");
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_are_not_utf8_are_named_and_never_taken_for_others() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let root = tree(&["photos/a.png", "masks/a.png", "masks/readme.txt"]);
+    let foreign = |name: &[u8]| root.path().join("masks").join(OsStr::from_bytes(name));
+    // Neither a text, nor a hidden file, nor what ends in another way is a label map.
+    for name in [&b"caf\xe9.txt"[..], b".caf\xe9.png"] {
+        std::fs::write(foreign(name), "").unwrap();
+    }
+    let files = folders(&[".png"], ".png");
+    assert_eq!(names(&first_fault(&files, root.path()).unwrap()), ["a"]);
+    // As lossy text these two would be one name.
+    for name in [b"caf\xe8.png", b"caf\xe9.png"] {
+        std::fs::write(foreign(name), "").unwrap();
+    }
+    let folder = foreign(b"r\xe9");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("b.png"), "").unwrap();
+    let (pairs, faults) = all_faults(&files, root.path());
+    assert_eq!(names(&pairs), ["a"]);
+    let named = |part: &str| faults.iter().filter(|fault| fault.contains(part)).count();
+    assert_eq!(faults.len(), 3, "{faults:?}");
+    for part in [r"caf\xE8.png", r"caf\xE9.png", r"r\xE9/b.png"] {
+        assert_eq!(named(part), 1, "{faults:?}");
+    }
+    // The folder of the dataset may have any name.
+    let outside = tempfile::tempdir().unwrap();
+    let place = outside.path().join(OsStr::from_bytes(b"d\xe9"));
+    std::fs::rename(tree(&["photos/a.png", "masks/a.png"]).keep(), &place).unwrap();
+    assert_eq!(names(&first_fault(&files, &place).unwrap()), ["a"]);
+}

@@ -258,3 +258,32 @@ fn photos_turned_by_exif_fit_turned_labels_alone() {
         "{error}"
     );
 }
+
+/// Without a bound, as many large photos are decoded at once as there are workers.
+#[test]
+fn a_large_photo_waits_for_room() {
+    use std::sync::mpsc::{RecvTimeoutError, channel};
+    use std::time::Duration;
+
+    let garden = Garden::new(1);
+    let folder = garden.open().unwrap();
+    assert_eq!(folder.decoding(), 8 * 48);
+    let (width, height) = (4096, 2100);
+    image::RgbImage::new(width, height)
+        .save(garden.photo_path(0))
+        .unwrap();
+    image::GrayImage::new(width, height)
+        .save(garden.labels_path(0))
+        .unwrap();
+    let folder = garden.open().unwrap();
+    assert_eq!(folder.decoding(), 8 * 4096 * 2100);
+    let all = crate::budget::room(u64::MAX);
+    let (sender, receiver) = channel();
+    std::thread::scope(|scope| {
+        scope.spawn(|| sender.send(folder.sample(0, Garden::SIZE)));
+        let early = receiver.recv_timeout(Duration::from_millis(300));
+        assert_eq!(early.unwrap_err(), RecvTimeoutError::Timeout);
+        drop(all);
+        assert!(receiver.recv().unwrap().is_ok());
+    });
+}

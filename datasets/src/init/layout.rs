@@ -86,8 +86,7 @@ pub(super) fn find_layout(root: &Path) -> Result<DatasetLayout, InitError> {
     let mut refused: Vec<(i32, PathBuf)> = Vec::new();
     for photos in &groups {
         for labels in &groups {
-            let key = common_key(photos, labels);
-            let Some(key) = key.filter(|key| apart(photos, labels, key)) else {
+            let Some(key) = common_key(photos, labels) else {
                 continue;
             };
             let (photo_folder, label_folder) = (&photos.folders[&key], &labels.folders[&key]);
@@ -159,30 +158,32 @@ fn all_pairs(photos: &Group, labels: &Group, key: Option<Split>, suffixes: &Suff
     let together = photos.template == labels.template;
     let pairs = |(key, _)| {
         let (photos, labels) = (photos.folders.get(&key)?, labels.folders.get(&key)?);
-        Some(
-            apply(suffixes, &photos.files, &labels.files, together)
-                .pairs
-                .len(),
-        )
+        let (photos, labels) = (outside(photos, labels), outside(labels, photos));
+        Some(apply(suffixes, &photos, &labels, together).pairs.len())
     };
     keys(key).into_iter().filter_map(pairs).sum()
 }
 
-/// Whether two groups are one, or neither lies in the other.
-fn apart(photos: &Group, labels: &Group, key: &Option<Split>) -> bool {
-    let (photos, labels) = (photos.folders[key].path, labels.folders[key].path);
-    let inside = |inner: &str, outer: &str| {
-        let rest = inner.strip_prefix(outer);
-        outer.is_empty() || rest.is_some_and(|rest| rest.starts_with('/'))
+/// The files of a folder that are not in another one inside of it: in `photos/labels` there are no photos.
+fn outside<'a>(folder: &Folder<'a>, other: &Folder) -> Vec<&'a str> {
+    let inner = match other.path.strip_prefix(folder.path) {
+        Some(rest) if folder.path.is_empty() => rest,
+        Some(rest) => rest.strip_prefix('/').unwrap_or(""),
+        None => "",
     };
-    photos == labels || !inside(photos, labels) && !inside(labels, photos)
+    let is_outside = |file: &&&str| {
+        let rest = file.strip_prefix(inner);
+        inner.is_empty() || !rest.is_some_and(|rest| rest.starts_with('/'))
+    };
+    folder.files.iter().filter(is_outside).copied().collect()
 }
 
 /// How photos of one folder and PNGs of another pair up.
 fn ways<'a>(photos: &Folder<'a>, labels: &Folder<'a>, together: bool) -> Vec<Pairing<'a>> {
     let png = |file: &&&str| file.to_ascii_lowercase().ends_with(".png");
-    let pngs: Vec<&str> = labels.files.iter().filter(png).copied().collect();
-    pairings(&photos.files, &pngs, together)
+    let pngs = outside(labels, photos);
+    let pngs: Vec<&str> = pngs.iter().filter(png).copied().collect();
+    pairings(&outside(photos, labels), &pngs, together)
 }
 
 /// Where the splits of the chosen groups are; `others` pair up with the same photos.
@@ -194,7 +195,8 @@ fn splits(root: &Path, best: &Candidate, others: &[Candidate]) -> Vec<SplitLayou
             continue;
         };
         let together = best.photos.template == best.labels.template;
-        let found = apply(&best.suffixes, &photos.files, &labels.files, together);
+        let (seen, maps) = (outside(photos, labels), outside(labels, photos));
+        let found = apply(&best.suffixes, &seen, &maps, together);
         if found.pairs.is_empty() {
             continue;
         }
@@ -238,13 +240,14 @@ fn nothing(
         .iter()
         .flat_map(|a| groups.iter().map(move |b| (a, b)))
     {
-        let key = common_key(photos, labels).filter(|key| apart(photos, labels, key));
+        let key = common_key(photos, labels);
         let Some(key) = key.filter(|_| photos.template != labels.template) else {
             continue;
         };
         let (photos, labels) = (&photos.folders[&key], &labels.folders[&key]);
-        let others: Vec<&str> = labels.files.iter().filter(other).copied().collect();
-        if let Some(way) = pairings(&photos.files, &others, false).first() {
+        let others = outside(labels, photos);
+        let others: Vec<&str> = others.iter().filter(other).copied().collect();
+        if let Some(way) = pairings(&outside(photos, labels), &others, false).first() {
             let place = |folder: &Folder, file: &str| root.join(folder.path).join(file);
             let pair = (place(photos, way.pairs[0].0), place(labels, way.pairs[0].1));
             pairs

@@ -12,8 +12,8 @@ use crate::snapshot::Snapshot;
 pub(super) enum Source {
     /// They are made.
     Model(Box<Snapshot>),
-    /// They are read.
-    Images(PathBuf),
+    /// They are read: the folder, and the number of the image of every label map where it has several.
+    Images(PathBuf, Option<usize>),
 }
 
 /// A column of a panel.
@@ -43,13 +43,17 @@ impl Method {
                 judged.display()
             )
         };
-        Self::of(&judged).with_context(gone)
+        let mut method = Self::of(&judged).with_context(gone)?;
+        if let Source::Images(_, sample) = &mut method.source {
+            *sample = subject.sample;
+        }
+        Ok(method)
     }
 
     fn of(path: &Path) -> Result<Self> {
         let is_run = path.join("checkpoints").is_dir() || path.join(MANIFEST).is_file();
         let source = if path.is_dir() && !is_run {
-            Source::Images(path.to_path_buf())
+            Source::Images(path.to_path_buf(), None)
         } else {
             Source::Model(Box::new(Snapshot::open(path)?))
         };
@@ -63,7 +67,7 @@ impl Method {
     pub(super) fn model(&self) -> Option<&Snapshot> {
         match &self.source {
             Source::Model(model) => Some(model),
-            Source::Images(_) => None,
+            Source::Images(..) => None,
         }
     }
 }

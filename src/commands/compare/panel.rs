@@ -164,6 +164,7 @@ impl Job {
                 (description, Some(root))
             }
         };
+        data::refuse_among_inputs(&out, &description, root.as_deref(), true)?;
         let classes = description.class_table();
         for method in &methods {
             if let Some(model) = method.model() {
@@ -178,7 +179,7 @@ impl Job {
         }
         let size = match (first, &methods[0].source) {
             (Some(model), _) => model.size,
-            (None, Source::Images(folder)) => ImageFolder::first_size(folder)?,
+            (None, Source::Images(folder, _)) => ImageFolder::first_size(folder)?,
             (None, Source::Model(model)) => model.size,
         };
         let rows = if args.labels.is_empty() {
@@ -211,9 +212,9 @@ impl Job {
     fn columns<B: Backend>(&self, method: &Method, device: &B::Device) -> Result<Vec<Vec<Tile>>> {
         match &method.source {
             Source::Model(model) => self.made::<B>(model, device),
-            Source::Images(folder) => {
+            Source::Images(folder, sample) => {
                 let names = self.rows.names(&self.description, self.size)?;
-                let images = ImageFolder::open_some(folder, &names)?;
+                let images = ImageFolder::open_some(folder, &names, *sample)?;
                 let tiles = (0..names.len())
                     .map(|index| fitted(images.pixels(index)?, images.size(), self.size))
                     .collect::<Result<_>>()?;

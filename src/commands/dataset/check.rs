@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::SourceArgs;
 use crate::commands::{Failure, failed, mistake};
-use crate::data::{built_in, checks_folder, progress_bar};
+use crate::data::{built_in, checks_folder, progress_bar, refuse_among_inputs};
 use crate::files::write_whole;
 
 mod text;
@@ -58,6 +58,7 @@ struct SplitJson<'a> {
 /// Checks splits of a dataset.
 pub(super) fn run(args: CheckArgs) -> Result<(), Failure> {
     let (description, root) = args.source.open().map_err(mistake)?;
+    refuse_among_inputs(&args.out, &description, Some(&root), false).map_err(mistake)?;
     let mut splits = args.split.clone();
     splits.sort_unstable();
     splits.dedup();

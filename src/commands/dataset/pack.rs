@@ -6,7 +6,7 @@ use indicatif::HumanBytes;
 
 use super::SourceArgs;
 use crate::commands::{Failure, failed, mistake, parse_size};
-use crate::data::{checked, checks_folder, packed_path, progress_bar};
+use crate::data::{checked, checks_folder, packed_path, progress_bar, refuse_among_inputs};
 
 /// Arguments of `dataset pack`.
 #[derive(Debug, Args)]
@@ -30,6 +30,7 @@ pub struct PackArgs {
 /// Writes the splits of a dataset at their training size, one file each.
 pub fn run(args: &PackArgs) -> Result<(), Failure> {
     let (description, root) = args.source.open().map_err(mistake)?;
+    refuse_among_inputs(&args.out, &description, Some(&root), false).map_err(mistake)?;
     let splits = if args.split.is_empty() {
         let described = |split: &Split| description.files(*split).is_some();
         let mut splits = vec![Split::Train];

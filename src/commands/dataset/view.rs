@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::SourceArgs;
 use crate::commands::{Failure, failed, mistake, parse_size};
-use crate::data::{progress_bar, scenes};
+use crate::data::{progress_bar, refuse_among_inputs, scenes};
 
 /// Size at which procedural scenes are drawn where none is asked for.
 const SCENES_SIZE: Size = Size {
@@ -91,6 +91,7 @@ fn draw(args: &ViewArgs) -> Result<RgbImage> {
         });
     }
     let (description, root) = args.source.open()?;
+    refuse_among_inputs(&args.out, &description, Some(&root), true)?;
     let mut dataset = DescribedFolder::open(&description, &root, args.split)?;
     let files = description.files(args.split);
     if files.is_some_and(|files| files.instances().is_some()) {

@@ -1,14 +1,12 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
-use dp_sims_datasets::Split;
-use dp_sims_datasets::description::{Instances, SplitFiles};
+use anyhow::{Context, Result, bail};
 
 use super::stream::image_file;
 use crate::commands::maps::Maps;
+use crate::data::refuse_among_inputs;
 use crate::evaluate::GRID;
-use crate::paths::real;
 use crate::snapshot::Snapshot;
 
 /// Where images go.
@@ -42,16 +40,8 @@ impl Outputs<'_> {
     /// # Errors
     /// Names the file or folder.
     pub(super) fn refuse_inputs(&self, grid: bool, model: &Snapshot) -> Result<()> {
+        refuse_among_inputs(self.out, &model.description, model.root.as_deref(), true)?;
         let out = self.out.display();
-        let place = real(self.out);
-        for (folder, what) in dataset_folders(model) {
-            ensure!(
-                !place.starts_with(&folder),
-                "--out {out} is in {}, where the dataset has its {what}: images would be taken for \
-                 such; choose another folder",
-                folder.display()
-            );
-        }
         if !self.out.is_dir() {
             return Ok(());
         }
@@ -84,26 +74,4 @@ impl Outputs<'_> {
         }
         Ok(())
     }
-}
-
-/// The folders of the dataset of a run, as far as they are there, and what they hold.
-fn dataset_folders(model: &Snapshot) -> Vec<(PathBuf, &'static str)> {
-    let mut found = Vec::new();
-    let Some(root) = &model.root else {
-        return found;
-    };
-    for split in Split::ALL {
-        let Some(SplitFiles::Folders(folders)) = model.description.files(split) else {
-            continue;
-        };
-        found.push((root.join(&folders.images), "photos"));
-        found.push((root.join(&folders.labels), "label maps"));
-        match &folders.instances {
-            Some(Instances::Png(png)) => found.push((root.join(&png.folder), "instance maps")),
-            Some(Instances::Panoptic(png)) => found.push((root.join(&png.folder), "segments")),
-            Some(Instances::Coco(_)) | None => {}
-        }
-    }
-    let real = |(path, what): (PathBuf, _)| Some((path.canonicalize().ok()?, what));
-    found.into_iter().filter_map(real).collect()
 }

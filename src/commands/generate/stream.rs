@@ -10,6 +10,7 @@ use image::RgbImage;
 
 use crate::commands::maps::Maps;
 use crate::data::progress_bar;
+use crate::evaluate::sample_name;
 use crate::grid::save;
 
 /// Label maps that are read ahead.
@@ -84,7 +85,7 @@ pub(super) fn stream(
 pub(super) fn image_file(name: &str, k: usize, count: usize) -> String {
     match count {
         1 => format!("{name}.png"),
-        _ => format!("{name}_{k:02}.png"),
+        _ => format!("{}.png", sample_name(name, k)),
     }
 }
 

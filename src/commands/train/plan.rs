@@ -5,17 +5,19 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::TrainArgs;
+use super::continued::{Choice, chosen, continued};
 use crate::checkpoint::Checkpoint;
 use crate::config::{self, Experiment};
 use crate::data::dataset_in;
 use crate::run_folder::{ABANDONED, BEST, Beginning, CHECKPOINTS, RunFolder, trace};
 use crate::snapshot::{newest_whole, open_whole};
-use crate::train::read_experiment;
 
 /// What a call of `train` is about to do.
 pub(super) struct Plan {
     /// The experiment with the settings of this call.
     pub(super) experiment: Experiment,
+    /// The experiment as it was named, as TOML, without any flag.
+    pub(super) named: Option<String>,
     /// Run folder.
     pub(super) out: PathBuf,
     /// Checkpoint to continue from.
@@ -75,12 +77,13 @@ impl Plan {
             })?,
             None => None,
         };
-        let experiment = match &resume {
-            None => config::load(named.unwrap_or("quickstart"), &args.set)?,
-            Some(checkpoint) => continued(checkpoint, named, &args.set)?,
+        let Choice { experiment, named } = match &resume {
+            None => chosen(named.unwrap_or("quickstart"), &args.set)?,
+            Some(checkpoint) => continued(checkpoint, args)?,
         };
         let plan = Self {
             experiment: settled(experiment, args)?,
+            named,
             out,
             resume,
             folder,
@@ -133,22 +136,6 @@ impl Plan {
             self.out.display()
         );
     }
-}
-
-/// The experiment of a checkpoint with settings on top.
-fn continued(checkpoint: &Checkpoint, named: Option<&str>, set: &[String]) -> Result<Experiment> {
-    let saved = read_experiment(checkpoint)?;
-    if let Some(name) = named {
-        let asked = config::load(name, &[])?;
-        ensure!(
-            asked.name == saved.name,
-            "{} belongs to experiment `{}`, not `{}`",
-            checkpoint.path().display(),
-            saved.name,
-            asked.name
-        );
-    }
-    config::with_settings(&saved, set)
 }
 
 /// The run folder that a folder is, or that a checkpoint folder lies in; none where it lies elsewhere.

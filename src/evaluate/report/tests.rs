@@ -10,6 +10,7 @@ fn results() -> Results {
         protocol: Protocol::load("ade20k-256-v1").unwrap(),
         complete: false,
         subject: Subject {
+            sample: None,
             kind: "checkpoint".to_string(),
             path: "runs/<b>".to_string(),
             experiment: Some("ade20k".to_string()),

@@ -76,7 +76,11 @@ impl<B: AutodiffBackend> Run<'_, B> {
 
     /// Writes the checkpoint of this step into a folder of checkpoints.
     fn save(&self, root: &Path, ready: &Generator<B::InnerBackend>) -> Result<PathBuf> {
-        let state = State::new(self.step, self.images_seen, &self.options.backend);
+        let state = State {
+            frozen: self.frozen.clone(),
+            named: self.options.named.clone(),
+            ..State::new(self.step, self.images_seen, &self.options.backend)
+        };
         let description = &self.data.description;
         let files = files(&self.training, ready, &state, self.experiment, description);
         checkpoint::write(root, self.step, files)

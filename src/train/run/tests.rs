@@ -56,6 +56,7 @@ fn events_within(experiment: &Experiment, time: Option<TimeLimit>) -> (Vec<Strin
         backend: "flex".to_string(),
         time,
         memory: None,
+        named: None,
     };
     let device = Default::default();
     let run = Run::<FlexAutodiff>::new(experiment, &data, options, &device).unwrap();
@@ -167,6 +168,7 @@ fn a_checkpoint_that_cannot_be_written_is_tried_again() {
         backend: "flex".to_string(),
         time: None,
         memory: None,
+        named: None,
     };
     let device = Default::default();
     let run = Run::<FlexAutodiff>::new(&experiment, &data, options, &device).unwrap();

@@ -1,6 +1,7 @@
 //! Answers that are errors, other files or no files.
 
 use super::*;
+use crate::weights::Found;
 use crate::weights::{Check, Progress};
 
 #[test]
@@ -32,7 +33,7 @@ fn another_length_is_refused_before_it_is_loaded() {
         let error = case.run().unwrap_err();
         assert!(
             matches!(error, FetchError::Length { expected, found, .. }
-                if expected == size && found == length),
+                if expected == size && found == Found::Offered(length)),
             "{error}"
         );
     }
@@ -74,6 +75,12 @@ fn a_file_far_from_the_size_of_its_tensors_is_refused() {
                 Err(error) => {
                     assert!(!is_right, "{error}");
                     assert!(matches!(error, FetchError::Improbable { .. }), "{error}");
+                    let words = match (sent > 1000, is_announced) {
+                        (true, true) => "offers 18874368 bytes, ",
+                        (true, false) => "bytes and had not come to an end, ",
+                        (false, _) => "sent 746 bytes, ",
+                    };
+                    assert!(error.to_string().contains(words), "{error}");
                     let left = std::fs::metadata(case.part()).map_or(0, |part| part.len());
                     assert_eq!(left, 0, "{sent} bytes");
                 }

@@ -147,7 +147,7 @@ fn instance_maps_are_told_by_large_values() {
     };
     let text = message(&wide(&[0, 1, 2, 8000, 8001, 9000]), small);
     assert!(
-        text.contains("3 of 10 label maps") && text.contains("3 values are"),
+        text.contains("3 of 10 label maps") && text.contains("3 values of 1000"),
         "{text}"
     );
     assert!(text.contains("divided by 1000"), "{text}");

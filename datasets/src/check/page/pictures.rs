@@ -54,7 +54,7 @@ pub(super) struct Group {
 pub(super) fn exhibits(survey: &Survey, left: &mut usize) -> Vec<Group> {
     let groups = [
         Group {
-            title: "Faulty label maps",
+            title: "Faulty pairs",
             note: "Unknown values are magenta.",
             exhibits: faulty(survey, left),
         },
@@ -85,7 +85,15 @@ fn faulty(survey: &Survey, left: &mut usize) -> Vec<Exhibit> {
         true => HashMap::new(),
         false => survey.pairs().iter().enumerate().flat_map(files).collect(),
     };
-    for fault in &survey.faults.listed {
+    // One of each kind comes before a second one.
+    let mut kinds = BTreeSet::new();
+    let (first, rest): (Vec<&Fault>, Vec<&Fault>) = survey
+        .faults
+        .listed
+        .iter()
+        .filter(|fault| pairs.contains_key(&fault.file))
+        .partition(|fault| kinds.insert(fault.kind));
+    for fault in first.into_iter().chain(rest) {
         if exhibits.len() == MAX_FAULTY {
             break;
         }
@@ -95,8 +103,7 @@ fn faulty(survey: &Survey, left: &mut usize) -> Vec<Exhibit> {
         if !shown.insert(index) {
             continue;
         }
-        let caption = caption(fault);
-        exhibits.push(exhibit(survey, index, caption, None, left));
+        exhibits.push(exhibit(survey, index, caption(fault), None, left));
     }
     exhibits
 }
@@ -113,7 +120,12 @@ fn caption(fault: &Fault) -> String {
         (FaultKind::SizeMismatch, _) => "photo and label map differ in size".to_string(),
         (FaultKind::Turned, _) => "the photo is turned, the label map is not".to_string(),
         (FaultKind::Instances, _) => "instances do not fit".to_string(),
-        _ => "faulty".to_string(),
+        (FaultKind::AmbiguousName, _) => "another file has the same name".to_string(),
+        (FaultKind::UnknownId | FaultKind::LargeId, None) => "unknown id".to_string(),
+        (FaultKind::NotUtf8, _) => "the name is not UTF-8".to_string(),
+        (FaultKind::MissingPartner, _) => "no partner".to_string(),
+        (FaultKind::ListLine | FaultKind::EmptySplit, _)
+        | (FaultKind::Unusable | FaultKind::Other, _) => "see the list of faults".to_string(),
     };
     match fault.x.zip(fault.y) {
         Some((x, y)) => format!("{what} at (x={x}, y={y})"),

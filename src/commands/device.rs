@@ -1,0 +1,80 @@
+//! Work on devices whose drivers may fail.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use anyhow::{Result, anyhow};
+use dp_sims_backends::{BackendKind, Selected, Task};
+
+use super::{Failure, failed};
+
+/// Runs work that drivers may end with an error or a panic: a GPU without room for a tensor does.
+///
+/// # Errors
+/// What the work or the driver says.
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T, String> {
+    match caught(work) {
+        Ok(outcome) => outcome.map_err(|error| format!("{error:#}")),
+        Err(reason) => Err(reason),
+    }
+}
+
+/// Runs the work of a command. On a GPU a panic is a failure of the device; `remedy` is what takes less of
+/// its memory, a key or a flag.
+///
+/// # Errors
+/// Those of the work, and a device that fails.
+pub(super) fn run_on<T: Task<Output = Result<(), Failure>>>(
+    selected: Selected,
+    task: T,
+    remedy: &str,
+) -> Result<(), Failure> {
+    if matches!(selected.kind, BackendKind::Flex | BackendKind::Ndarray) {
+        return selected.run(task);
+    }
+    caught(|| selected.run(task)).unwrap_or_else(|reason| {
+        let Selected { kind, device } = selected;
+        Err(failed(anyhow!(failure(kind, device, &reason, remedy))))
+    })
+}
+
+fn failure(kind: BackendKind, device: usize, reason: &str, remedy: &str) -> String {
+    format!(
+        "{kind} device {device} failed: {reason}. If it has too little memory, {remedy}; `dp-sims doctor` \
+         tests the device"
+    )
+}
+
+/// The outcome of work, or the words of its panic.
+fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        text.unwrap_or("the driver failed").to_string()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_driver_that_panics_is_a_failure_with_a_remedy() {
+        assert_eq!(guarded(|| Ok(3)), Ok(3));
+        assert_eq!(
+            guarded::<u8>(|| anyhow::bail!("no kernel")),
+            Err("no kernel".to_string())
+        );
+        let reason = guarded::<u8>(|| panic!("no room for {} bytes", 7)).unwrap_err();
+        assert_eq!(reason, "no room for 7 bytes");
+        let text = failure(BackendKind::Wgpu, 0, &reason, "lower `run.batch`");
+        assert!(
+            text.starts_with("wgpu device 0 failed: no room for 7 bytes."),
+            "{text}"
+        );
+        assert!(text.contains("lower `run.batch`"), "{text}");
+        assert_eq!(
+            guarded::<u8>(|| std::panic::panic_any(1)),
+            Err("the driver failed".to_string())
+        );
+    }
+}
