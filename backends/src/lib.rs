@@ -6,14 +6,19 @@
 //! some backends.
 
 mod choice;
+pub mod conformance;
+mod constant;
 #[cfg(feature = "flex")]
 pub mod cpu;
 mod finite;
 pub mod fused;
+#[cfg(feature = "gpu")]
+pub mod gpu;
 pub mod host;
 mod select;
 
 pub use choice::{BackendChoice, BackendError, BackendKind};
+pub use constant::{Key, constant};
 pub use finite::first_not_finite;
 pub use select::{DeviceInfo, Selected, Task, available, select};
 
@@ -28,8 +33,8 @@ pub type NdArrayAutodiff = burn::backend::Autodiff<burn_ndarray::NdArray>;
 
 #[cfg(feature = "wgpu")]
 /// wgpu (Vulkan, Metal, DirectX) with automatic differentiation.
-pub type WgpuAutodiff = burn::backend::Autodiff<burn_wgpu::Wgpu>;
+pub type WgpuAutodiff = burn::backend::Autodiff<gpu::Gpu<burn_wgpu::WgpuRuntime, u32>>;
 
 #[cfg(feature = "cuda")]
 /// CUDA with automatic differentiation. The driver is opened at run time.
-pub type CudaAutodiff = burn::backend::Autodiff<burn_cuda::Cuda>;
+pub type CudaAutodiff = burn::backend::Autodiff<gpu::Gpu<cubecl::cuda::CudaRuntime, u8>>;

@@ -12,6 +12,9 @@ pub struct DeviceInfo {
     pub index: usize,
     /// What the driver calls it.
     pub name: String,
+    /// Name and version of the driver, where there is one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub driver: String,
     /// Whether it is a processor rather than a GPU. A software Vulkan driver is one.
     pub is_cpu: bool,
 }
@@ -110,6 +113,7 @@ fn devices(kind: BackendKind) -> Result<Vec<DeviceInfo>, BackendError> {
             backend: kind,
             index: 0,
             name: "processor".to_string(),
+            driver: String::new(),
             is_cpu: true,
         }]),
         #[cfg(feature = "wgpu")]
@@ -152,7 +156,7 @@ mod gpu {
             counts[kind] += 1;
             counts[kind] - 1
         };
-        let mut devices: Vec<(u8, WgpuDevice, String, bool)> = adapters
+        let mut devices: Vec<(u8, WgpuDevice, [String; 2], bool)> = adapters
             .iter()
             .map(|adapter| {
                 let info = adapter.get_info();
@@ -163,20 +167,22 @@ mod gpu {
                     wgpu::DeviceType::Other => (3, WgpuDevice::DefaultDevice),
                     wgpu::DeviceType::Cpu => (4, WgpuDevice::Cpu),
                 };
-                (rank, device, info.name, rank == 4)
+                let driver = format!("{} {}", info.driver, info.driver_info);
+                (rank, device, [info.name, driver], rank == 4)
             })
             .collect();
         devices.sort_by_key(|(rank, ..)| *rank);
         devices
             .into_iter()
             .enumerate()
-            .map(|(index, (_, device, name, is_cpu))| {
+            .map(|(index, (_, device, [name, driver], is_cpu))| {
                 (
                     device,
                     DeviceInfo {
                         backend: BackendKind::Wgpu,
                         index,
                         name,
+                        driver,
                         is_cpu,
                     },
                 )
@@ -201,6 +207,13 @@ mod gpu {
         if count == 0 {
             return Err(missing("the NVIDIA driver lists no GPU".to_string()));
         }
+        let mut version = 0;
+        // SAFETY: the driver is there, and writes one number to the pointer it is given.
+        let outcome = unsafe { sys::cuDriverGetVersion(&mut version) };
+        let driver = match outcome.result() {
+            Ok(()) => format!("CUDA {version}"),
+            Err(_) => String::new(),
+        };
         Ok((0..count)
             .map(|index| DeviceInfo {
                 backend: kind,
@@ -208,6 +221,7 @@ mod gpu {
                 name: result::device::get(index)
                     .and_then(result::device::get_name)
                     .unwrap_or_else(|_| "CUDA device".to_string()),
+                driver: driver.clone(),
                 is_cpu: false,
             })
             .collect())

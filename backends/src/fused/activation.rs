@@ -3,6 +3,7 @@ use burn::tensor::{Tensor, activation};
 
 #[cfg(feature = "flex")]
 use super::attempt;
+use super::on_gpus;
 #[cfg(feature = "flex")]
 use crate::cpu::fused::activation as kernels;
 
@@ -26,7 +27,12 @@ fn in_one_pass<B: Backend, const D: usize>(
         },
         output => return output,
     };
-    #[cfg(not(feature = "flex"))]
+    let input = on_gpus!(input, Runtime, Bool, |own| {
+        crate::gpu::fused::activation::plain::<Runtime, Bool, D>(own, slope)
+    });
+    let input = on_gpus!(input, Runtime, Bool, |own| {
+        crate::gpu::fused::activation::tracked::<Runtime, Bool, D>(own, slope)
+    });
     let _ = slope;
     Err(input)
 }
@@ -35,7 +41,7 @@ fn in_one_pass<B: Backend, const D: usize>(
 mod tests {
     use burn::tensor::backend::AutodiffBackend;
 
-    use super::super::testing::{assert_close, backend_tests, has_kernels, numbers};
+    use super::super::testing::{assert_close, backend_tests, has_kernels, is_gpu, numbers};
     use super::*;
 
     const SLOPE: f64 = 0.2;
@@ -86,13 +92,12 @@ mod tests {
 
     fn takes_the_kernel<B: AutodiffBackend>() {
         let input = numbers::<B, 3>([2, 3, 7], 0);
-        let taken = in_one_pass(input.clone().inner(), SLOPE).is_ok();
-        assert_eq!(taken, has_kernels::<B>());
-        assert_eq!(
-            in_one_pass(input.clone(), SLOPE).is_ok(),
-            has_kernels::<B>()
-        );
-        assert!(in_one_pass(input.swap_dims(1, 2), SLOPE).is_err());
+        let has_kernels = has_kernels::<B>() || is_gpu::<B>();
+        let plain = in_one_pass(input.clone().inner(), SLOPE).is_ok();
+        let tracked = in_one_pass(input.clone(), SLOPE).is_ok();
+        assert_eq!([plain, tracked], [has_kernels; 2]);
+        let swapped = in_one_pass(input.swap_dims(1, 2), SLOPE).is_ok();
+        assert_eq!(swapped, is_gpu::<B>());
     }
 
     backend_tests!(

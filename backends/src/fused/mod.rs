@@ -20,28 +20,55 @@
 
 mod activation;
 pub(crate) mod adam;
+mod attention;
 mod average;
 mod modulate;
 mod normalise;
 mod product;
 pub(crate) mod spectral;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use activation::leaky_relu;
 pub use adam::FusedAdam;
+pub use attention::attention;
 pub use average::moving_average;
 pub use modulate::{modulate, modulate_standardised};
 pub use normalise::{Normalised, normalise, standardise};
 pub use product::add_product;
 pub use spectral::{Scaled, spectral_norm};
 
-#[cfg(feature = "flex")]
 use std::any::Any;
+
+/// Tries a kernel on the operands for every GPU backend that is compiled in, and returns from the
+/// function around it where one takes them. `$Runtime` and `$Bool` are the types of the backend.
+macro_rules! on_gpus {
+    ($operands:ident, $Runtime:ident, $Bool:ident, |$own:ident| $kernel:expr) => {{
+        #[cfg(feature = "wgpu")]
+        let $operands = {
+            type $Runtime = burn_wgpu::WgpuRuntime;
+            type $Bool = u32;
+            match crate::fused::attempt($operands, |$own| $kernel) {
+                Ok(output) => return Ok(output),
+                Err(operands) => operands,
+            }
+        };
+        #[cfg(feature = "cuda")]
+        let $operands = {
+            type $Runtime = cubecl::cuda::CudaRuntime;
+            type $Bool = u8;
+            match crate::fused::attempt($operands, |$own| $kernel) {
+                Ok(output) => return Ok(output),
+                Err(operands) => operands,
+            }
+        };
+        $operands
+    }};
+}
+pub(crate) use on_gpus;
 
 /// What a kernel makes of the operands if they are of its types, and the operands themselves if they
 /// are not or it declines.
-#[cfg(feature = "flex")]
 fn attempt<Operands, Own, OwnOutput, Output>(
     operands: Operands,
     kernel: impl FnOnce(Own) -> Result<OwnOutput, Own>,
@@ -65,7 +92,6 @@ where
 }
 
 /// The same value under another name of its type, or as it came if its type is another.
-#[cfg(feature = "flex")]
 fn cast<From: 'static, To: 'static>(value: From) -> Result<To, From> {
     let mut slot = Some(value);
     let place: &mut dyn Any = &mut slot;

@@ -3,6 +3,7 @@ use burn::tensor::{Tensor, activation};
 
 #[cfg(feature = "flex")]
 use super::attempt;
+use super::on_gpus;
 use super::standardise;
 #[cfg(feature = "flex")]
 use crate::cpu::fused::modulate as kernels;
@@ -59,7 +60,6 @@ fn in_one_pass<B: Backend>(
     slope: Option<f64>,
 ) -> Result<Tensor<B, 4>, (Tensor<B, 3>, Tensor<B, 4>)> {
     let operands = (normal, modulation);
-    #[cfg(feature = "flex")]
     let slope = slope.unwrap_or(1.0);
     #[cfg(feature = "flex")]
     let operands = match attempt(operands, |operands| kernels::plain(operands, slope)) {
@@ -69,7 +69,12 @@ fn in_one_pass<B: Backend>(
         },
         output => return output,
     };
-    #[cfg(not(feature = "flex"))]
+    let operands = on_gpus!(operands, Runtime, Bool, |own| {
+        crate::gpu::fused::modulate::plain::<Runtime, Bool>(own, slope)
+    });
+    let operands = on_gpus!(operands, Runtime, Bool, |own| {
+        crate::gpu::fused::modulate::tracked::<Runtime, Bool>(own, slope)
+    });
     let _ = slope;
     Err(operands)
 }
@@ -99,7 +104,7 @@ fn composed<B: Backend>(
 mod tests {
     use burn::tensor::backend::AutodiffBackend;
 
-    use super::super::testing::{assert_close, backend_tests, has_kernels, numbers};
+    use super::super::testing::{assert_close, backend_tests, has_kernels, is_gpu, numbers};
     use super::*;
 
     type Form<B> = fn(Tensor<B, 3>, Tensor<B, 4>, Option<f64>) -> Tensor<B, 4>;
@@ -187,11 +192,18 @@ mod tests {
                 in_one_pass(normal, modulation.clone(), Some(0.2)).is_ok(),
             ]
         };
-        assert_eq!(taken(normal.clone()), [has_kernels::<B>(); 2]);
+        let has_kernels = has_kernels::<B>() || is_gpu::<B>();
+        assert_eq!(taken(normal.clone()), [has_kernels; 2]);
         let swapped = numbers::<B, 3>([35, 3, 2], 1).swap_dims(0, 2);
-        assert_eq!(taken(swapped.clone()), [false; 2]);
+        assert_eq!(taken(swapped.clone()), [is_gpu::<B>(); 2]);
         let output = modulate(swapped.clone(), modulation.clone(), None);
-        assert_close(output, composed(swapped, modulation, None), 0.0, "swapped");
+        let bound = if is_gpu::<B>() { 1e-6 } else { 0.0 };
+        assert_close(
+            output,
+            composed(swapped, modulation, None),
+            bound,
+            "swapped",
+        );
     }
 
     /// Without a graph and with one.

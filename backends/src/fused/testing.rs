@@ -6,7 +6,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 
 /// `backend_tests!(a, b)` turns the generic functions `a` and `b` of the surrounding module,
-/// `fn a<B: AutodiffBackend>()`, into tests on every backend of the processor.
+/// `fn a<B: AutodiffBackend>()`, into tests on every backend that is compiled in.
 macro_rules! backend_tests {
     ($($name:ident),+ $(,)?) => {
         #[cfg(feature = "flex")]
@@ -17,20 +17,32 @@ macro_rules! backend_tests {
         mod ndarray {
             $(#[test] fn $name() { super::$name::<crate::NdArrayAutodiff>() })+
         }
+        #[cfg(feature = "wgpu")]
+        mod wgpu {
+            $(#[test] fn $name() { super::$name::<crate::WgpuAutodiff>() })+
+        }
     };
 }
-pub(super) use backend_tests;
+pub(crate) use backend_tests;
 
 /// Whether a backend is to take kernels.
-pub(super) fn has_kernels<B: Backend>() -> bool {
+pub(crate) fn has_kernels<B: Backend>() -> bool {
     #[cfg(feature = "flex")]
     return TypeId::of::<B>() == TypeId::of::<crate::FlexAutodiff>();
     #[cfg(not(feature = "flex"))]
     return TypeId::of::<B>() == TypeId::of::<()>();
 }
 
+/// Whether a backend is a GPU's, whose kernels take operands in every layout.
+pub(crate) fn is_gpu<B: Backend>() -> bool {
+    #[cfg(feature = "wgpu")]
+    return TypeId::of::<B>() == TypeId::of::<crate::WgpuAutodiff>();
+    #[cfg(not(feature = "wgpu"))]
+    return TypeId::of::<B>() == TypeId::of::<()>();
+}
+
 /// Numbers of both signs, unlike those of another offset.
-pub(super) fn numbers<B: Backend, const D: usize>(
+pub(crate) fn numbers<B: Backend, const D: usize>(
     shape: [usize; D],
     offset: usize,
 ) -> Tensor<B, D> {
@@ -47,7 +59,7 @@ pub(super) fn numbers<B: Backend, const D: usize>(
 }
 
 /// Fails where the tensors differ by more than `bound` of the largest expected magnitude.
-pub(super) fn assert_close<B: Backend, const D: usize>(
+pub(crate) fn assert_close<B: Backend, const D: usize>(
     found: Tensor<B, D>,
     expected: Tensor<B, D>,
     bound: f32,

@@ -1,5 +1,6 @@
 use burn::module::{Module, Param};
-use burn::tensor::{Tensor, backend::Backend, module::attention};
+use burn::tensor::{Tensor, backend::Backend};
+use dp_sims_backends::fused::attention;
 
 use super::Linear;
 use crate::init::{InitRng, filled};
@@ -62,8 +63,8 @@ impl<B: Backend> CrossAttention<B> {
 
 /// Residual self-attention over the pixels of a map (section 3.2; form of facts O7).
 ///
-/// Single head with output projection. Costs (HW)² · 2C multiply-adds; the score matrix is
-/// materialised only where gradients are needed.
+/// Single head with output projection. Costs (HW)² · 2C multiply-adds. The scores of large maps
+/// are never held at once, with a graph or without ([`attention`]).
 #[derive(Module, Debug)]
 pub struct SelfAttention<B: Backend> {
     /// Queries, C to C.
@@ -121,15 +122,7 @@ fn single_head<B: Backend>(
     value: Tensor<B, 3>,
 ) -> Tensor<B, 3> {
     let heads = |tensor: Tensor<B, 3>| tensor.unsqueeze_dim::<4>(1);
-    attention(
-        heads(query),
-        heads(key),
-        heads(value),
-        None,
-        None,
-        Default::default(),
-    )
-    .squeeze_dim::<3>(1)
+    attention(heads(query), heads(key), heads(value)).squeeze_dim::<3>(1)
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ impl<B: Backend> LatentConv<B> {
             .expand([batch, latent_dim, rows, columns]);
         let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
         let output = conv2d(map, self.weight.val(), None, options);
-        resample(output, height, width, spread_matrix)
+        resample(output, height, width, ("latent spread", spread_matrix))
     }
 }
 

@@ -1,6 +1,7 @@
 use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
+use dp_sims_backends::{Key, constant};
 
 /// Doubles height and width by repeating every pixel (facts G5).
 ///
@@ -25,7 +26,7 @@ pub fn resize_bilinear<B: Backend>(
     height: usize,
     width: usize,
 ) -> Tensor<B, 4> {
-    resample(input, height, width, interpolation_matrix)
+    resample(input, height, width, ("bilinear", interpolation_matrix))
 }
 
 /// [`resize_bilinear`] with positions rounded to f32 as PyTorch does on f32 images, for comparison
@@ -40,7 +41,7 @@ pub fn resize_bilinear_single<B: Backend>(
     height: usize,
     width: usize,
 ) -> Tensor<B, 4> {
-    resample(input, height, width, single_matrix)
+    resample(input, height, width, ("bilinear in f32", single_matrix))
 }
 
 /// Bilinear resize with the corner pixels aligned (PyTorch's `align_corners=True`).
@@ -53,24 +54,27 @@ pub fn resize_bilinear_corners<B: Backend>(
     height: usize,
     width: usize,
 ) -> Tensor<B, 4> {
-    resample(input, height, width, corner_matrix)
+    resample(input, height, width, ("bilinear, corners", corner_matrix))
 }
 
-/// A_h · X · A_wᵀ for every map X, where `matrix(from, to)` is a row-major `[to, from]` matrix.
+/// A_h · X · A_wᵀ for every map X, where `matrix(from, to)` is a row-major `[to, from]` matrix that its
+/// name and the sizes determine.
 pub(crate) fn resample<B: Backend>(
     input: Tensor<B, 4>,
     height: usize,
     width: usize,
-    matrix: impl Fn(usize, usize) -> Vec<f32>,
+    (name, matrix): (&'static str, impl Fn(usize, usize) -> Vec<f32>),
 ) -> Tensor<B, 4> {
     let [batch, channels, rows, columns] = input.dims();
     if [rows, columns] == [height, width] {
         return input;
     }
     let device = input.device();
-    let matrix = |from: usize, to: usize| {
-        let values = TensorData::new(matrix(from, to), [to, from]);
-        Tensor::<B, 2>::from_data(values, &device)
+    let matrix = |from: usize, to: usize| -> Tensor<B, 2> {
+        let sizes = [from, to];
+        constant(Key { name, sizes }, &device, || {
+            TensorData::new(matrix(from, to), [to, from])
+        })
     };
     let wide = input
         .reshape([batch * channels * rows, columns])
@@ -142,11 +146,17 @@ pub(super) fn nearest_indices<B: Backend>(
     to: usize,
     device: &B::Device,
 ) -> Tensor<B, 1, Int> {
-    let scale = from as f32 / to as f32;
-    let indices: Vec<i32> = (0..to)
-        .map(|i| ((i as f32 * scale) as i32).min(from as i32 - 1))
-        .collect();
-    Tensor::from_data(TensorData::new(indices, [to]), device)
+    let key = Key {
+        name: "nearest indices",
+        sizes: [from, to],
+    };
+    constant(key, device, || {
+        let scale = from as f32 / to as f32;
+        let indices: Vec<i32> = (0..to)
+            .map(|i| ((i as f32 * scale) as i32).min(from as i32 - 1))
+            .collect();
+        TensorData::new(indices, [to])
+    })
 }
 
 #[cfg(test)]

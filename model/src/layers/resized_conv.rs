@@ -1,5 +1,5 @@
 use burn::tensor::{Tensor, TensorData, backend::Backend};
-use dp_sims_backends::fused;
+use dp_sims_backends::{Key, constant, fused};
 
 use super::interpolation_matrix;
 
@@ -32,9 +32,14 @@ pub fn add_convolved_resized<B: Backend>(
     let [batch, channels, rows, columns] = input.dims();
     let [_, outputs, height, width] = onto.dims();
     let device = input.device();
-    let shifted = |from: usize, to: usize| {
-        let values = TensorData::new(shifted_matrix(from, to), [3 * from, to]);
-        Tensor::<B, 2>::from_data(values, &device)
+    let shifted = |from: usize, to: usize| -> Tensor<B, 2> {
+        let key = Key {
+            name: "bilinear under three taps",
+            sizes: [from, to],
+        };
+        constant(key, &device, || {
+            TensorData::new(shifted_matrix(from, to), [3 * from, to])
+        })
     };
     let taps = weight
         .permute([0, 2, 3, 1])

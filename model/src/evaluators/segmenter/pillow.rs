@@ -15,7 +15,7 @@ pub(in crate::evaluators) fn pillow_bilinear<B: Backend>(
     height: usize,
     width: usize,
 ) -> Tensor<B, 4> {
-    resample(input, height, width, triangle_matrix)
+    resample(input, height, width, ("triangles", triangle_matrix))
 }
 
 /// Weights of the triangle filter from `from` to `to` samples, as a row-major `[to, from]` matrix.
