@@ -28,4 +28,5 @@ pub mod run_folder;
 pub mod snapshot;
 pub mod threads;
 pub mod train;
+pub mod verify;
 pub mod weights;

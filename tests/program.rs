@@ -9,6 +9,8 @@ mod program {
     pub mod evaluator_weights;
     pub mod experiments;
     pub mod generate;
+    #[cfg(feature = "wgpu")]
+    pub mod gpu;
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     pub mod https;
     pub mod loading;

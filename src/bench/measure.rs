@@ -29,6 +29,21 @@ pub struct Operation {
     pub seconds: f64,
 }
 
+/// What one repetition asks of a GPU.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launches {
+    /// Kernels.
+    pub kernels: u64,
+    /// Transfers to the device, those of kernels' arguments aside.
+    pub uploads: u64,
+    /// Their bytes.
+    pub uploaded_bytes: u64,
+    /// Transfers from the device.
+    pub downloads: u64,
+    /// Kernels by name, the most frequent first.
+    pub by_name: Vec<(String, u64)>,
+}
+
 /// Multiply-adds of some work, by both ways of counting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Macs {
@@ -61,6 +76,8 @@ pub struct Measured {
     pub operations: Vec<Operation>,
     /// The same by shapes as well, those operations whose shapes are known.
     pub shaped: Vec<Operation>,
+    /// What one more repetition asked of a GPU, where it was asked for.
+    pub launches: Option<Launches>,
 }
 
 /// Times repetitions of `work` that nobody looks at, and then takes one apart.
@@ -89,11 +106,15 @@ pub(super) fn measure<B: Backend, P: Display>(
     bar.finish_and_clear();
     let peak_memory_bytes = crate::memory::peak();
     let parts = take_apart::<B, P>(device, &mut work)?;
-    let (operations, shaped) = if settings.profile {
-        profile(|| work(&mut ()))?
-    } else {
-        Default::default()
-    };
+    let mut launches = None;
+    let mut operations = Profile::default();
+    if settings.profile {
+        launches = count_launches(|| work(&mut ()))?;
+        if launches.is_none() {
+            operations = profile(|| work(&mut ()))?;
+        }
+    }
+    let (operations, shaped) = operations;
     Ok(Measured {
         seconds,
         macs,
@@ -103,7 +124,34 @@ pub(super) fn measure<B: Backend, P: Display>(
         parts,
         operations,
         shaped,
+        launches,
     })
+}
+
+/// Counts what one repetition asks of a GPU, if launches are written down.
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+fn count_launches(work: impl FnOnce() -> Result<()>) -> Result<Option<Launches>> {
+    use dp_sims_backends::gpu::traffic::taken;
+
+    let Some(before) = taken()? else {
+        return Ok(None);
+    };
+    work()?;
+    let taken = taken()?.unwrap_or_default().since(&before);
+    let mut by_name: Vec<_> = taken.launches.into_iter().collect();
+    by_name.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    Ok(Some(Launches {
+        kernels: by_name.iter().map(|(_, count)| count).sum(),
+        uploads: taken.uploads,
+        uploaded_bytes: taken.uploaded_bytes,
+        downloads: taken.downloads,
+        by_name,
+    }))
+}
+
+#[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+fn count_launches(_: impl FnOnce() -> Result<()>) -> Result<Option<Launches>> {
+    Ok(None)
 }
 
 /// The operations of one repetition: all by name, and those with shapes by them too.

@@ -5,10 +5,10 @@ use dp_sims_model::backbones::info;
 use serde::{Deserialize, Serialize};
 
 use super::machine::{Machine, line};
-use super::measure::{Measured, Operation};
+use super::measure::{Launches, Measured, Operation};
 use super::parts::Part;
 use super::settings::Settings;
-use super::table::{write_operations, write_parts, write_shaped};
+use super::table::{write_launches, write_operations, write_parts, write_shaped};
 use super::timing::Timing;
 
 /// Outcome of timing the generator or the training step, as `--json` prints it.
@@ -71,6 +71,9 @@ pub struct Report {
     /// The same by shapes as well, those operations whose shapes are known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shaped: Vec<Operation>,
+    /// What one more repetition asks of a GPU, with `--profile`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launches: Option<Launches>,
 }
 
 impl Report {
@@ -113,6 +116,7 @@ impl Report {
             parts: measured.parts,
             operations: measured.operations,
             shaped: measured.shaped,
+            launches: measured.launches,
         }
     }
 }
@@ -170,7 +174,10 @@ impl fmt::Display for Report {
         }
         write_parts(f, &self.parts)?;
         write_operations(f, &self.operations)?;
-        write_shaped(f, &self.shaped)
+        write_shaped(f, &self.shaped)?;
+        self.launches
+            .as_ref()
+            .map_or(Ok(()), |launches| write_launches(f, launches))
     }
 }
 
@@ -216,6 +223,7 @@ mod tests {
             parameters: [("generator".to_string(), 7)].into(),
             peak_memory_bytes: Some(3 << 20),
             parts: vec![part("G step: generator", 1.5), part("other", 0.5)],
+            launches: None,
             operations: vec![operation("", 5, 0.25)],
             shaped: vec![operation("[4, 32, 16, 16] to 8, 3x3", 2, 0.125)],
         };

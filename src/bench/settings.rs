@@ -104,39 +104,42 @@ impl Settings {
         Ok(())
     }
 
-    /// A batch of procedural scenes; classes beyond the table become void.
-    ///
-    /// # Errors
-    /// When a scene cannot be drawn.
+    /// A batch of [`scenes`] of these settings.
     pub(super) fn scenes(&self, classes: usize) -> Result<Batch> {
-        let dataset = Scenes::new(self.batch, 0);
-        let mut batch = Batch {
-            images: Vec::new(),
-            labels: Vec::new(),
-            size: self.size,
-            len: self.batch,
-            names: Vec::new(),
-            first_position: 0,
-            offsets: None,
-            unreadable: Vec::new(),
-        };
-        for index in 0..self.batch {
-            let sample = dataset
-                .sample(index, self.size)
-                .context("cannot draw a scene")?;
-            batch.images.extend(sample.image);
-            let known = |label: u8| {
-                if usize::from(label) < classes {
-                    label
-                } else {
-                    0
-                }
-            };
-            batch.labels.extend(sample.labels.into_iter().map(known));
-            batch.names.push(sample.name);
-        }
-        Ok(batch)
+        scenes(self.size, self.batch, classes)
     }
+}
+
+/// A batch of procedural scenes; classes beyond the table become void.
+///
+/// # Errors
+/// When a scene cannot be drawn.
+pub(crate) fn scenes(size: Size, count: usize, classes: usize) -> Result<Batch> {
+    let dataset = Scenes::new(count, 0);
+    let mut batch = Batch {
+        images: Vec::new(),
+        labels: Vec::new(),
+        size,
+        len: count,
+        names: Vec::new(),
+        first_position: 0,
+        offsets: None,
+        unreadable: Vec::new(),
+    };
+    for index in 0..count {
+        let sample = dataset.sample(index, size).context("cannot draw a scene")?;
+        batch.images.extend(sample.image);
+        let known = |label: u8| {
+            if usize::from(label) < classes {
+                label
+            } else {
+                0
+            }
+        };
+        batch.labels.extend(sample.labels.into_iter().map(known));
+        batch.names.push(sample.name);
+    }
+    Ok(batch)
 }
 
 /// Has the decoder begin at the coarsest of these strides, where VGG's is finer than that of others.

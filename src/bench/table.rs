@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::measure::Operation;
+use super::measure::{Launches, Operation};
 use super::parts::Part;
 
 /// Operations that are shown.
@@ -59,6 +59,25 @@ pub(super) fn write_operations(
             1e3 * seconds,
             100.0 * seconds / all
         )?;
+    }
+    Ok(())
+}
+
+/// Launches and transfers of a repetition, and the most frequent kernels.
+pub(super) fn write_launches(f: &mut fmt::Formatter<'_>, launches: &Launches) -> fmt::Result {
+    let Launches {
+        kernels,
+        uploads,
+        uploaded_bytes,
+        downloads,
+        by_name,
+    } = launches;
+    writeln!(f, "\nkernels         {kernels}")?;
+    writeln!(f, "uploads         {uploads}, {uploaded_bytes} bytes")?;
+    writeln!(f, "downloads       {downloads}")?;
+    writeln!(f, "\n launches  kernel")?;
+    for (name, count) in by_name.iter().take(SHOWN) {
+        writeln!(f, "{count:>9}  {name}")?;
     }
     Ok(())
 }

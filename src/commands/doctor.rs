@@ -1,3 +1,5 @@
+mod verify;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -9,13 +11,25 @@ use dp_sims_model::backbones::{BackboneKind, info};
 use serde::Serialize;
 
 use super::device::guarded;
-use super::{Failure, failed};
+use super::{BackendArgs, Failure, failed};
 use crate::bench::{ProbeSizes, convolution_speed, matmul_speed};
 use crate::train::{default_weights_folder, pretrained_names};
 
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
+    /// Compare every operation, and one training step of an experiment, on a device with flex on the
+    /// processor; exit code 1 if one differs.
+    #[arg(long)]
+    verify: bool,
+    /// Experiment whose step is compared: a built-in name or the path of a file [default: quickstart].
+    #[arg(long, value_name = "EXPERIMENT.toml | NAME", requires = "verify")]
+    experiment: Option<String>,
+    /// Change a setting of that experiment, such as `--set data.height=128`; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE", requires = "verify")]
+    set: Vec<String>,
+    #[command(flatten)]
+    backend: BackendArgs,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -89,13 +103,22 @@ struct BackboneState {
 
 /// Prints what is there.
 pub fn run(args: DoctorArgs) -> Result<(), Failure> {
+    if args.verify {
+        return verify::run(args);
+    }
     let folder = args.weights.unwrap_or_else(default_weights_folder);
+    let chosen = available()
+        .into_iter()
+        .filter(|info| match args.backend.backend {
+            BackendChoice::Auto => true,
+            BackendChoice::Named(kind) => info.backend == kind && info.index == args.backend.device,
+        });
     let diagnosis = Diagnosis {
         version: env!("CARGO_PKG_VERSION"),
         threads: rayon::current_num_threads(),
         processors: std::thread::available_parallelism().ok().map(usize::from),
         backends: BackendKind::ALL.into_iter().map(BackendState::of).collect(),
-        devices: available().into_iter().map(DeviceState::of).collect(),
+        devices: chosen.map(DeviceState::of).collect(),
         weights: WeightsState::of(&folder),
     };
     if args.json {
@@ -261,6 +284,7 @@ mod tests {
             backend: BackendKind::Flex,
             index: 0,
             name: "processor".to_string(),
+            driver: String::new(),
             is_cpu: true,
         };
         let speed = problem.is_none().then_some(12.34);

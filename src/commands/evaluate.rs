@@ -14,7 +14,7 @@ use choice::{dataset, metrics};
 use place::{refuse_place, results_folder, with_evaluation};
 
 use super::device::run_on;
-use super::{BackendArgs, Failure, count, failed, mistake, up_to};
+use super::{BackendArgs, Failure, TrustArgs, count, failed, mistake, up_to};
 use crate::data::refuse_among_inputs;
 use crate::evaluate::{
     DataRecord, Evaluator, Gallery, ImageFolder, Metric, Outcome, Photos, Plan, Protocol, Results,
@@ -87,6 +87,8 @@ pub struct EvaluateArgs {
     weights: Option<PathBuf>,
     #[command(flatten)]
     backend: BackendArgs,
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 /// What is judged.
@@ -101,6 +103,7 @@ struct Job {
     plan: Plan,
     out: PathBuf,
     weights: PathBuf,
+    /// What computes, for the report; settled once everything small was read.
     backend: String,
     json: bool,
     sample: Option<usize>,
@@ -110,14 +113,15 @@ struct Job {
 pub fn run(args: EvaluateArgs) -> Result<(), Failure> {
     use_large_pages();
     let selected = args.backend.select().map_err(mistake)?;
-    let backend = format!("{} device {}", selected.kind, selected.device);
-    let job = Job::open(args, backend).map_err(mistake)?;
+    let trust = args.trust.clone();
+    let mut job = Job::open(args).map_err(mistake)?;
+    job.backend = trust.check(selected, None)?;
     run_on(selected, job, "lower --batch")
 }
 
 impl Job {
     /// Reads everything small, so that mistakes are found before anything is computed.
-    fn open(args: EvaluateArgs, backend: String) -> Result<Self> {
+    fn open(args: EvaluateArgs) -> Result<Self> {
         ensure!(args.batch > 0, "--batch must be at least 1");
         let model = args.checkpoint.as_deref().map(Snapshot::open).transpose()?;
         let (description, root) = dataset(&args, model.as_ref())?;
@@ -205,7 +209,7 @@ impl Job {
             plan,
             out,
             weights,
-            backend,
+            backend: String::new(),
             json: args.json,
             sample: args.sample,
         })

@@ -17,7 +17,7 @@ use self::outputs::Outputs;
 use self::stream::stream;
 use super::device::run_on;
 use super::maps::Maps;
-use super::{BackendArgs, Failure, count, failed, mistake};
+use super::{BackendArgs, Failure, TrustArgs, count, failed, mistake};
 use crate::consumers::preview::{GridRow, grid};
 use crate::grid::save;
 use crate::memory::use_large_pages;
@@ -67,12 +67,15 @@ pub struct GenerateArgs {
     grid: bool,
     #[command(flatten)]
     backend: BackendArgs,
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 /// Makes images.
 pub fn run(args: GenerateArgs) -> Result<(), Failure> {
     let selected = args.backend.select().map_err(mistake)?;
     let job = Job::open(args).map_err(mistake)?;
+    job.args.trust.check(selected, None)?;
     run_on(selected, job, "lower --samples")
 }
 

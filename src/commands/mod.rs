@@ -26,6 +26,7 @@ use dp_sims_datasets::Size;
 
 use crate::config::MAX_STEPS;
 use crate::console;
+use crate::verify::{StepCase, trust};
 
 /// Semantic image synthesis: a label map in, a photo out.
 #[derive(Debug, Parser)]
@@ -78,6 +79,26 @@ pub struct BackendArgs {
 impl BackendArgs {
     fn select(&self) -> Result<Selected, BackendError> {
         select(self.backend, self.device)
+    }
+}
+
+/// Whether a GPU is compared with the processor before it is used.
+#[derive(Clone, Debug, Args)]
+pub struct TrustArgs {
+    /// Use a GPU without comparing it with the processor first, which is done once for each device,
+    /// driver and experiment. Checkpoints and reports say so.
+    #[arg(long)]
+    trust_device: bool,
+}
+
+impl TrustArgs {
+    /// Compares the device, if it has to be; how it is called in logs, checkpoints and reports.
+    fn check(&self, selected: Selected, step: Option<&StepCase>) -> Result<String, Failure> {
+        let trust = trust(selected, step, self.trust_device).map_err(failed)?;
+        if let Some(warning) = trust.warning() {
+            eprintln!("{warning}");
+        }
+        Ok(trust.describe(selected))
     }
 }
 

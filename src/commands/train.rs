@@ -9,7 +9,7 @@ use clap::Args;
 use dp_sims_backends::{BackendKind, Task};
 
 use super::device::run_on;
-use super::{BackendArgs, Failure, failed, mistake, steps};
+use super::{BackendArgs, Failure, TrustArgs, failed, mistake, steps};
 use crate::consumers::dashboard::Dashboard;
 use crate::consumers::jsonl::{JsonLog, logged_seconds};
 use crate::consumers::lines::LineDisplay;
@@ -23,6 +23,7 @@ use crate::run_folder::LOG;
 use crate::train::{
     Run, RunOptions, Stop, TimeLimit, default_weights_folder, refuse_changes_of_networks,
 };
+use crate::verify::StepCase;
 use plan::Plan;
 
 /// Arguments of `train`.
@@ -70,6 +71,8 @@ pub struct TrainArgs {
     weights: Option<PathBuf>,
     #[command(flatten)]
     backend: BackendArgs,
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 /// Trains.
@@ -96,7 +99,13 @@ pub fn run(args: TrainArgs) -> Result<(), Failure> {
         refuse_changes_of_networks(checkpoint, experiment, &data.description).map_err(mistake)?;
     }
     let weights = args.weights.clone().unwrap_or_else(default_weights_folder);
-    let backend = format!("{} device {}", selected.kind, selected.device);
+    let backend = if args.dry_run {
+        format!("{} device {}", selected.kind, selected.device)
+    } else {
+        // A step that the memory of the processor has no room for is not compared.
+        let step = StepCase::short(experiment.clone()).ok();
+        args.trust.check(selected, step.as_ref())?
+    };
     // A GPU does not tell how much it has.
     let on_processor = matches!(selected.kind, BackendKind::Flex | BackendKind::Ndarray);
     let task = TrainTask {

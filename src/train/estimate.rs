@@ -94,6 +94,11 @@ impl Estimate {
     }
 }
 
+/// Whether a run may fit into `available` bytes.
+pub(crate) fn fits(experiment: &Experiment, classes: usize, available: u64) -> bool {
+    Estimate::of(experiment, classes).least() <= available as f64
+}
+
 /// Refuses a run that cannot fit into `available` bytes, before anything is made.
 ///
 /// # Errors

@@ -30,6 +30,7 @@ mod watch;
 pub use batch::{DeviceBatch, StepScalars, image_tensor, label_maps, label_tensor, sample_maps};
 pub(crate) use costs::StepCosts;
 pub(crate) use costs::step_parameters;
+pub(crate) use estimate::fits;
 pub(crate) use networks::pretrained_names;
 pub use networks::{BackboneFile, Frozen, Networks, default_weights_folder, load_backbone};
 pub use optimizer::{ModuleOptimizer, adam, load_optimizer_state, optimizer_state};

@@ -353,3 +353,20 @@ fn the_gradients_of_the_first_step_on_ndarray_are_those_of_pytorch() {
 fn twenty_steps_on_flex_stay_with_pytorch() {
     twenty_steps::<dp_sims_backends::FlexAutodiff>();
 }
+
+#[cfg(feature = "wgpu")]
+mod wgpu {
+    use super::*;
+
+    #[test]
+    fn the_first_step_is_that_of_pytorch() {
+        let reference = Reference::new();
+        let (training, experiment) = first_step::<dp_sims_backends::WgpuAutodiff>(&reference);
+        states(&reference, &training.networks, &experiment.optimizer);
+    }
+
+    #[test]
+    fn twenty_steps_stay_with_pytorch() {
+        twenty_steps::<dp_sims_backends::WgpuAutodiff>();
+    }
+}

@@ -56,7 +56,8 @@ pub struct GeneratorArgs {
 
 #[derive(Debug, Args)]
 struct CommonArgs {
-    /// Tell where the time of one more repetition goes, operation by operation (flex).
+    /// Tell where the time of one more repetition goes, operation by operation (flex), or count its
+    /// kernels and transfers (GPUs).
     #[arg(long)]
     profile: bool,
     /// Print one JSON object.
@@ -133,12 +134,8 @@ impl Task for BenchTask {
 
 fn run(subject: Subject, settings: Settings, common: CommonArgs) -> Result<(), Failure> {
     let selected = common.backend.select().map_err(mistake)?;
-    if settings.profile && selected.kind != BackendKind::Flex {
-        return Err(mistake(anyhow!(
-            "--profile takes the times of operations on flex alone; this is {}: leave it out or \
-             add --backend flex",
-            selected.kind
-        )));
+    if settings.profile {
+        prepare_profile(selected.kind)?;
     }
     let (selected, info) = device(&common.backend)?;
     let task = BenchTask {
@@ -154,6 +151,20 @@ fn run(subject: Subject, settings: Settings, common: CommonArgs) -> Result<(), F
     let machine = Machine::of(&info);
     let report = Report::new(name, classes, &settings, machine, measured);
     print(&report, common.json)
+}
+
+/// Makes ready for `--profile`: GPUs have their launches counted, flex its operations timed.
+fn prepare_profile(kind: BackendKind) -> Result<(), Failure> {
+    match kind {
+        BackendKind::Flex => Ok(()),
+        #[cfg(any(feature = "wgpu", feature = "cuda"))]
+        BackendKind::Wgpu | BackendKind::Cuda => {
+            dp_sims_backends::gpu::traffic::watch().map_err(failed)
+        }
+        _ => Err(mistake(anyhow!(
+            "--profile does not work on {kind}: leave it out or add --backend flex"
+        ))),
+    }
 }
 
 #[cfg(test)]

@@ -190,6 +190,7 @@ pub mod results {
                 experiment: Some("quickstart".to_string()),
                 step: Some(10),
                 sha256: "0".repeat(64),
+                sample: None,
             },
             data: DataRecord {
                 dataset: "scenes".to_string(),
