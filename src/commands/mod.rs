@@ -94,7 +94,9 @@ pub struct TrustArgs {
 impl TrustArgs {
     /// Compares the device, if it has to be; how it is called in logs, checkpoints and reports.
     fn check(&self, selected: Selected, step: Option<&StepCase>) -> Result<String, Failure> {
-        let trust = trust(selected, step, self.trust_device).map_err(failed)?;
+        // A driver may panic here as it may in the work itself.
+        let trust = device::guarded(|| trust(selected, step, self.trust_device))
+            .map_err(|reason| failed(anyhow!(reason)))?;
         if let Some(warning) = trust.warning() {
             eprintln!("{warning}");
         }

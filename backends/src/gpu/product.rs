@@ -14,7 +14,9 @@ const STEP: usize = 64;
 /// The double-buffered kernels that autotune may choose take an even number of stages along the inner
 /// axis; with an odd number they add what lies behind the operands in memory (tracel-ai/burn#5626).
 /// They check bounds where the length is no multiple of a stage, and the length of a stage is a power of
-/// two, so that odd lengths are safe, and multiples of [`STEP`]. Others are filled up with zeros.
+/// two, at most 32, so that odd lengths are safe, and multiples of [`STEP`]. Others are filled up with zeros.
+/// A product with one column has stages of 128 where a device reads eight numbers at once: that case
+/// is left to the comparison with the processor.
 pub(super) fn matmul<R: CubeRuntime, BT: BoolElement>(lhs: T<R>, rhs: T<R>) -> T<R> {
     let axis = lhs.meta.shape().len() - 1;
     let inner = lhs.meta.shape()[axis];

@@ -23,8 +23,8 @@ const ELEMENTS: usize = 1 << 24;
 ///
 /// In burn's kernel each of `C` threads goes through all `M` indices. Here the indices are cut into parts,
 /// a thread adds a column of a part up in a table of its own, and the tables are summed: `M · C` additions
-/// on up to 256 · `C` threads and a sum over the tables, in an order that is always the same. An index must be less than
-/// `T`, as everywhere.
+/// on up to 256 · `C` threads and a sum over the tables, in an order that is always the same. An index
+/// must be less than `T`, as everywhere.
 #[allow(
     clippy::result_large_err,
     clippy::type_complexity,
@@ -49,11 +49,13 @@ pub(super) fn add<R: CubeRuntime, BT: BoolElement>(
         return Err((table, indices, value));
     }
     let [indices, value] = [indices, value].map(into_contiguous);
-    let sums = ops::numeric::zeros(
+    // CUDA may leave room behind rows; the kernel writes to what it is given, so that a copy made for it
+    // would be lost.
+    let sums = into_contiguous(ops::numeric::zeros(
         table.device.clone(),
         Shape::new([parts, rows, columns]),
         table.dtype,
-    );
+    ));
     let threads = parts * columns;
     let dim = CubeDim::new(&table.client, threads);
     add_kernel::launch::<R>(
@@ -62,7 +64,7 @@ pub(super) fn add<R: CubeRuntime, BT: BoolElement>(
         dim,
         indices.clone().into_tensor_arg(),
         value.into_tensor_arg(),
-        into_contiguous(sums.clone()).into_tensor_arg(),
+        sums.clone().into_tensor_arg(),
         count.div_ceil(parts) as u32,
         parts as u32,
         [indices.dtype.into(), table.dtype.into()],

@@ -16,7 +16,8 @@ pub(crate) fn update<R: CubeRuntime, BT: BoolElement, const D: usize>(
     let moments = moments.map(|moments| moments.map(primitive));
     let mut all = vec![&parameter, &gradient];
     all.extend(moments.iter().flatten());
-    if !are_plain(&all) {
+    let shape = parameter.meta.shape();
+    if !are_plain(&all) || all.iter().any(|one| one.meta.shape() != shape) {
         let moments = moments.map(|moments| moments.map(tensor));
         return Err((tensor(parameter), tensor(gradient), moments));
     }

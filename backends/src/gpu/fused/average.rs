@@ -14,7 +14,7 @@ pub(crate) fn moving_average<R: CubeRuntime, BT: BoolElement, const D: usize>(
     decay: f64,
 ) -> Result<Burn<Gpu<R, BT>, D>, Pair<R, BT, D>> {
     let (average, current) = (primitive(average), primitive(current));
-    if !are_plain(&[&average, &current]) {
+    if !are_plain(&[&average, &current]) || average.meta.shape() != current.meta.shape() {
         return Err((tensor(average), tensor(current)));
     }
     let [average, current] = [average, current].map(into_contiguous);

@@ -20,7 +20,7 @@ pub(crate) fn plain<R: CubeRuntime, BT: BoolElement>(
     iterate: bool,
 ) -> Result<Scaled<Gpu<R, BT>>, Operands<Gpu<R, BT>>> {
     let (weight, vectors) = (primitive(weight), vectors.map(primitive));
-    if !are_plain(&[&weight, &vectors[0], &vectors[1]]) {
+    if !suit(&weight, &vectors) {
         return Err((tensor(weight), vectors.map(tensor)));
     }
     let weight = into_contiguous(weight);
@@ -40,7 +40,7 @@ pub(crate) fn tracked<R: CubeRuntime, BT: BoolElement>(
     let (weight, vectors) = (primitive(weight), vectors.map(primitive));
     let constants = [&vectors[0], &vectors[1]].map(|vector| vector.primitive.clone());
     let is_tracked = vectors.iter().any(|vector| vector.is_tracked());
-    if is_tracked || !are_plain(&[&weight.primitive, &constants[0], &constants[1]]) {
+    if is_tracked || !suit(&weight.primitive, &constants) {
         return Err((tensor(weight), vectors.map(tensor)));
     }
     let kind = SpectralNorm
@@ -61,6 +61,13 @@ pub(crate) fn tracked<R: CubeRuntime, BT: BoolElement>(
         left: Burn::from_inner(tensor(estimate.left)),
         right: Burn::from_inner(tensor(estimate.right)),
     })
+}
+
+fn suit<R: CubeRuntime>(weight: &T<R>, [left, right]: &[T<R>; 2]) -> bool {
+    let rows = weight.meta.shape()[0];
+    are_plain(&[weight, left, right])
+        && left.meta.num_elements() == rows
+        && right.meta.num_elements() * rows == weight.meta.num_elements()
 }
 
 /// The largest singular value, `[1]`, and the vectors that belong to it.
