@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use crate::error::DatasetError;
@@ -34,6 +35,22 @@ pub(crate) fn open_file(path: &Path, most: u64) -> Result<File, DatasetError> {
     opened.ok_or_else(|| DatasetError::Decode {
         path: path.to_path_buf(),
         reason: format!("it is no ordinary file of at most {most} bytes"),
+    })
+}
+
+/// Has a decoder of others read a file. Some panic at damaged ones; that is an error here.
+///
+/// # Errors
+/// Those of the work, and [`DatasetError::Decode`] where it panics.
+pub(crate) fn contained<T>(
+    path: &Path,
+    work: impl FnOnce() -> Result<T, DatasetError>,
+) -> Result<T, DatasetError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        Err(DatasetError::Decode {
+            path: path.to_path_buf(),
+            reason: "it is damaged, or of a kind that the decoder does not know".to_string(),
+        })
     })
 }
 

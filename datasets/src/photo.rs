@@ -7,7 +7,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
 use crate::error::DatasetError;
-use crate::open::open_file;
+use crate::open::{contained, open_file};
 use crate::sample::Size;
 
 mod reduced;
@@ -106,7 +106,7 @@ fn open<T>(path: &Path, read: Read<T>) -> Result<T, DatasetError> {
         .with_guessed_format()
         .map_err(unreadable)?;
     if reader.format() != Some(ImageFormat::Jpeg) {
-        return decode(path, reader, &|| true, read);
+        return contained(path, || decode(path, reader, &|| true, read));
     }
     // The JPEG decoder reads the whole file at once.
     let mut bytes = Vec::new();
@@ -115,7 +115,7 @@ fn open<T>(path: &Path, read: Read<T>) -> Result<T, DatasetError> {
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;
     let reader = ImageReader::with_format(Cursor::new(&bytes), ImageFormat::Jpeg);
-    decode(path, reader, &|| is_whole(&bytes), read)
+    contained(path, || decode(path, reader, &|| is_whole(&bytes), read))
 }
 
 fn decode<T, R: BufRead + Seek>(

@@ -6,7 +6,7 @@ use std::path::Path;
 use png::{BitDepth, ColorType, Transformations};
 
 use crate::error::DatasetError;
-use crate::open::open_file;
+use crate::open::{contained, open_file};
 use crate::sample::Size;
 
 /// Most pixels a file may have, against headers that ask for all the memory there is.
@@ -59,6 +59,13 @@ pub(crate) type Refusal = (&'static str, &'static str);
 /// # Errors
 /// When the file is damaged, too large or refused.
 pub(crate) fn read_png(
+    path: &Path,
+    refuse: impl Fn(ColorType, BitDepth) -> Option<Refusal>,
+) -> Result<Raster, DatasetError> {
+    contained(path, || decode_png(path, refuse))
+}
+
+fn decode_png(
     path: &Path,
     refuse: impl Fn(ColorType, BitDepth) -> Option<Refusal>,
 ) -> Result<Raster, DatasetError> {

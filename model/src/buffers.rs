@@ -8,8 +8,9 @@ use std::collections::VecDeque;
 use burn::module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use burn::tensor::{Tensor, TensorPrimitive};
+use burn::tensor::{Float, Tensor, TensorData, TensorPrimitive};
 use dp_sims_backends::fused::moving_average;
+use dp_sims_backends::{Key, constant};
 
 use crate::weights::ModulePath;
 
@@ -152,13 +153,19 @@ impl<B: AutodiffBackend> ModuleMapper<B> for BufferCopier<B> {
     }
 }
 
-/// Replaces every value by one of a single element.
+/// Replaces every value by one of a single element, which all places of a device share.
 struct Emptier;
 
 impl<B: Backend> ModuleMapper<B> for Emptier {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
         param.map(|value| {
-            let empty = Tensor::zeros([1; D], &value.device());
+            let key = Key {
+                name: "an empty place",
+                sizes: [0, 0],
+            };
+            let empty = constant::<B, D, Float>(key, &value.device(), || {
+                TensorData::zeros::<f32, _>([1; D])
+            });
             empty.set_require_grad(value.is_require_grad())
         })
     }

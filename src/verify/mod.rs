@@ -32,15 +32,58 @@ struct Computation<'a> {
     done: &'a mut dyn FnMut(usize),
 }
 
+/// What a device computed.
+struct Computed {
+    operations: Vec<Outcome>,
+    step: Option<StepOutcome>,
+    /// Kernels of the step that no operation launched, where launches are written down.
+    uncovered: Option<Vec<String>>,
+}
+
 impl Task for Computation<'_> {
-    type Output = Result<(Vec<Outcome>, Option<StepOutcome>)>;
+    type Output = Result<Computed>;
 
     fn run<B: AutodiffBackend>(self, device: &B::Device) -> Self::Output {
-        let outcomes = self.suite.run::<B>(device, |done| (self.done)(done));
+        let before = launches()?;
+        let operations = self.suite.run::<B>(device, |done| (self.done)(done));
+        let between = launches()?;
         let step = self.step.map(|step| step.run::<B>(device)).transpose()?;
-        (self.done)(outcomes.len() + usize::from(step.is_some()));
-        Ok((outcomes, step))
+        let after = launches()?;
+        (self.done)(operations.len() + usize::from(step.is_some()));
+        let uncovered = match (before, between, after) {
+            (Some(before), Some(between), Some(after)) => {
+                Some(uncovered(&before, &between, &after))
+            }
+            _ => None,
+        };
+        Ok(Computed {
+            operations,
+            step,
+            uncovered,
+        })
     }
+}
+
+/// How often kernels were launched, by name.
+type Launches = BTreeMap<String, u64>;
+
+/// Kernels launched so far, if launches are written down.
+fn launches() -> Result<Option<Launches>> {
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    let launches = dp_sims_backends::gpu::traffic::taken()?.map(|traffic| traffic.launches);
+    #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+    let launches = None;
+    Ok(launches)
+}
+
+/// Kernels that were launched after `between` and not from `before` until then.
+fn uncovered(before: &Launches, between: &Launches, after: &Launches) -> Vec<String> {
+    let count = |launches: &Launches, name| launches.get(name).copied().unwrap_or_default();
+    let late = after.iter().filter(|&(name, &all)| {
+        let until_then = count(between, name);
+        all > until_then && until_then == count(before, name)
+    });
+    late.map(|(name, _)| name.clone()).collect()
 }
 
 /// Number of cases that [`verify`] computes on both devices together.
@@ -84,14 +127,17 @@ pub fn verify(
     };
     let expected =
         computed(reference()?, &mut done).context("the processor cannot compute a step")?;
-    let all = expected.0.len() + usize::from(step.is_some());
+    let all = expected.operations.len() + usize::from(step.is_some());
     let found = computed(device, &mut |count| done(all + count))
         .with_context(|| format!("{} cannot compute a step", device.kind))?;
-    let mut rows = operations(compare(&found.0, &expected.0));
-    if let (Some(found), Some(expected)) = (&found.1, &expected.1) {
+    let mut rows = operations(compare(&found.operations, &expected.operations));
+    if let (Some(found), Some(expected)) = (&found.step, &expected.step) {
         rows.extend(found.compare(expected));
     }
-    Ok(Verification::new(device, step, rows))
+    Ok(Verification {
+        uncovered: found.uncovered,
+        ..Verification::new(device, step, rows)
+    })
 }
 
 /// One row for every operation: its worst case.
@@ -140,6 +186,21 @@ mod tests {
             .collect();
         assert_eq!(shown, [("exp", 2, 2e-7, true), ("log", 2, 0.5, false)]);
         assert_eq!(rows[1].worst, "result of 1x2x3x4, transposed");
+    }
+
+    #[test]
+    fn kernels_that_the_step_alone_launches_are_named() {
+        let launches = |counts: &[(&str, u64)]| {
+            let counts = counts.iter();
+            counts
+                .map(|(name, count)| (name.to_string(), *count))
+                .collect()
+        };
+        let before = launches(&[("a", 1), ("early", 2)]);
+        let between = launches(&[("a", 2), ("early", 2), ("b", 5)]);
+        let after = launches(&[("a", 3), ("early", 3), ("b", 6), ("late", 1)]);
+        assert_eq!(uncovered(&before, &between, &after), ["early", "late"]);
+        assert!(uncovered(&before, &after, &after).is_empty());
     }
 
     /// ndarray shares no kernel with flex, and computes the same step.

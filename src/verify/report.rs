@@ -79,6 +79,9 @@ pub struct Verification {
     pub passed: bool,
     /// Every operation and every part of the step.
     pub rows: Vec<Row>,
+    /// Kernels of the step that are in no operation that was compared, where launches are written down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uncovered: Option<Vec<String>>,
 }
 
 /// A training step that was compared.
@@ -111,6 +114,7 @@ impl Verification {
             }),
             passed: rows.iter().all(Row::is_equal),
             rows,
+            uncovered: None,
         }
     }
 
@@ -176,6 +180,9 @@ impl fmt::Display for Verification {
                 write!(f, "  WRONG: {}", row.worst)?;
             }
             writeln!(f)?;
+        }
+        for kernel in self.uncovered.iter().flatten() {
+            writeln!(f, "compared within the step alone: kernel {kernel}")?;
         }
         match self.wrong().len() {
             0 => writeln!(f, "\nall {} are equal", self.rows.len()),

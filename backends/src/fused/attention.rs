@@ -11,7 +11,7 @@ use super::attempt;
 
 /// Scores of one head from which on they are computed again in the backward pass instead of kept: those
 /// of a map of 32x32 pixels.
-const MANY: usize = 1 << 20;
+pub(crate) const MANY_SCORES: usize = 1 << 20;
 
 /// Scores that the backward pass computes at a time, of all heads and images together.
 const AT_ONCE: usize = 1 << 22;
@@ -36,7 +36,7 @@ pub fn attention<B: Backend>(
     let [_, _, queries, _] = query.dims();
     let [_, _, keys, _] = key.dims();
     let operands = [query, key, value];
-    if queries * keys < MANY {
+    if queries * keys < MANY_SCORES {
         return kept(operands);
     }
     in_blocks(operands).unwrap_or_else(kept)

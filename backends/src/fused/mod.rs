@@ -20,8 +20,9 @@
 
 mod activation;
 pub(crate) mod adam;
-mod attention;
+pub(crate) mod attention;
 mod average;
+mod labels;
 mod modulate;
 mod normalise;
 mod product;
@@ -33,6 +34,7 @@ pub use activation::leaky_relu;
 pub use adam::FusedAdam;
 pub use attention::attention;
 pub use average::moving_average;
+pub use labels::convolve_labels;
 pub use modulate::{modulate, modulate_standardised};
 pub use normalise::{Normalised, normalise, standardise};
 pub use product::add_product;

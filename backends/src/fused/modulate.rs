@@ -42,16 +42,27 @@ pub fn modulate_standardised<B: Backend>(
     modulation: Tensor<B, 4>,
     slope: Option<f64>,
 ) -> Tensor<B, 4> {
-    let operands = (input, values, modulation);
+    standardised_in_one_pass((input, values, modulation), slope.unwrap_or(1.0)).unwrap_or_else(
+        |(input, values, modulation)| modulate(standardise(input, values), modulation, slope),
+    )
+}
+
+type Standardised<B> = (Tensor<B, 3>, [Tensor<B, 1>; 3], Tensor<B, 4>);
+
+fn standardised_in_one_pass<B: Backend>(
+    operands: Standardised<B>,
+    slope: f64,
+) -> Result<Tensor<B, 4>, Standardised<B>> {
     #[cfg(feature = "flex")]
-    let operands = match attempt(operands, |operands| {
-        kernels::standardised(operands, slope.unwrap_or(1.0))
-    }) {
-        Ok(output) => return output,
+    let operands = match attempt(operands, |own| kernels::standardised(own, slope)) {
         Err(operands) => operands,
+        output => return output,
     };
-    let (input, values, modulation) = operands;
-    modulate(standardise(input, values), modulation, slope)
+    let operands = on_gpus!(operands, Runtime, Bool, |own| {
+        crate::gpu::fused::modulate::standardised::<Runtime, Bool>(own, slope)
+    });
+    let _ = slope;
+    Err(operands)
 }
 
 fn in_one_pass<B: Backend>(

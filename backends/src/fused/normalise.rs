@@ -81,19 +81,30 @@ pub fn standardise<B: Backend>(
     input: Tensor<B, 3>,
     values @ [_, _, _]: [Tensor<B, 1>; 3],
 ) -> Tensor<B, 3> {
-    let operands = (input, values);
+    standardised_in_one_pass((input, values)).unwrap_or_else(|(input, values)| {
+        let [batch, channels, _] = input.dims();
+        // CPU backends have a fast path for one value per contiguous row, and a slow one for the general
+        // broadcast.
+        let rows = values.map(|values| values.reshape([1, channels, 1]).repeat_dim(0, batch));
+        let [mean, scale, shift] = rows;
+        (input - mean) * scale + shift
+    })
+}
+
+type Standardised<B> = (Tensor<B, 3>, [Tensor<B, 1>; 3]);
+
+fn standardised_in_one_pass<B: Backend>(
+    operands: Standardised<B>,
+) -> Result<Tensor<B, 3>, Standardised<B>> {
     #[cfg(feature = "flex")]
     let operands = match attempt(operands, kernels::standardise) {
-        Ok(output) => return output,
         Err(operands) => operands,
+        output => return output,
     };
-    let (input, values) = operands;
-    let [batch, channels, _] = input.dims();
-    // CPU backends have a fast path for one value per contiguous row, and a slow one for the general
-    // broadcast.
-    let rows = values.map(|values| values.reshape([1, channels, 1]).repeat_dim(0, batch));
-    let [mean, scale, shift] = rows;
-    (input - mean) * scale + shift
+    let operands = on_gpus!(operands, Runtime, Bool, |own| {
+        crate::gpu::fused::normalise::standardise::<Runtime, Bool>(own)
+    });
+    Err(operands)
 }
 
 #[cfg(test)]

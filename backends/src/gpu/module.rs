@@ -1,11 +1,14 @@
+use burn_backend::DType;
 use burn_backend::ops::{
     AttentionModuleOptions, ConvOptions, ConvTransposeOptions, DeformConv2dBackward,
-    DeformConvOptions, InterpolateMode, InterpolateOptions, MaxPool2dBackward,
+    DeformConvOptions, FloatTensorOps, InterpolateMode, InterpolateOptions, MaxPool2dBackward,
     MaxPool2dWithIndices, ModuleOps,
 };
 use burn_cubecl::{BoolElement, CubeRuntime};
 
+use super::fused::softmax;
 use super::{Gpu, Inner, T, pointwise, upsample};
+use crate::fused::attention::MANY_SCORES;
 
 impl<R: CubeRuntime, BT: BoolElement> ModuleOps<Self> for Gpu<R, BT> {
     delegate!(ModuleOps (
@@ -90,12 +93,32 @@ impl<R: CubeRuntime, BT: BoolElement> ModuleOps<Self> for Gpu<R, BT> {
     ) -> T<R> {
         ctc_loss_backward
     });
-    delegate!(ModuleOps (
-        query: T<R>, key: T<R>, value: T<R>, mask: Option<T<R>>, attn_bias: Option<T<R>>,
-        options: AttentionModuleOptions
+    /// Of few scores, that of burn in three launches instead of twelve. Of many, burn's own, which may do
+    /// without the matrix of scores.
+    fn attention(
+        query: T<R>,
+        key: T<R>,
+        value: T<R>,
+        mask: Option<T<R>>,
+        attn_bias: Option<T<R>>,
+        options: AttentionModuleOptions,
     ) -> T<R> {
-        attention
-    });
+        let [batch, heads, queries, depth] = query.meta.shape().dims();
+        let [_, _, keys, _] = key.meta.shape().dims();
+        let is_plain = mask.is_none()
+            && attn_bias.is_none()
+            && options.softcap.is_none()
+            && !options.is_causal;
+        let is_small = queries * keys < MANY_SCORES && batch * heads * queries <= softmax::ROWS;
+        if is_plain && is_small && query.dtype == DType::F32 {
+            let scores = Self::float_matmul(query, Self::float_swap_dims(key, 2, 3));
+            let scale = options.scale.unwrap_or(1.0 / (depth as f64).sqrt());
+            return Self::float_matmul(softmax::softmax(scores, scale), value);
+        }
+        <Inner<R, BT> as ModuleOps<Inner<R, BT>>>::attention(
+            query, key, value, mask, attn_bias, options,
+        )
+    }
 
     fn deform_conv2d_backward(
         x: T<R>,

@@ -5,6 +5,7 @@ use jpeg_decoder::{Decoder, PixelFormat};
 
 use super::{PhotoSize, photo_size, read_photo};
 use crate::error::DatasetError;
+use crate::open::contained;
 use crate::sample::Size;
 
 /// Divisors that decoding can reduce by, largest first. Half size is left out: it takes as long as
@@ -34,7 +35,7 @@ pub(crate) fn read_reduced_photo(
     });
     // Anything that is not a plain JPEG, or damaged, is left to the other decoder and its errors.
     if let Some(divisor) = divisor
-        && let Some((photo, reduced)) = reduced(path, size, divisor)
+        && let Ok(Some((photo, reduced))) = contained(path, || Ok(reduced(path, size, divisor)))
     {
         return Ok((photo, size, reduced));
     }

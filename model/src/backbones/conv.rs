@@ -1,6 +1,6 @@
 use burn::module::{Module, Param};
 use burn::tensor::module::{avg_pool2d, conv2d};
-use burn::tensor::ops::PaddedConvOptions;
+use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Tensor, backend::Backend};
 
 use crate::init::{InitRng, filled};
@@ -71,19 +71,31 @@ impl<B: Backend> Conv2d<B> {
             (input, self.stride)
         };
         let [_, _, height, width] = input.dims();
-        let [(top, bottom), (left, right)] = [height, width].map(|size| match self.padding {
+        let around = [height, width].map(|size| match self.padding {
             Padding::Symmetric(padding) => (padding, padding),
             Padding::TensorflowSame => tensorflow_same(size, kernel, stride),
         });
-        let options = PaddedConvOptions::asymmetric(
-            [stride; 2],
-            [top, left],
-            [bottom, right],
-            [1, 1],
-            self.groups,
-        );
+        let [(top, bottom), (left, right)] = around;
+        let (input, padding) = if top == bottom && left == right {
+            (input, [top, left])
+        } else {
+            (pad(input, around), [0, 0])
+        };
+        let options = ConvOptions::new([stride; 2], padding, [1, 1], self.groups);
         conv2d(input, self.weight.val(), Some(self.bias.val()), options)
     }
+}
+
+/// Zeros before and after rows and columns. With a graph, [`Tensor::pad`] takes them from the memory of
+/// the machine to the device in every pass.
+fn pad<B: Backend>(
+    input: Tensor<B, 4>,
+    [(top, bottom), (left, right)]: [(usize, usize); 2],
+) -> Tensor<B, 4> {
+    let [batch, channels, height, width] = input.dims();
+    let shape = [batch, channels, top + height + bottom, left + width + right];
+    let inside = [0..batch, 0..channels, top..top + height, left..left + width];
+    Tensor::zeros(shape, &input.device()).slice_assign(inside, input)
 }
 
 /// Zeros before and after one side of `size` pixels.

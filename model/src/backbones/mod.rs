@@ -58,10 +58,8 @@ pub enum WeightSource {
 #[derive(Module, Debug)]
 pub struct Backbone<B: Backend> {
     network: Network<B>,
-    /// Factor that takes [-1, 1] to the normalised input, by colour channel.
-    scale: [f32; 3],
-    /// Offset that takes [-1, 1] to the normalised input, by colour channel.
-    shift: [f32; 3],
+    /// Factor and offset that take [-1, 1] to the normalised input, `[1, 3, 1, 1]`, if it is another.
+    normalisation: Option<[Tensor<B, 4>; 2]>,
 }
 
 #[derive(Module, Debug)]
@@ -90,7 +88,7 @@ pub fn build<B: Backend>(
 ) -> Result<Backbone<B>, WeightsError> {
     let info = info(kind);
     let network = network(architecture(kind), source, info.name, device)?;
-    Ok(Backbone::new(network, info.mean, info.std))
+    Ok(Backbone::new(network, info.mean, info.std, device))
 }
 
 /// The frozen network of an architecture that messages call `name`.
@@ -163,11 +161,16 @@ pub(crate) fn without_wrapper(dict: StateDict) -> StateDict {
 
 impl<B: Backend> Backbone<B> {
     /// `mean` and `std` are those of the image in [0, 1].
-    fn new(network: Network<B>, mean: [f32; 3], std: [f32; 3]) -> Self {
+    fn new(network: Network<B>, mean: [f32; 3], std: [f32; 3], device: &B::Device) -> Self {
+        let scale = std.map(|std| 0.5 / std);
+        let shift = std::array::from_fn(|channel| (0.5 - mean[channel]) / std[channel]);
+        let differs = scale != [1.0; 3] || shift != [0.0; 3];
         Self {
             network,
-            scale: std.map(|std| 0.5 / std),
-            shift: std::array::from_fn(|channel| (0.5 - mean[channel]) / std[channel]),
+            normalisation: differs.then(|| {
+                let channels = |values| Tensor::<B, 1>::from_floats(values, device);
+                [scale, shift].map(|values| channels(values).reshape([1, 3, 1, 1]))
+            }),
         }
     }
 
@@ -191,11 +194,9 @@ impl<B: Backend> Backbone<B> {
     }
 
     fn normalise(&self, image: Tensor<B, 4>) -> Tensor<B, 4> {
-        if self.scale == [1.0; 3] && self.shift == [0.0; 3] {
-            return image;
+        match &self.normalisation {
+            Some([scale, shift]) => image * scale.clone() + shift.clone(),
+            None => image,
         }
-        let device = image.device();
-        let channels = |values| Tensor::<B, 1>::from_floats(values, &device).reshape([1, 3, 1, 1]);
-        image * channels(self.scale) + channels(self.shift)
     }
 }

@@ -50,8 +50,12 @@ impl<B: Backend> SpadeBlock<B> {
         }
     }
 
-    /// Folds the spectral norm of every convolution into its weight.
-    pub(super) fn fold_spectral_norm(&mut self) {
+    /// Folds the spectral norm of every convolution into its weight, and statistics into constants.
+    pub(super) fn fold(&mut self) {
+        let spades = [&mut self.spade_0, &mut self.spade_1];
+        for spade in spades.into_iter().chain(&mut self.spade_s) {
+            spade.fold();
+        }
         let convolutions = [&mut self.conv_0, &mut self.conv_1];
         for conv in convolutions.into_iter().chain(&mut self.conv_s) {
             conv.fold_spectral_norm();

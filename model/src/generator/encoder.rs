@@ -86,6 +86,12 @@ impl<B: Backend> Encoder<B> {
         }
     }
 
+    /// Keeps what evaluation makes of running statistics.
+    pub(super) fn fold(&mut self) {
+        self.norm.fold();
+        self.levels.iter_mut().for_each(|level| level.norm.fold());
+    }
+
     /// Encodes label maps under noise; one map can be given several latents.
     ///
     /// What does not depend on the noise is computed once per label map: with cross-attention

@@ -143,17 +143,17 @@ impl<B: Backend> Generator<B> {
         conv.forward(features, mode).tanh()
     }
 
-    /// The generator for use alone: spectral norm is folded into the weights, which spares evaluation
-    /// the work. Images stay the same to the bit; training can not go on from it.
+    /// The generator for use alone: spectral norm is folded into the weights, and running statistics into
+    /// constants, which spares evaluation the work. Images stay the same to the bit; training can not go on from it.
     pub fn for_inference(mut self) -> Self {
         match &mut self {
             Self::DpSims(network) => {
-                let blocks = network.blocks.iter_mut();
-                blocks.for_each(SpadeBlock::fold_spectral_norm);
+                network.encoder.fold();
+                network.blocks.iter_mut().for_each(SpadeBlock::fold);
             }
             Self::Oasis(network) => {
                 let blocks = network.blocks.iter_mut();
-                blocks.for_each(|block| block.block.fold_spectral_norm());
+                blocks.for_each(|block| block.block.fold());
             }
         }
         self

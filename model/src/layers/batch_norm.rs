@@ -1,6 +1,6 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, backend::Backend};
-use dp_sims_backends::fused::{Normalised, normalise, standardise};
+use dp_sims_backends::fused::{Normalised, moving_average, normalise, standardise};
 
 use super::{Mode, set_buffer};
 use crate::init::{InitRng, buffer, filled};
@@ -23,6 +23,8 @@ pub struct BatchNorm<B: Backend> {
     pub momentum: f64,
     /// ε under the root.
     pub epsilon: f64,
+    /// Mean, scale and shift of each channel, `[C]`, once they are [folded](Self::fold).
+    folded: Option<[Tensor<B, 1>; 3]>,
 }
 
 impl<B: Backend> BatchNorm<B> {
@@ -36,6 +38,7 @@ impl<B: Backend> BatchNorm<B> {
             running_var: buffer(Tensor::ones([channels], device)),
             momentum: 0.1,
             epsilon: 1e-5,
+            folded: None,
         }
     }
 
@@ -78,8 +81,16 @@ impl<B: Backend> BatchNorm<B> {
         }
     }
 
+    /// Keeps what evaluation makes of the running statistics, for good; training can not go on from it.
+    pub(crate) fn fold(&mut self) {
+        self.folded = Some(self.constants().map(Tensor::detach));
+    }
+
     /// Mean, scale and shift of each channel after training, `[C]`.
     pub(crate) fn constants(&self) -> [Tensor<B, 1>; 3] {
+        if let Some(folded) = &self.folded {
+            return folded.clone();
+        }
         let variance = self.running_var.val();
         let mut scale = variance.add_scalar(self.epsilon).sqrt().recip();
         if let Some(weight) = &self.weight {
@@ -128,12 +139,11 @@ impl<B: Backend> BatchNorm<B> {
     }
 
     fn track(&mut self, batch: &Normalised<B>, count: f64) {
-        let momentum = self.momentum;
-        let blend = |old: Tensor<B, 1>, new: Tensor<B, 1>| old * (1.0 - momentum) + new * momentum;
-        let running = blend(self.running_mean.val(), batch.mean.clone());
+        let decay = 1.0 - self.momentum;
+        let running = moving_average(self.running_mean.val(), batch.mean.clone(), decay);
         set_buffer(&mut self.running_mean, running);
         let unbiased = batch.variance.clone() * (count / (count - 1.0).max(1.0));
-        let running = blend(self.running_var.val(), unbiased);
+        let running = moving_average(self.running_var.val(), unbiased, decay);
         set_buffer(&mut self.running_var, running);
     }
 }

@@ -1,11 +1,12 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, backend::Backend, module::conv2d, ops::ConvOptions};
+use dp_sims_backends::fused::convolve_labels;
 
-use super::{LabelMaps, concat};
+use super::LabelMaps;
 use crate::init::{InitRng, filled};
 
 /// 3×3 convolution over a label map, equal to a convolution over its one-hot form with zero
-/// padding, computed by gathering columns of the weight.
+/// padding, computed by gathering columns of the weight ([`convolve_labels`]).
 ///
 /// Costs nine gathers of `channels_out` numbers per pixel whatever the number of classes; a dense
 /// convolution costs 9 · classes · `channels_out` multiply-adds per pixel and the memory of the
@@ -47,29 +48,7 @@ impl<B: Backend> LabelConv<B> {
     /// - output: `[N, channels_out, H, W]`
     pub fn forward(&self, maps: impl Into<LabelMaps<B>>) -> Tensor<B, 4> {
         let LabelMaps { labels, offsets } = maps.into();
-        let [batch, height, width] = labels.dims();
-        let [channels, classes, ..] = self.weight.dims();
-        let device = labels.device();
-        // One more "class" with zero weights stands for the padding around the map.
-        let border = Tensor::zeros([channels, 1, 3, 3], &device);
-        let rows = classes + 1;
-        let table = concat(vec![self.weight.val(), border], 1)
-            .permute([2, 3, 1, 0])
-            .reshape([9 * rows, channels]);
-        let padded = Tensor::full([batch, height + 2, width + 2], classes as i64, &device)
-            .slice_assign([0..batch, 1..height + 1, 1..width + 1], labels);
-        let mut output = self.bias.val().unsqueeze::<2>();
-        for tap in 0..9 {
-            let (dy, dx) = (tap / 3, tap % 3);
-            let shifted = padded
-                .clone()
-                .slice([0..batch, dy..dy + height, dx..dx + width]);
-            let indices = shifted.reshape([batch * height * width]) + (tap * rows) as i64;
-            output = output + table.clone().select(0, indices);
-        }
-        let output = output
-            .reshape([batch, height, width, channels])
-            .permute([0, 3, 1, 2]);
+        let output = convolve_labels(self.weight.val(), self.bias.val(), labels);
         match (offsets, &self.offset_weight) {
             (Some(offsets), Some(weight)) => {
                 let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
@@ -85,6 +64,7 @@ mod tests {
     use burn::tensor::TensorData;
     use burn::tensor::backend::AutodiffBackend;
 
+    use super::super::concat;
     use super::*;
     use crate::testing::relative_error;
 

@@ -1,6 +1,6 @@
 use burn::module::Module;
-use burn::tensor::{Tensor, backend::Backend, module::conv2d, ops::ConvOptions};
-use dp_sims_backends::fused;
+use burn::tensor::{Tensor, TensorData, backend::Backend, module::conv2d, ops::ConvOptions};
+use dp_sims_backends::{Key, constant, fused};
 
 use super::{BatchNorm, Conv, ConvConfig, LEAKY_SLOPE, Mode, add_convolved_resized};
 use crate::init::InitRng;
@@ -53,6 +53,8 @@ pub struct Spade<B: Backend> {
     pub norm: BatchNorm<B>,
     /// Convolution from the condition to γ and β, weight `[2C, condition, 3, 3]`.
     pub modulation: Conv<B>,
+    /// The bias of 1 + γ and β, `[2C]`, once it is [folded](Self::fold).
+    folded_bias: Option<Tensor<B, 1>>,
 }
 
 impl<B: Backend> Spade<B> {
@@ -71,7 +73,14 @@ impl<B: Backend> Spade<B> {
         Self {
             norm: BatchNorm::plain(channels, device),
             modulation,
+            folded_bias: None,
         }
+    }
+
+    /// Keeps what evaluation makes of statistics and bias, for good; training can not go on from it.
+    pub(crate) fn fold(&mut self) {
+        self.norm.fold();
+        self.folded_bias = Some(self.bias().detach());
     }
 
     /// Normalises and modulates; a leaky ReLU may follow.
@@ -117,18 +126,34 @@ impl<B: Backend> Spade<B> {
         fused::modulate(normal, self.modulation(condition), then.slope())
     }
 
+    /// The bias of 1 + γ and β, `[2C]`.
+    fn bias(&self) -> Tensor<B, 1> {
+        if let Some(folded) = &self.folded_bias {
+            return folded.clone();
+        }
+        let weight = self.modulation.weight.val();
+        let outputs = weight.dims()[0];
+        let device = weight.device();
+        let key = Key {
+            name: "one and zero of a modulation",
+            sizes: [outputs, 0],
+        };
+        let one = constant(key, &device, || {
+            let halves = [1.0, 0.0].map(|value| vec![value; outputs / 2]);
+            TensorData::new(halves.concat(), [outputs])
+        });
+        match &self.modulation.bias {
+            Some(bias) => bias.val() + one,
+            None => one,
+        }
+    }
+
     /// 1 + γ and β, `[N, 2C, H, W]`; the 1 is part of the bias.
     fn modulation(&self, condition: &Condition<B>) -> Tensor<B, 4> {
         let Condition { global, local } = condition;
         let weight = self.modulation.weight.val();
         let [outputs, inputs, ..] = weight.dims();
-        let device = weight.device();
-        let halves = [1.0, 0.0].map(|value| Tensor::full([outputs / 2], value, &device));
-        let one = Tensor::cat(halves.to_vec(), 0);
-        let bias = match &self.modulation.bias {
-            Some(bias) => bias.val() + one,
-            None => one,
-        };
+        let bias = self.bias();
         let own = |weight| {
             let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
             conv2d(local.clone(), weight, Some(bias.clone()), options)

@@ -3,6 +3,7 @@
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Int, Tensor, TensorData};
+use dp_sims_backends::{Key, constant};
 use serde::{Deserialize, Serialize};
 
 use super::{LossError, ProjectorHead, shift_and_log_sum};
@@ -121,12 +122,17 @@ impl<B: AutodiffBackend> Projector<B> {
         );
         let device = fake[0].device();
         let mut total = Tensor::zeros([1], &device);
+        // All in one transfer.
+        let all = TensorData::from(positions.concat().as_slice());
+        let all = Tensor::<B::InnerBackend, 1, Int>::from_data(all, &device);
+        let mut begin = 0;
         for (((head, fake), real), positions) in
             self.heads.iter().zip(fake).zip(real).zip(positions)
         {
-            let at = TensorData::new(positions.clone(), [positions.len()]);
-            let queries = head.forward(fake, Tensor::from_data(at.clone(), &device));
-            let keys = head.valid().forward(real, Tensor::from_data(at, &device));
+            let at = all.clone().narrow(0, begin, positions.len());
+            begin += positions.len();
+            let queries = head.forward(fake, Tensor::from_inner(at.clone()));
+            let keys = head.valid().forward(real, at);
             total = total + info_nce(queries, Tensor::from_inner(keys), self.tau);
         }
         total
@@ -139,13 +145,19 @@ impl<B: AutodiffBackend> Projector<B> {
 /// - `queries`, `keys`: `[N, P, dim]`
 /// - output: `[1]`
 fn info_nce<B: Backend>(queries: Tensor<B, 3>, keys: Tensor<B, 3>, tau: f64) -> Tensor<B, 1> {
-    let count = queries.dims()[1] as i64;
+    let count = queries.dims()[1];
     let logits = queries.matmul(keys.swap_dims(1, 2)) / tau;
     let device = logits.device();
     let [images, ..] = logits.dims();
-    let own = Tensor::<B, 1, Int>::arange(0..count, &device)
-        .reshape([1, count, 1])
-        .repeat_dim(0, images);
+    let key = Key {
+        name: "keys of a contrastive loss",
+        sizes: [images, count],
+    };
+    let own = constant::<B, 3, Int>(key, &device, || {
+        let one = 0..count as i32;
+        let all: Vec<_> = std::iter::repeat_n(one, images).flatten().collect();
+        TensorData::new(all, [images, count, 1])
+    });
     let (shifted, log_sum) = shift_and_log_sum(logits, 2);
     (log_sum - shifted.gather(2, own)).mean()
 }

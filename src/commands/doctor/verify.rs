@@ -14,6 +14,9 @@ pub(super) fn run(args: DoctorArgs) -> Result<(), Failure> {
     experiment.validate().map_err(mistake)?;
     let step = StepCase::new(experiment).map_err(mistake)?;
     let device = args.backend.select().map_err(mistake)?;
+    // To know whether the step has kernels that none of the operations has.
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    dp_sims_backends::gpu::traffic::watch().map_err(failed)?;
     let (suite, step) = (Suite::Whole, Some(&step));
     let bar = progress_bar("comparing", cases(suite, step) as u64);
     let outcome = guarded(|| verify(device, suite, step, |done| bar.set_position(done as u64)));

@@ -12,8 +12,10 @@
 pub(crate) mod activation;
 pub(crate) mod adam;
 pub(crate) mod average;
+pub(crate) mod labels;
 pub(crate) mod modulate;
 pub(crate) mod normalise;
+pub(crate) mod softmax;
 pub(crate) mod spectral;
 
 use burn::tensor::backend::Backend;

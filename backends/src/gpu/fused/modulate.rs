@@ -13,6 +13,11 @@ use super::super::{Gpu, T};
 use super::{are_plain, beside, elements, like, primitive, tensor};
 
 type Plain<R, BT> = (Burn<Gpu<R, BT>, 3>, Burn<Gpu<R, BT>, 4>);
+type Standardised<R, BT> = (
+    Burn<Gpu<R, BT>, 3>,
+    [Burn<Gpu<R, BT>, 1>; 3],
+    Burn<Gpu<R, BT>, 4>,
+);
 type Tracked<R, BT> = (Burn<Autodiff<Gpu<R, BT>>, 3>, Burn<Autodiff<Gpu<R, BT>>, 4>);
 
 /// Without a graph.
@@ -54,6 +59,39 @@ pub(crate) fn tracked<R: CubeRuntime, BT: BoolElement>(
         OpsKind::UnTracked(prep) => prep.finish(output),
     };
     drop((normal.rc, modulation.rc));
+    Ok(tensor(output))
+}
+
+/// Of features that are standardised on the way, without a graph.
+pub(crate) fn standardised<R: CubeRuntime, BT: BoolElement>(
+    (input, values, modulation): Standardised<R, BT>,
+    slope: f64,
+) -> Result<Burn<Gpu<R, BT>, 4>, Standardised<R, BT>> {
+    let (input, modulation) = (primitive(input), primitive(modulation));
+    let values = values.map(primitive);
+    let [batch, channels, _] = input.meta.shape().dims();
+    let fit = values
+        .iter()
+        .all(|values| are_plain(&[values]) && values.meta.num_elements() == channels && batch > 0);
+    if !fit || !suit(&input, &modulation, slope) {
+        return Err((tensor(input), values.map(tensor), tensor(modulation)));
+    }
+    let [input, modulation] = [input, modulation].map(into_contiguous);
+    let [mean, scale, shift] = values.map(into_contiguous);
+    let output = beside(&input, image_shape(&modulation));
+    let (cubes, dim) = elements(&input);
+    standardised_kernel::launch::<R>(
+        &input.client.clone(),
+        cubes,
+        dim,
+        input.into_tensor_arg(),
+        mean.into_tensor_arg(),
+        scale.into_tensor_arg(),
+        shift.into_tensor_arg(),
+        modulation.into_tensor_arg(),
+        output.clone().into_tensor_arg(),
+        slope as f32,
+    );
     Ok(tensor(output))
 }
 
@@ -102,9 +140,7 @@ impl<R: CubeRuntime, BT: BoolElement> Backward<Gpu<R, BT>, 2> for Modulate {
 
 /// normal · scale + shift, multiplied by the slope where it is negative.
 fn forward<R: CubeRuntime>(normal: T<R>, modulation: T<R>, slope: f32) -> T<R> {
-    let shape = modulation.meta.shape();
-    let shape = Shape::new([shape[0], shape[1] / 2, shape[2], shape[3]]);
-    let output = beside(&normal, shape);
+    let output = beside(&normal, image_shape(&modulation));
     let per_image = per_image(&normal);
     let (cubes, dim) = elements(&normal);
     forward_kernel::launch::<R>(
@@ -118,6 +154,12 @@ fn forward<R: CubeRuntime>(normal: T<R>, modulation: T<R>, slope: f32) -> T<R> {
         per_image,
     );
     output
+}
+
+/// The shape of what a modulation `[N, 2C, H, W]` modulates.
+fn image_shape<R: CubeRuntime>(modulation: &T<R>) -> Shape {
+    let shape = modulation.meta.shape();
+    Shape::new([shape[0], shape[1] / 2, shape[2], shape[3]])
 }
 
 /// Elements of one image.
@@ -141,6 +183,30 @@ fn forward_kernel(
     let per_image = per_image as usize;
     let scale = place + place / per_image * per_image;
     let value = normal[place] * modulation[scale] + modulation[scale + per_image];
+    output[place] = select(value >= 0.0, value, value * slope);
+}
+
+#[cube(launch)]
+fn standardised_kernel(
+    input: &Tensor<f32>,
+    mean: &Tensor<f32>,
+    scale: &Tensor<f32>,
+    shift: &Tensor<f32>,
+    modulation: &Tensor<f32>,
+    output: &mut Tensor<f32>,
+    slope: f32,
+) {
+    let place = ABSOLUTE_POS;
+    if place >= output.len() {
+        terminate!();
+    }
+    let channels = input.shape(1);
+    let pixels = input.shape(2);
+    let per_image = channels * pixels;
+    let channel = place / pixels % channels;
+    let factor = place + place / per_image * per_image;
+    let normal = (input[place] - mean[channel]) * scale[channel] + shift[channel];
+    let value = normal * modulation[factor] + modulation[factor + per_image];
     output[place] = select(value >= 0.0, value, value * slope);
 }
 

@@ -105,7 +105,7 @@ fn thin_networks_of_every_family_are_frozen_and_pass_gradients_to_the_image() {
     for (channels, architecture) in families {
         let random = WeightSource::Random { seed: 1 };
         let network = network(architecture, random, "thin", &Default::default()).unwrap();
-        let backbone = Backbone::new(network, HALF, HALF);
+        let backbone = Backbone::new(network, HALF, HALF, &Default::default());
         let strides = [4, 8, 16, 32];
         is_frozen_and_passes_gradients(&backbone, &channels, &strides, "thin");
     }

@@ -11,7 +11,7 @@ fn thin<B: Backend>(architecture: Architecture, weights: WeightSource) -> Backbo
         ),
     };
     let network = network(architecture, weights, "thin", &Default::default()).unwrap();
-    Backbone::new(network, statistics.0, statistics.1)
+    Backbone::new(network, statistics.0, statistics.1, &Default::default())
 }
 
 /// Sizes of the thin networks of the scripts.
