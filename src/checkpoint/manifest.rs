@@ -6,10 +6,12 @@ use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use blake3::Hasher;
+use dp_sims_datasets::open_ordinary;
 use serde::{Deserialize, Serialize};
 
 use super::error::io;
 use super::{CheckpointError, MANIFEST, list};
+use crate::files::{self, MOST_TEXT};
 
 /// Version of the checkpoint format this program writes and reads.
 const VERSION: u32 = 2;
@@ -61,7 +63,7 @@ impl Manifest {
             path: path.clone(),
             reason,
         };
-        let bytes = fs::read(&path).map_err(|error| match error.kind() {
+        let bytes = files::read(&path, MOST_TEXT).map_err(|error| match error.kind() {
             // A path that does not exist at all is another mistake.
             ErrorKind::NotFound if folder.is_dir() => CheckpointError::NoManifest {
                 path: folder.to_owned(),
@@ -98,6 +100,14 @@ pub(super) fn is_plain_name(name: &str) -> bool {
     name != MANIFEST && !name.is_empty() && !name.starts_with('.') && name.chars().all(is_plain)
 }
 
+/// Opens a file of a checkpoint. A device, which never ends, or a pipe in its place is none.
+pub(super) fn open_listed(path: &Path) -> Result<File, CheckpointError> {
+    let file = open_ordinary(path, u64::MAX).map_err(io("read", path))?;
+    file.ok_or_else(|| CheckpointError::MissingFile {
+        path: path.to_owned(),
+    })
+}
+
 impl FileEntry {
     /// Describes a file by its content.
     pub(super) fn of(bytes: &[u8]) -> Self {
@@ -109,7 +119,7 @@ impl FileEntry {
 
     /// Describes the file at `path`, reading it piece by piece.
     pub(super) fn of_file(path: &Path) -> Result<Self, CheckpointError> {
-        let mut file = File::open(path).map_err(io("read", path))?;
+        let mut file = open_listed(path)?;
         let mut hasher = Hasher::new();
         let mut chunk = vec![0; CHUNK];
         let mut bytes = 0;

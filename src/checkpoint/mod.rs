@@ -14,7 +14,6 @@ mod parts;
 mod timeline;
 mod write;
 
-use std::fs::{self, File};
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -25,7 +24,9 @@ pub(crate) use timeline::free_place;
 pub use timeline::go_back;
 pub use write::write;
 
+use crate::files;
 use error::io;
+use manifest::open_listed;
 use parts::{entry_of, read_parts};
 
 /// Name of the file that lists and seals the others.
@@ -71,7 +72,7 @@ impl Checkpoint {
     ) -> Result<Result<(L, Parts), E>, CheckpointError> {
         let (path, entry) = self.listed(name)?;
         entry.verify_size(&path)?;
-        let file = File::open(&path).map_err(io("read", &path))?;
+        let file = open_listed(&path)?;
         match layout(&mut BufReader::new(file), entry.bytes) {
             Ok((layout, ends)) => {
                 let parts = read_parts(&path, &ends).map_err(io("read", &path))?;
@@ -93,7 +94,8 @@ impl Checkpoint {
     /// [`open`].
     pub fn read(&self, name: &str) -> Result<Vec<u8>, CheckpointError> {
         let (path, entry) = self.listed(name)?;
-        let bytes = fs::read(&path).map_err(io("read", &path))?;
+        entry.verify_size(&path)?;
+        let bytes = files::read(&path, entry.bytes).map_err(io("read", &path))?;
         entry.verify(&path, &FileEntry::of(&bytes))?;
         Ok(bytes)
     }

@@ -357,3 +357,19 @@ fn a_folder_without_permission_is_an_error() {
     );
     assert_eq!(run.latest(), (Some(1), 0));
 }
+
+/// Neither ends, and nothing is read of it.
+#[cfg(unix)]
+#[test]
+fn a_device_in_the_place_of_a_file_is_refused() {
+    for name in ["manifest.json", "generator.safetensors", "empty.bin"] {
+        let run = run(&[3]);
+        let folder = run.path("step-000003");
+        fs::remove_file(folder.join(name)).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", folder.join(name)).unwrap();
+        let error = open(&folder)
+            .and_then(|checkpoint| checkpoint.read("generator.safetensors"))
+            .unwrap_err();
+        assert!(error.to_string().contains(name), "{error}");
+    }
+}

@@ -8,7 +8,7 @@ use dp_sims_backends::{BackendKind, Selected};
 use super::report::info_of;
 use super::{REMEDY, StepCase, Suite, cases, verify};
 use crate::data::progress_bar;
-use crate::files::write_whole;
+use crate::files::{read_text, write_whole};
 
 /// Whether the device of a command computes what the processor computes; what logs and checkpoints say
 /// about it.
@@ -126,7 +126,7 @@ impl Subject {
     }
 
     fn is_in(&self, folder: &Path) -> bool {
-        std::fs::read_to_string(self.file(folder)).is_ok_and(|text| text == self.text)
+        read_text(&self.file(folder)).is_ok_and(|text| text == self.text)
     }
 
     fn remember(&self, folder: &Path) -> Result<()> {

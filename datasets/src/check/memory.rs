@@ -10,10 +10,14 @@ use sha2::{Digest, Sha256};
 use super::Report;
 use crate::error::DatasetError;
 use crate::folder::DescribedFolder;
+use crate::open::read_text;
 use crate::sample::LabelledImages;
 
 /// First words of every fingerprint; changes when what a [`Report`] means changes.
 const FINGERPRINT_TAG: &str = "dp-sims dataset check 3";
+
+/// Most bytes of what is remembered.
+const MOST_BYTES: u64 = 64 << 20;
 
 /// A report with the state of the files that it was made from.
 #[derive(Serialize, Deserialize)]
@@ -30,8 +34,8 @@ pub(super) fn load(
     fingerprint: &str,
     dataset: &DescribedFolder,
 ) -> Option<Report> {
-    let text = std::fs::read(file(cache_dir, fingerprint)).ok()?;
-    let remembered: Remembered<Report> = serde_json::from_slice(&text).ok()?;
+    let text = read_text(&file(cache_dir, fingerprint), MOST_BYTES).ok()?;
+    let remembered: Remembered<Report> = serde_json::from_str(&text).ok()?;
     let report = remembered.report;
     let classes = dataset.classes().len();
     let fits = remembered.fingerprint == fingerprint

@@ -1,9 +1,14 @@
 //! Names of classes from a text file beside the images.
 
 use std::collections::HashMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::error::DatasetError;
+use crate::open::open_file;
+
+/// Most bytes of a list of names.
+const MOST_BYTES: u64 = 16 << 20;
 
 /// File names that are looked for, in this order.
 const FILES: [&str; 6] = [
@@ -60,10 +65,13 @@ impl Names {
         let Some(file) = paths.find(|path| path.is_file()) else {
             return Ok(None);
         };
-        let bytes = std::fs::read(&file).map_err(|source| DatasetError::Read {
-            path: file.clone(),
-            source,
-        })?;
+        let mut bytes = Vec::new();
+        open_file(&file, MOST_BYTES)?
+            .read_to_end(&mut bytes)
+            .map_err(|source| DatasetError::Read {
+                path: file.clone(),
+                source,
+            })?;
         let text = String::from_utf8_lossy(&bytes);
         let by = parse(text.trim_start_matches('\u{feff}'));
         Ok(Some(Self { file, by }))

@@ -1,11 +1,12 @@
+use std::io::Read as _;
 use std::path::Path;
 
 use image::DynamicImage;
 use jpeg_decoder::{Decoder, PixelFormat};
 
-use super::{PhotoSize, photo_size, read_photo};
+use super::{MAX_BYTES, PhotoSize, photo_size, read_photo};
 use crate::error::DatasetError;
-use crate::open::contained;
+use crate::open::{contained, open_file};
 use crate::sample::Size;
 
 /// Divisors that decoding can reduce by, largest first. Half size is left out: it takes as long as
@@ -44,7 +45,9 @@ pub(crate) fn read_reduced_photo(
 }
 
 fn reduced(path: &Path, size: PhotoSize, divisor: usize) -> Option<(Vec<u8>, Size)> {
-    let bytes = std::fs::read(path).ok()?;
+    let mut bytes = Vec::new();
+    let file = open_file(path, MAX_BYTES).ok()?;
+    file.take(MAX_BYTES).read_to_end(&mut bytes).ok()?;
     let mut decoder = Decoder::new(&bytes[..]);
     let side = |side: usize| u16::try_from(side.div_ceil(divisor)).ok();
     let (width, height) = decoder
