@@ -144,7 +144,8 @@ impl<B: Backend> Generator<B> {
     }
 
     /// The generator for use alone: spectral norm is folded into the weights, and running statistics into
-    /// constants, which spares evaluation the work. Images stay the same to the bit; training can not go on from it.
+    /// constants, which spares evaluation the work. Images stay the same to the bit; training can not go
+    /// on from it.
     pub fn for_inference(mut self) -> Self {
         match &mut self {
             Self::DpSims(network) => {
