@@ -8,17 +8,22 @@ use crate::weights::StateDict;
 
 /// `backend_tests!(a, b)` turns the generic functions `a` and `b` of the surrounding module,
 /// `fn a<B: AutodiffBackend>()`, into tests on every backend.
+///
+/// `backend_tests!(a; without ndarray: b)` leaves `b` out on ndarray, whose convolutions take minutes
+/// at the size of published networks.
 macro_rules! backend_tests {
-    ($($name:ident),+ $(,)?) => {
+    ($($name:ident),* $(; without ndarray: $($large:ident),+)? $(,)?) => {
         mod flex {
-            $(#[test] fn $name() { super::$name::<dp_sims_backends::FlexAutodiff>() })+
+            $(#[test] fn $name() { super::$name::<dp_sims_backends::FlexAutodiff>() })*
+            $($(#[test] fn $large() { super::$large::<dp_sims_backends::FlexAutodiff>() })+)?
         }
         mod ndarray {
-            $(#[test] fn $name() { super::$name::<dp_sims_backends::NdArrayAutodiff>() })+
+            $(#[test] fn $name() { super::$name::<dp_sims_backends::NdArrayAutodiff>() })*
         }
         #[cfg(feature = "wgpu")]
         mod wgpu {
-            $(#[test] fn $name() { super::$name::<dp_sims_backends::WgpuAutodiff>() })+
+            $(#[test] fn $name() { super::$name::<dp_sims_backends::WgpuAutodiff>() })*
+            $($(#[test] fn $large() { super::$large::<dp_sims_backends::WgpuAutodiff>() })+)?
         }
     };
 }

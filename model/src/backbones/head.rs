@@ -69,6 +69,7 @@ impl<B: Backend> LiteHead<B> {
 #[cfg(test)]
 mod tests {
     use burn::tensor::TensorData;
+    use burn::tensor::backend::AutodiffBackend;
 
     use super::*;
     use crate::testing::formula;
@@ -96,13 +97,12 @@ mod tests {
             .collect()
     }
 
-    fn load(dict: StateDict) -> Result<Option<LiteHead<Flex>>, WeightsError> {
+    fn load<B: Backend>(dict: StateDict) -> Result<Option<LiteHead<B>>, WeightsError> {
         let source = WeightSource::State(dict, "head.pth".to_string());
         LiteHead::load(KIND, source, &Default::default())
     }
 
-    #[test]
-    fn features_are_convolved_normalised_cut_and_averaged() {
+    fn features_are_convolved_normalised_cut_and_averaged<B: AutodiffBackend>() {
         let dict = dict();
         let column = |name: &str| dict[name].to_vec::<f32>().unwrap();
         let map: Vec<f32> = (0..CHANNELS * 6)
@@ -125,7 +125,7 @@ mod tests {
             (0..6).map(at).sum::<f64>() / 6.0
         };
         let data = TensorData::new(map.clone(), [1, CHANNELS, 2, 3]);
-        let head = load(dict.clone()).unwrap().unwrap();
+        let head = load::<B::InnerBackend>(dict.clone()).unwrap().unwrap();
         let found = head.forward(Tensor::from_data(data, &Default::default()));
         let found = found.into_data().to_vec::<f32>().unwrap();
         assert_eq!(found.len(), LITE_FEATURES);
@@ -141,6 +141,8 @@ mod tests {
         assert!(inside > LITE_FEATURES / 4, "{inside}");
     }
 
+    backend_tests!(features_are_convolved_normalised_cut_and_averaged);
+
     #[test]
     fn other_backbones_have_none_and_a_file_without_it_is_refused() {
         let source = WeightSource::Random { seed: 1 };
@@ -148,7 +150,7 @@ mod tests {
         assert!(none.unwrap().is_none());
         let mut dict = dict();
         dict.remove("bn2.running_var");
-        let message = load(dict).unwrap_err().to_string();
+        let message = load::<Flex>(dict).unwrap_err().to_string();
         assert!(
             message.contains("head.pth") && message.contains("bn2.running_var"),
             "{message}"

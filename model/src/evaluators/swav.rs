@@ -79,6 +79,7 @@ fn resized([height, width]: [usize; 2]) -> [usize; 2] {
 #[cfg(test)]
 mod tests {
     use burn::tensor::TensorData;
+    use burn::tensor::backend::AutodiffBackend;
 
     use super::*;
     use crate::backbones::ResNetConfig;
@@ -141,25 +142,24 @@ mod tests {
         dict.into_iter().map(wrap).collect()
     }
 
-    fn load(dict: StateDict) -> Result<SwavResNet<Flex>, WeightsError> {
+    fn load<B: Backend>(dict: StateDict) -> Result<SwavResNet<B>, WeightsError> {
         let source = WeightSource::State(dict, "swav.pth.tar".to_string());
         SwavResNet::load(source, &Default::default())
     }
 
-    #[test]
-    fn the_checkpoint_gives_the_features_of_its_trunk() {
+    fn the_checkpoint_gives_the_features_of_its_trunk<B: AutodiffBackend>() {
         // Through a file, as an evaluation reads it.
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("swav_800ep_pretrain.pth.tar");
         write_safetensors(&path, &checkpoint()).unwrap();
         let network = load(read_weights(&path).unwrap()).unwrap();
         let device = Default::default();
-        let image = Tensor::<Flex, 4>::from_data(formula_image(96, 120, 0.4), &device);
+        let image = Tensor::<B::InnerBackend, 4>::from_data(formula_image(96, 120, 0.4), &device);
         let found = network.forward(image.clone());
         assert_eq!(found.dims(), [1, SWAV_FEATURES]);
 
         let source = WeightSource::State(trunk(), "trunk.pth".to_string());
-        let resnet = build::<Flex>(BackboneKind::Resnet50, source, &device).unwrap();
+        let resnet = build::<B::InnerBackend>(BackboneKind::Resnet50, source, &device).unwrap();
         let maps = resnet.forward(pillow_bilinear(image, 224, 280));
         let last = maps.last().unwrap().clone();
         assert_eq!(last.dims(), [1, 2048, 7, 9]);
@@ -173,6 +173,8 @@ mod tests {
         assert!(relative_error(&found, &expected) < 1e-5);
     }
 
+    backend_tests!(; without ndarray: the_checkpoint_gives_the_features_of_its_trunk);
+
     #[test]
     fn tensors_that_do_not_fit_are_named() {
         let mut dict = checkpoint();
@@ -181,7 +183,7 @@ mod tests {
             "module.surprise".to_string(),
             TensorData::new(vec![1f32], [1]),
         );
-        let text = load(dict).unwrap_err().to_string();
+        let text = load::<Flex>(dict).unwrap_err().to_string();
         for part in ["swav.pth.tar", "layer3.5.conv2.weight", "surprise"] {
             assert!(text.contains(part), "{text}");
         }
@@ -190,7 +192,7 @@ mod tests {
             "module.bn1.bias".to_string(),
             TensorData::new(vec![1f32], [1]),
         );
-        let text = load(dict).unwrap_err().to_string();
+        let text = load::<Flex>(dict).unwrap_err().to_string();
         assert!(text.contains("bn1"), "{text}");
     }
 

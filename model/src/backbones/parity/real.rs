@@ -27,7 +27,7 @@ fn shared_file(file: &str) -> Option<PathBuf> {
     None
 }
 
-fn real_backbone(kind: BackboneKind, file: &str) -> Option<Backbone<Flex>> {
+fn real_backbone<B: AutodiffBackend>(kind: BackboneKind, file: &str) -> Option<Backbone<B>> {
     let path = shared_file(&format!("weights/{file}"))?;
     let weights = WeightSource::State(read_weights(&path).unwrap(), file.to_string());
     Some(build(kind, weights, &Default::default()).unwrap())
@@ -53,14 +53,14 @@ fn agrees(actual: &[f32], reference: &StateDict, key: &str, step: usize) {
     assert!(drift <= 1e-4, "{key}: relative error of the mean {drift}");
 }
 
-fn agrees_on_a_computed_image(kind: BackboneKind, file: &str) {
-    let Some(backbone) = real_backbone(kind, file) else {
+fn agrees_on_a_computed_image<B: AutodiffBackend>(kind: BackboneKind, file: &str) {
+    let Some(backbone) = real_backbone::<B>(kind, file) else {
         return;
     };
     let reference = dict(&format!("{}.real.safetensors", info(kind).name));
     let phase = f64::from(reference["phase"].as_slice::<f32>().unwrap()[0]);
     let data = formula_image(33, 47, phase);
-    let image = Tensor::<Flex, 4>::from_data(data, &Default::default()).require_grad();
+    let image = Tensor::<B, 4>::from_data(data, &Default::default()).require_grad();
     let taps = backbone.forward(image.clone());
     let total = taps
         .iter()
@@ -74,7 +74,7 @@ fn agrees_on_a_computed_image(kind: BackboneKind, file: &str) {
 }
 
 /// Pixels of the photo in [-1, 1], `[1, 3, H, W]`; its file must be the one of the script.
-fn photo(path: &std::path::Path, digest: &TensorData) -> Tensor<Flex, 4> {
+fn photo<B: Backend>(path: &std::path::Path, digest: &TensorData) -> Tensor<B, 4> {
     let bytes = std::fs::read(path).unwrap();
     let found = Sha256::digest(&bytes).map(f32::from);
     assert_eq!(
@@ -90,14 +90,14 @@ fn photo(path: &std::path::Path, digest: &TensorData) -> Tensor<Flex, 4> {
     Tensor::from_data(data, &Default::default()).permute([0, 3, 1, 2])
 }
 
-fn agrees_on_photos(kind: BackboneKind, file: &str) {
-    let Some(backbone) = real_backbone(kind, file) else {
+fn agrees_on_photos<B: AutodiffBackend>(kind: BackboneKind, file: &str) {
+    let Some(backbone) = real_backbone::<B>(kind, file) else {
         return;
     };
     let reference = dict(&format!("{}.photos.safetensors", info(kind).name));
     let path = shared_file(&format!("weights/{file}")).unwrap();
     let weights = WeightSource::State(read_weights(&path).unwrap(), file.to_string());
-    let head = LiteHead::<Flex>::load(kind, weights, &Default::default()).unwrap();
+    let head = LiteHead::<B>::load(kind, weights, &Default::default()).unwrap();
     for (index, name) in PHOTOS.into_iter().enumerate() {
         let Some(path) = shared_file(&format!("data/camvid/{name}")) else {
             return;
@@ -122,40 +122,43 @@ fn agrees_on_photos(kind: BackboneKind, file: &str) {
     }
 }
 
-#[test]
-fn real_efficientnet_lite1_agrees_with_timm() {
+fn real_efficientnet_lite1_agrees_with_timm<B: AutodiffBackend>() {
     let file = "tf_efficientnet_lite1.safetensors";
-    agrees_on_a_computed_image(BackboneKind::EfficientnetLite1, file);
+    agrees_on_a_computed_image::<B>(BackboneKind::EfficientnetLite1, file);
 }
 
-#[test]
-fn real_efficientnet_lite2_agrees_with_timm() {
+fn real_efficientnet_lite2_agrees_with_timm<B: AutodiffBackend>() {
     let file = "tf_efficientnet_lite2.safetensors";
-    agrees_on_a_computed_image(BackboneKind::EfficientnetLite2, file);
+    agrees_on_a_computed_image::<B>(BackboneKind::EfficientnetLite2, file);
 }
 
-#[test]
-fn real_vgg16_agrees_with_torchvision() {
-    agrees_on_a_computed_image(
+fn real_vgg16_agrees_with_torchvision<B: AutodiffBackend>() {
+    agrees_on_a_computed_image::<B>(
         BackboneKind::Vgg16,
         "vgg16_features_hed_rgb_tvnorm.safetensors",
     );
 }
 
-#[test]
-fn real_efficientnet_lite1_agrees_with_timm_on_photos() {
+fn real_efficientnet_lite1_agrees_with_timm_on_photos<B: AutodiffBackend>() {
     let file = "tf_efficientnet_lite1.safetensors";
-    agrees_on_photos(BackboneKind::EfficientnetLite1, file);
+    agrees_on_photos::<B>(BackboneKind::EfficientnetLite1, file);
 }
 
-#[test]
-fn real_efficientnet_lite2_agrees_with_timm_on_photos() {
+fn real_efficientnet_lite2_agrees_with_timm_on_photos<B: AutodiffBackend>() {
     let file = "tf_efficientnet_lite2.safetensors";
-    agrees_on_photos(BackboneKind::EfficientnetLite2, file);
+    agrees_on_photos::<B>(BackboneKind::EfficientnetLite2, file);
 }
 
-#[test]
-fn real_vgg16_agrees_with_torchvision_on_photos() {
+fn real_vgg16_agrees_with_torchvision_on_photos<B: AutodiffBackend>() {
     let file = "vgg16_features_hed_rgb_tvnorm.safetensors";
-    agrees_on_photos(BackboneKind::Vgg16, file);
+    agrees_on_photos::<B>(BackboneKind::Vgg16, file);
 }
+
+backend_tests!(
+    ; without ndarray: real_efficientnet_lite1_agrees_with_timm,
+    real_efficientnet_lite2_agrees_with_timm,
+    real_vgg16_agrees_with_torchvision,
+    real_efficientnet_lite1_agrees_with_timm_on_photos,
+    real_efficientnet_lite2_agrees_with_timm_on_photos,
+    real_vgg16_agrees_with_torchvision_on_photos
+);

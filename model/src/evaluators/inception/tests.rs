@@ -77,16 +77,15 @@ fn a_thin_network_agrees_with_pytorch_fid<B: AutodiffBackend>() {
     compare_sizes(&network, "thin", &reference());
 }
 
-#[test]
-fn the_network_agrees_with_pytorch_fid_and_torch_fidelity() {
+fn the_network_agrees_with_pytorch_fid_and_torch_fidelity<B: AutodiffBackend>() {
     let reference = reference();
     let dict = weights("full", "inception.json", &reference);
     let source = WeightSource::State(dict, "full.pth".to_string());
-    let network = FidInception::<Flex>::load(source, &Default::default()).unwrap();
+    let network = FidInception::<B::InnerBackend>::load(source, &Default::default()).unwrap();
     compare_sizes(&network, "full", &reference);
 
     // torch-fidelity reads 8-bit values u as (u - 128) / 128, which is 2 x - 1 at x = u / 256.
-    let bytes = (pictures::<Flex>(299, 299, &[0.0]) * 255.0).round();
+    let bytes = (pictures(299, 299, &[0.0]) * 255.0).round();
     let features = network.forward(bytes / 256.0);
     let what = "features.fidelity.299x299";
     compare(features, &reference[what], what);
@@ -151,7 +150,8 @@ fn images_do_not_see_each_other<B: AutodiffBackend>() {
 
 backend_tests!(
     a_thin_network_agrees_with_pytorch_fid,
-    images_do_not_see_each_other
+    images_do_not_see_each_other;
+    without ndarray: the_network_agrees_with_pytorch_fid_and_torch_fidelity
 );
 
 /// Prints images per second; `tests/reference/inception_speed.py` prints those of pytorch-fid.
