@@ -157,7 +157,7 @@ impl GeneratorConfig {
     }
 
     /// DP-GAN's generator, which the paper builds on: a pyramid without attention and pointwise
-    /// convolutions, ReLU, and noise concatenated to the label map (notes G15 to G20).
+    /// convolutions, ReLU, and noise concatenated to the label map (notes G15 to G18).
     pub fn dp_gan() -> Self {
         Self {
             encoder_activation: Activation::Relu,
