@@ -16,6 +16,7 @@ mod program {
     pub mod loading;
     pub mod maps;
     pub mod model;
+    pub mod notes;
     pub mod refusals;
     pub mod resume;
     pub mod run;

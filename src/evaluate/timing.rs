@@ -21,7 +21,7 @@ use crate::train::{Purpose, SeededDraws, latents};
 const BATCH_RUNS: usize = 5;
 
 /// Times a generator on the first label maps of a split. The clock stops when a number of the image
-/// has come back from the device (facts M24).
+/// has come back from the device (notes M24).
 ///
 /// # Errors
 /// When a label map cannot be read or the device fails.

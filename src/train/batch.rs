@@ -17,7 +17,7 @@ pub struct DeviceBatch<B: Backend> {
     pub images: Tensor<B, 4>,
     /// Class indices `[N, H, W]`, and centre offsets where the batch has them.
     pub maps: LabelMaps<B>,
-    /// Class weights α of the batch, `[classes]` (facts L1).
+    /// Class weights α of the batch, `[classes]` (notes L1).
     pub class_weights: Tensor<B, 1>,
 }
 

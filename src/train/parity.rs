@@ -32,7 +32,7 @@ const TOLERANCE: f64 = 1e-3;
 /// Largest relative error of a loss within twenty steps.
 const RUN_TOLERANCE: f64 = 1e-2;
 /// Gradients are compared relative to the largest of their tensor, but at least to this share of
-/// the largest of their network (facts E6).
+/// the largest of their network (notes E6).
 const GRADIENT_SCALE: f64 = 1e-4;
 /// Share of that scale below which the sign of a gradient counts as undecided, a few times the
 /// error of a gradient in f32.

@@ -16,7 +16,7 @@ use crate::device::read;
 
 /// The averaged generator made ready for use: training batches run through it in training mode,
 /// which moves running statistics and spectral-norm vectors to those of the averaged weights
-/// (facts L34). The average itself stays as it is.
+/// (notes L34). The average itself stays as it is.
 pub fn refreshed<B: Backend>(
     average: &Generator<B>,
     batches: &[LabelMaps<B>],

@@ -1,4 +1,4 @@
-//! One training step: the generator step, then the discriminator step on the same batch (facts L30).
+//! One training step: the generator step, then the discriminator step on the same batch (notes L30).
 
 mod discriminator;
 mod diversity;
@@ -34,7 +34,7 @@ pub struct Training<B: AutodiffBackend> {
     pub networks: Networks<B>,
     /// Adam of the generator.
     pub optimizer_generator: ModuleOptimizer<B, Generator<B>>,
-    /// Adam of the contrastive projector, at the generator's learning rate (facts O16).
+    /// Adam of the contrastive projector, at the generator's learning rate (notes O16).
     pub optimizer_projector: ModuleOptimizer<B, Projector<B>>,
     /// Adam of the discriminator.
     pub optimizer_discriminator: ModuleOptimizer<B, Discriminator<B>>,

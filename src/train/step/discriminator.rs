@@ -67,7 +67,7 @@ impl<B: AutodiffBackend> Training<B> {
     }
 
     /// Gradients of one batch for the discriminator: fakes first, then photos, as separate
-    /// forward passes (facts L31). The backbone runs without a graph.
+    /// forward passes (notes L31). The backbone runs without a graph.
     fn discriminator_pass(
         &mut self,
         counter: u64,

@@ -67,7 +67,7 @@ impl<B: AutodiffBackend> Training<B> {
     /// Images of one batch, and gradients for generator and projector.
     ///
     /// The graph is cut at the generated image and at the features of the diversity loss: each
-    /// term runs backward to the cut on its own, which shows how strongly it pulls (facts O1), or all
+    /// term runs backward to the cut on its own, which shows how strongly it pulls (notes O1), or all
     /// share a pass through the frozen network ([`Views`]), and then one backward pass takes their sum
     /// through the generator.
     fn generator_pass(
