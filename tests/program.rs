@@ -18,6 +18,7 @@ mod program {
     pub mod model;
     pub mod refusals;
     pub mod resume;
+    pub mod rooms;
     pub mod run;
     pub mod run_folder;
     pub mod train;
