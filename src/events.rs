@@ -69,7 +69,7 @@ pub enum TrainEvent {
     Preview {
         /// Number of finished steps.
         step: u64,
-        /// The grid, as built by [`crate::consumers::preview::grid`].
+        /// The grid, as built by [`crate::runtime::pictures::grid`].
         image: RgbImage,
     },
     /// The averaged generator was evaluated.

@@ -12,7 +12,7 @@ use super::settings::{GENERATOR_CLASSES, Settings};
 use super::speed::{ProbeSizes, Speeds};
 use super::subject::Subject;
 use super::timing::Timing;
-use crate::data::progress_bar;
+use crate::runtime::progress::progress_bar;
 
 /// Speed of networks one by one, as `--json` prints it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -104,7 +104,7 @@ pub fn networks<B: AutodiffBackend>(
         timings.push((subject, forward, both));
     }
     bar.finish_and_clear();
-    let peak_memory_bytes = crate::memory::peak();
+    let peak_memory_bytes = crate::runtime::memory::peak();
     let speeds = before.best(Speeds::measure::<B::InnerBackend>(sizes, device)?);
     let speed_of = |(subject, forward, both): (Subject, Timing, Timing)| {
         let (macs, parameters) = subject.cost(settings);

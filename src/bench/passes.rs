@@ -10,8 +10,9 @@ use dp_sims_model::layers::{LabelMaps, Mode};
 
 use super::settings::{GENERATOR_CLASSES, Settings};
 use super::subject::{Plan, Subject};
-use crate::device::finish;
-use crate::train::{Purpose, SeededDraws, image_tensor, label_tensor, latents};
+use crate::runtime::batch::{image_tensor, label_tensor};
+use crate::runtime::device::finish;
+use crate::runtime::noise::{Purpose, SeededDraws, latents};
 
 /// A pass through a network; returns when the device has done it.
 pub(super) type Pass = Box<dyn FnMut() -> Result<()>>;

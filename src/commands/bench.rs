@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{BackendArgs, Failure, failed, mistake};
 use crate::bench::{SIZES_HEADING, network_sizes};
-use crate::memory::use_large_pages;
+use crate::runtime::memory::use_large_pages;
 
 /// Arguments of `bench`.
 #[derive(Debug, Args)]

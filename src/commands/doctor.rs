@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::device::guarded;
 use super::{BackendArgs, Failure, failed};
 use crate::bench::{ProbeSizes, convolution_speed, matmul_speed};
-use crate::train::{default_weights_folder, pretrained_names};
+use crate::weights::{default_weights_folder, pretrained_names};
 
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]

@@ -15,16 +15,18 @@ use place::{refuse_place, results_folder, with_evaluation};
 
 use super::device::run_on;
 use super::{BackendArgs, Failure, TrustArgs, count, failed, mistake, up_to};
+use crate::checkpoint::snapshot::Snapshot;
+use crate::config::{Metric, described};
 use crate::data::refuse_among_inputs;
 use crate::evaluate::{
-    DataRecord, Evaluator, Gallery, ImageFolder, Metric, Outcome, Photos, Plan, Protocol, Results,
-    Source, Subject, described, number, page, statistics_folder, time_generator,
+    DataRecord, Evaluator, Gallery, ImageFolder, Outcome, Photos, Plan, Protocol, Results, Source,
+    Subject, page, statistics_folder, time_generator,
 };
-use crate::files::{check_place, make_folder, write_whole};
-use crate::memory::use_large_pages;
-use crate::paths::beside;
-use crate::snapshot::Snapshot;
-use crate::train::default_weights_folder;
+use crate::runtime::files::{check_place, make_folder, write_whole};
+use crate::runtime::memory::use_large_pages;
+use crate::runtime::paths::beside;
+use crate::runtime::units::number;
+use crate::weights::default_weights_folder;
 
 /// Arguments of `evaluate`.
 #[derive(Debug, Args)]

@@ -7,8 +7,8 @@ use dp_sims_backends::Task;
 
 use super::weights::processor;
 use super::{Failure, failed, mistake};
-use crate::files::write_whole;
-use crate::snapshot::Snapshot;
+use crate::checkpoint::snapshot::Snapshot;
+use crate::runtime::files::write_whole;
 
 /// Arguments of `export`.
 #[derive(Debug, Args)]

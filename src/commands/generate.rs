@@ -18,11 +18,12 @@ use self::stream::stream;
 use super::device::run_on;
 use super::maps::Maps;
 use super::{BackendArgs, Failure, TrustArgs, count, failed, mistake};
-use crate::consumers::preview::{GridRow, grid};
-use crate::grid::save;
-use crate::memory::use_large_pages;
-use crate::snapshot::Snapshot;
-use crate::train::{Purpose, SeededDraws, latents, sample_maps, to_rgb};
+use crate::checkpoint::snapshot::Snapshot;
+use crate::runtime::batch::{sample_maps, to_rgb};
+use crate::runtime::memory::use_large_pages;
+use crate::runtime::noise::{Purpose, SeededDraws, latents};
+use crate::runtime::pictures::save;
+use crate::runtime::pictures::{GridRow, grid};
 
 /// Name of the tensor in a file of latents.
 const LATENTS: &str = "latents";

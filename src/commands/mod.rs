@@ -25,7 +25,7 @@ use dp_sims_backends::{BackendChoice, BackendError, Selected, select};
 use dp_sims_datasets::Size;
 
 use crate::config::MAX_STEPS;
-use crate::console;
+use crate::runtime::console;
 use crate::verify::{StepCase, trust};
 
 /// Semantic image synthesis: a label map in, a photo out.

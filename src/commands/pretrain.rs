@@ -6,8 +6,8 @@ use burn::tensor::backend::AutodiffBackend;
 use dp_sims_backends::Task;
 
 use super::{BackendArgs, Failure, failed, mistake, steps};
-use crate::files::{check_place, keep};
-use crate::memory::use_large_pages;
+use crate::runtime::files::{check_place, keep};
+use crate::runtime::memory::use_large_pages;
 use crate::train::pretrain;
 
 /// Arguments of `pretrain`.

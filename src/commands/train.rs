@@ -18,12 +18,11 @@ use crate::consumers::tensorboard::TensorBoard;
 use crate::consumers::terminal;
 use crate::data::{Data, checks_folder, refuse_among_inputs};
 use crate::events::{Fanout, TrainEvent};
-use crate::memory::{total, use_large_pages};
-use crate::run_folder::LOG;
-use crate::train::{
-    Run, RunOptions, Stop, TimeLimit, default_weights_folder, refuse_changes_of_networks,
-};
+use crate::runtime::memory::{total, use_large_pages};
+use crate::train::run_folder::LOG;
+use crate::train::{Run, RunOptions, Stop, TimeLimit, refuse_changes_of_networks};
 use crate::verify::StepCase;
+use crate::weights::default_weights_folder;
 use plan::Plan;
 
 /// Arguments of `train`.

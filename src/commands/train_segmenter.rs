@@ -12,15 +12,17 @@ use serde::Serialize;
 
 use super::device::run_on;
 use super::{BackendArgs, Failure, count, failed, mistake, parse_size, steps};
-use crate::config::DataConfig;
-use crate::data::{self, Data, checks_folder, progress_bar};
+use crate::config::{DataConfig, parse_backbone};
+use crate::data::{self, Data, checks_folder};
 use crate::evaluate::{
     ClassValue, Judge, Photos, SEGMENTER_WEIGHTS, SegmentationSettings, Segmenter, SegmenterConfig,
-    number, parse_backbone,
 };
-use crate::files::{keep, make_folder, write_whole};
-use crate::memory::use_large_pages;
-use crate::train::{Stop, default_weights_folder, train_segmenter};
+use crate::runtime::files::{keep, make_folder, write_whole};
+use crate::runtime::memory::use_large_pages;
+use crate::runtime::progress::progress_bar;
+use crate::runtime::units::number;
+use crate::train::{Stop, train_segmenter};
+use crate::weights::default_weights_folder;
 
 /// Photos that are judged at once.
 const BATCH: usize = 4;

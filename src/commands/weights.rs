@@ -11,8 +11,8 @@ use dp_sims_model::weights::WeightsError;
 use serde::Serialize;
 
 use super::{Failure, failed, mistake};
-use crate::snapshot::{BUILT_IN, ModelFile, Record, Snapshot};
-use crate::train::default_weights_folder;
+use crate::checkpoint::snapshot::{BUILT_IN, ModelFile, Record, Snapshot};
+use crate::weights::default_weights_folder;
 use crate::weights::{ImportError, Imported, Inspection, WeightsFolder, import, inspect};
 
 /// Arguments of `weights`.

@@ -18,7 +18,7 @@ use super::protocol::SegmentationSettings;
 use super::results::{ClassValue, NetworkRecord, Value};
 use super::segmenter::{Segmenter, segmenter_weights};
 use super::source::float;
-use crate::device::read;
+use crate::runtime::device::read;
 use crate::weights::sha256;
 
 /// Name of the network of `train-segmenter` in protocols.

@@ -15,10 +15,10 @@ use dp_sims_model::layers::Mode;
 use dp_sims_model::weights::{load_state_dict, read_weights, state_dict, write_safetensors};
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::snapshot::described;
 use crate::config::Weights;
-use crate::files::write_whole;
-use crate::snapshot::described;
-use crate::train::{BackboneFile, load_backbone};
+use crate::runtime::files::write_whole;
+use crate::weights::{BackboneFile, load_backbone};
 
 /// Version of the folder's layout.
 const FORMAT: u32 = 1;
@@ -243,7 +243,7 @@ impl<B: AutodiffBackend> Segmenter<B> {
 /// When a file is missing or not valid.
 pub fn read_segmenter(folder: &Path) -> Result<(SegmenterConfig, Description)> {
     let path = folder.join(FILES[0]);
-    let text = crate::files::read_text(&path).with_context(|| {
+    let text = crate::runtime::files::read_text(&path).with_context(|| {
         format!(
             "{} is no folder of `dp-sims train-segmenter`: cannot read {}",
             folder.display(),
@@ -268,7 +268,7 @@ pub fn read_segmenter(folder: &Path) -> Result<(SegmenterConfig, Description)> {
         path.display()
     );
     let path = folder.join(FILES[1]);
-    let text = crate::files::read_text(&path)
+    let text = crate::runtime::files::read_text(&path)
         .with_context(|| format!("cannot read {}", path.display()))?;
     let description =
         described(&text).with_context(|| format!("{} is not valid", path.display()))?;

@@ -20,10 +20,10 @@ use dp_sims_model::layers::{Conv, ConvConfig, Mode, nearest_labels};
 use dp_sims_model::losses::{PixelLoss, PixelLossConfig, pixel_accuracy};
 use dp_sims_model::weights::{state_dict, write_safetensors};
 
-use super::batch::DeviceBatch;
 use super::optimizer::half_cosine;
 use super::segmenter::LOOK_EVERY;
-use crate::data::progress_bar;
+use crate::runtime::batch::DeviceBatch;
+use crate::runtime::progress::progress_bar;
 
 const SIDE: usize = 64;
 const BATCH: usize = 16;

@@ -15,22 +15,24 @@ use dp_sims_datasets::{Loader, LoaderConfig};
 use dp_sims_model::generator::Generator;
 use dp_sims_model::layers::LabelMaps;
 
-use super::batch::{DeviceBatch, StepScalars, label_maps};
 use super::estimate::refuse_what_cannot_fit;
 use super::evaluation::RunEvaluation;
 use super::frozen::{frozen_hashes, refuse_other_weights};
 use super::networks::Networks;
-use super::random::SeededDraws;
+use super::report::StepScalars;
 use super::sampling::{Preview, refreshed};
-use super::save::{read_state, restore};
+use super::save::restore;
 use super::step::Training;
 use super::stop::Stop;
 use super::watch::Watch;
 use crate::checkpoint::Checkpoint;
+use crate::checkpoint::snapshot::read_state;
 use crate::config::Experiment;
 use crate::data::Data;
 use crate::events::{Fanout, TrainEvent};
-use crate::run_folder::RunFolder;
+use crate::runtime::batch::{DeviceBatch, label_maps};
+use crate::runtime::noise::SeededDraws;
+use crate::train::run_folder::RunFolder;
 use saving::Saved;
 
 /// Added to the seed of the data order for the batches that refresh the averaged generator.
@@ -50,7 +52,7 @@ pub struct RunOptions {
     pub time: Option<TimeLimit>,
     /// Memory in bytes that there is for it, where that is known.
     pub memory: Option<u64>,
-    /// The experiment as it was named, as TOML, without flags; see [`State`](super::save::State).
+    /// The experiment as it was named, as TOML, without flags; see [`State`](crate::checkpoint::snapshot::State).
     pub named: Option<String>,
 }
 

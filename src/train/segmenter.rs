@@ -10,11 +10,11 @@ use dp_sims_datasets::{ClassSet, LabelledImages, Loader, LoaderConfig};
 use dp_sims_model::layers::Mode;
 use dp_sims_model::losses::{PixelLossConfig, pixel_accuracy};
 
-use super::batch::DeviceBatch;
 use super::optimizer::half_cosine;
 use super::stop::Stop;
-use crate::data::progress_bar;
 use crate::evaluate::Segmenter;
+use crate::runtime::batch::DeviceBatch;
+use crate::runtime::progress::progress_bar;
 
 /// Steps between two lines of progress.
 const REPORT_EVERY: u64 = 50;

@@ -17,12 +17,13 @@ use dp_sims_model::discriminator::Discriminator;
 use dp_sims_model::generator::Generator;
 use dp_sims_model::losses::{PixelLoss, Projector, Shift};
 
-use super::batch::{DeviceBatch, StepScalars};
 use super::networks::Networks;
 use super::optimizer::{ModuleOptimizer, adam};
 use super::parts::StepPart;
-use super::random::{Draws, SeededDraws};
+use super::report::StepScalars;
 use crate::config::Experiment;
+use crate::runtime::batch::DeviceBatch;
+use crate::runtime::noise::{Draws, SeededDraws};
 
 /// Steps between two looks at whether running statistics are finite: losses are for a long time where
 /// those are not.

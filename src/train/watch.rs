@@ -4,7 +4,7 @@ use std::fmt;
 use super::signs::Signs;
 use crate::config::{Experiment, OptimizerConfig};
 use crate::events::{StepEvent, TrainEvent};
-use crate::memory::Memory;
+use crate::runtime::memory::Memory;
 
 /// Scalars that are logged as measures of the images.
 const MEASURES: [&str; 3] = ["noise_effect", "exposure_fake", "exposure_real"];

@@ -12,8 +12,9 @@ use super::Row;
 use crate::bench::{STEP_CLASSES, scenes};
 use crate::config::{Experiment, Weights};
 use crate::data::built_in;
-use crate::memory;
-use crate::train::{DeviceBatch, Networks, Training, fits, optimizer_state};
+use crate::runtime::batch::DeviceBatch;
+use crate::runtime::memory;
+use crate::train::{Networks, Training, fits, optimizer_state};
 
 /// Largest relative error of a scalar of the step: that of the parity tests.
 const SCALAR: f64 = 1e-3;

@@ -7,8 +7,8 @@ use dp_sims_backends::{BackendKind, Selected};
 
 use super::report::info_of;
 use super::{REMEDY, StepCase, Suite, cases, verify};
-use crate::data::progress_bar;
-use crate::files::{read_text, write_whole};
+use crate::runtime::files::{read_text, write_whole};
+use crate::runtime::progress::progress_bar;
 
 /// Whether the device of a command computes what the processor computes; what logs and checkpoints say
 /// about it.

@@ -10,8 +10,9 @@ use serde::Serialize;
 
 use super::SourceArgs;
 use crate::commands::{Failure, failed, mistake};
-use crate::data::{built_in, checks_folder, progress_bar, refuse_among_inputs};
-use crate::files::write_whole;
+use crate::data::{built_in, checks_folder, refuse_among_inputs};
+use crate::runtime::files::write_whole;
+use crate::runtime::progress::progress_bar;
 
 mod text;
 

@@ -8,7 +8,8 @@ use dp_sims_datasets::scenes::Scenes;
 use dp_sims_datasets::{DatasetError, Description, LabelledImages, Size};
 
 use crate::commands::{Failure, failed, mistake, parse_size, up_to};
-use crate::data::{description, progress_bar};
+use crate::data::description;
+use crate::runtime::progress::progress_bar;
 
 /// Arguments of `dataset export`.
 #[derive(Debug, Args)]

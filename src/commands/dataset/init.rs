@@ -8,7 +8,7 @@ use dp_sims_datasets::init::{InitError, Survey, SurveyedSplit, refuse_existing, 
 use dp_sims_datasets::{DatasetError, DescribedFolder, Description, LabelledImages, Split};
 
 use crate::commands::{Failure, failed, mistake};
-use crate::data::progress_bar;
+use crate::runtime::progress::progress_bar;
 
 /// Arguments of `dataset init`.
 #[derive(Debug, Args)]

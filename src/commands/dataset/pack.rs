@@ -6,7 +6,8 @@ use indicatif::HumanBytes;
 
 use super::SourceArgs;
 use crate::commands::{Failure, failed, mistake, parse_size};
-use crate::data::{checked, checks_folder, packed_path, progress_bar, refuse_among_inputs};
+use crate::data::{checked, checks_folder, packed_path, refuse_among_inputs};
+use crate::runtime::progress::progress_bar;
 
 /// Arguments of `dataset pack`.
 #[derive(Debug, Args)]

@@ -11,7 +11,8 @@ use rayon::prelude::*;
 
 use super::SourceArgs;
 use crate::commands::{Failure, failed, mistake, parse_size};
-use crate::data::{progress_bar, refuse_among_inputs, scenes};
+use crate::data::{refuse_among_inputs, scenes};
+use crate::runtime::progress::progress_bar;
 
 /// Size at which procedural scenes are drawn where none is asked for.
 const SCENES_SIZE: Size = Size {

@@ -4,7 +4,7 @@ use super::DoctorArgs;
 use crate::commands::device::guarded;
 use crate::commands::{Failure, failed, mistake};
 use crate::config;
-use crate::data::progress_bar;
+use crate::runtime::progress::progress_bar;
 use crate::verify::{REMEDY, StepCase, Suite, Verification, cases, verify};
 
 /// Compares a device with the processor and prints a table.

@@ -5,10 +5,10 @@ use clap::Args;
 
 use super::RowArgs;
 use crate::commands::{Failure, failed, mistake};
-use crate::evaluate::Metric;
+use crate::config::Metric;
 use crate::experiments::{Job, Judging, Outcome, Overrides, Queue, Study, runs};
-use crate::files::write_whole;
-use crate::lock::FolderLock;
+use crate::runtime::files::write_whole;
+use crate::runtime::lock::FolderLock;
 use crate::train::Stop;
 
 /// Arguments of `experiments run`.

@@ -1,7 +1,7 @@
 //! The figures of a step as the dashboard names and orders them.
 
-use crate::consumers::lines::{duration, memory, percent};
 use crate::events::StepEvent;
+use crate::runtime::units::{duration, memory, percent};
 
 /// A figure that is plotted.
 #[derive(Debug)]

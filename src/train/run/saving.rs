@@ -5,12 +5,13 @@ use anyhow::{Error, Result, anyhow};
 use burn::tensor::backend::AutodiffBackend;
 use dp_sims_model::generator::Generator;
 
-use super::super::save::{NotFinite, State, files};
+use super::super::save::files;
 use super::super::watch::REMEDY;
 use super::Run;
+use crate::checkpoint::snapshot::{NotFinite, State};
 use crate::checkpoint::{self, CheckpointError};
 use crate::events::{Fanout, TrainEvent};
-use crate::run_folder::CHECKPOINTS;
+use crate::train::run_folder::CHECKPOINTS;
 
 /// Time after which a checkpoint that could not be written is tried again.
 const RETRY: Duration = Duration::from_secs(60);

@@ -7,11 +7,12 @@ use dp_sims_model::buffers::{clip_gradients, copy_buffers, take};
 use dp_sims_model::layers::Mode;
 use dp_sims_model::losses::{label_mix, label_mix_mask, mix, pixel_accuracy};
 
-use super::super::batch::{DeviceBatch, StepScalars};
 use super::super::parts::StepPart;
-use super::super::random::{Purpose, latents};
+use super::super::report::StepScalars;
 use super::Training;
 use super::generator::Made;
+use crate::runtime::batch::DeviceBatch;
+use crate::runtime::noise::{Purpose, latents};
 
 impl<B: AutodiffBackend> Training<B> {
     /// Changes the discriminator, which tells images from photos: those the generator's step `made` of

@@ -4,8 +4,8 @@ use burn::tensor::backend::AutodiffBackend;
 use dp_sims_model::layers::{Conv, Mode};
 use dp_sims_model::losses::{Shift, diversity, diversity_everywhere, diversity_of_features};
 
-use super::super::batch::StepScalars;
 use super::super::networks::Frozen;
+use super::super::report::StepScalars;
 use super::view::Views;
 use super::{gradient, norm};
 use crate::config::LossConfig;

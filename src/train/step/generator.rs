@@ -7,12 +7,13 @@ use dp_sims_model::buffers::{clip_gradients, copy_buffers, take};
 use dp_sims_model::discriminator::Discriminator;
 use dp_sims_model::layers::{LabelMaps, Mode};
 
-use super::super::batch::{DeviceBatch, StepScalars};
 use super::super::parts::StepPart;
-use super::super::random::{Purpose, latents};
+use super::super::report::StepScalars;
 use super::Training;
 use super::diversity::Pair;
 use super::view::Views;
+use crate::runtime::batch::DeviceBatch;
+use crate::runtime::noise::{Purpose, latents};
 
 /// What the generator's step made of a batch, without a graph, and what it learnt on the way.
 pub(super) struct Made<B: Backend> {

@@ -7,8 +7,8 @@ use dp_sims_model::generator::NoiseMode;
 use dp_sims_model::init::normals;
 use dp_sims_model::layers::LabelMaps;
 
-use super::super::random::Purpose;
 use super::*;
+use crate::runtime::noise::Purpose;
 
 type Flex = <FlexAutodiff as AutodiffBackend>::InnerBackend;
 

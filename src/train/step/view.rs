@@ -2,8 +2,8 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::AutodiffBackend;
 use dp_sims_model::losses::Shift;
 
-use super::super::batch::StepScalars;
 use super::super::networks::Frozen;
+use super::super::report::StepScalars;
 use super::{gradient, norm};
 
 /// How images are looked at in a step: once for all losses, or once for each.
