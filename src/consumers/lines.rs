@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::preview;
-use crate::events::{Consumer, Scalars, StepEvent, TrainEvent};
+use crate::events::{Consumer, Loss, Network, Scalars, StepEvent, Term, TrainEvent};
 use crate::runtime::console::Stream;
 use crate::runtime::units::{duration, memory, number, percent};
 
@@ -107,7 +107,7 @@ fn step_line(step: &StepEvent) -> String {
         "step {:>digits$}/{}  {}  real {}  fake {}  {:>7.2} img/s  {:>8}  {} left",
         step.step,
         step.total_steps,
-        totals(&step.losses),
+        totals(step),
         percent(step.accuracy_real),
         percent(step.accuracy_fake),
         step.images_per_second,
@@ -117,12 +117,13 @@ fn step_line(step: &StepEvent) -> String {
 }
 
 /// The total loss of each network: `G  1.234  D  0.812`.
-fn totals(losses: &Scalars) -> String {
-    let total = |label: &str, key: &str| {
-        let value = losses.get(key).copied().unwrap_or(f64::NAN);
-        format!("{label} {value:>8.4}")
+fn totals(step: &StepEvent) -> String {
+    let total = |network| {
+        let value = step.losses.get(&Loss(network, Term::Total));
+        value.copied().unwrap_or(f64::NAN)
     };
-    format!("{}  {}", total("G", "g_total"), total("D", "d_total"))
+    let [g, d] = [Network::Generator, Network::Discriminator].map(total);
+    format!("G {g:>8.4}  D {d:>8.4}")
 }
 
 /// The values of an evaluation in one line.
@@ -144,7 +145,9 @@ mod tests {
         TrainEvent::Step(StepEvent {
             step,
             total_steps: 1000,
-            losses: [("g_total".to_owned(), 1.25), ("d_total".to_owned(), 10.5)].into(),
+            losses: [(Network::Generator, 1.25), (Network::Discriminator, 10.5)]
+                .map(|(network, value)| (Loss(network, Term::Total), value))
+                .into(),
             accuracy_real: 0.914,
             accuracy_fake: 0.05,
             seconds,

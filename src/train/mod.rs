@@ -34,6 +34,7 @@ pub use networks::{Frozen, Networks};
 pub use optimizer::{ModuleOptimizer, adam, load_optimizer_state, optimizer_state};
 pub use parts::StepPart;
 pub use pretrain::pretrain;
+pub use report::{Scalar, StepReport, StepScalars};
 pub use run::{Run, RunOptions, TimeLimit};
 pub use sampling::{Preview, refreshed};
 pub use save::{files, restore};

@@ -233,14 +233,18 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
                 .time
                 .is_some_and(|time| time.used + started.elapsed().as_secs_f64() >= time.seconds);
             let last = self.step == run.steps || is_up;
-            if last || self.step.is_multiple_of(run.preview_every) {
+            let is_shown = last || self.step.is_multiple_of(run.preview_every);
+            let is_kept =
+                last || self.step.is_multiple_of(run.checkpoint_every) || self.is_retry_due();
+            let is_judged = self.is_evaluation_due(last);
+            if is_shown || is_kept || is_judged {
                 self.report(events)?;
+            }
+            if is_shown {
                 self.show_preview(events)?;
             }
-            let is_due = self.step.is_multiple_of(run.checkpoint_every) || self.is_retry_due();
             let mut kept = Ok(());
-            if last || is_due {
-                self.report(events)?;
+            if is_kept {
                 kept = self.write_checkpoint(events).map(|saved| {
                     settled = Some(self.step);
                     unkept = match saved {
@@ -249,7 +253,10 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
                     };
                 });
             }
-            if let Err(error) = kept.and_then(|()| self.evaluate(last, events)) {
+            if is_judged && kept.is_ok() {
+                kept = self.evaluate(events);
+            }
+            if let Err(error) = kept {
                 settled = Some(self.step);
                 outcome = Err(error);
                 break;
@@ -285,9 +292,9 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
 
     /// Reads the scalars of the step that was handed over to the device, if any, and reports it.
     ///
-    /// In the loop that is when the next step has been handed over: a device that works on its own
-    /// never waits for the program. Its time is then that of the loop, in which the program waits for
-    /// the step before; a wait elsewhere is added here.
+    /// In the loop that is when the next step has been handed over, so that a device that works on its
+    /// own never waits for the program, or before anything is made of the step itself. Its time is that
+    /// of the loop, in which the program waits for the step before; a wait elsewhere is added here.
     fn report(&mut self, events: &mut Fanout) -> Result<()> {
         let Some(unread) = self.unread.take() else {
             return Ok(());
