@@ -11,7 +11,7 @@ use dp_sims_model::backbones::BackboneKind;
 use serde::Serialize;
 
 use super::device::run_on;
-use super::{BackendArgs, Failure, count, failed, mistake, parse_size, steps};
+use super::{BackendArgs, User, count, parse_size, steps};
 use crate::config::{DataConfig, parse_backbone};
 use crate::data::{self, Data, checks_folder};
 use crate::evaluate::{
@@ -96,10 +96,10 @@ struct Job {
 }
 
 /// Trains a segmentation network on photos and tells how well it recognises others.
-pub fn run(args: TrainSegmenterArgs) -> Result<(), Failure> {
+pub fn run(args: TrainSegmenterArgs) -> Result<()> {
     use_large_pages();
-    let selected = args.backend.select().map_err(mistake)?;
-    let job = Job::open(args).map_err(mistake)?;
+    let selected = args.backend.select().user()?;
+    let job = Job::open(args).user()?;
     run_on(selected, job, "lower --batch or --size")
 }
 
@@ -214,11 +214,9 @@ impl Job {
 }
 
 impl Task for Job {
-    type Output = Result<(), Failure>;
+    type Output = Result<()>;
 
     fn run<B: AutodiffBackend>(self, device: &B::Device) -> Self::Output {
-        self.work::<B>(device)
-            .context("training the segmenter")
-            .map_err(failed)
+        self.work::<B>(device).context("training the segmenter")
     }
 }

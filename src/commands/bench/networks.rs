@@ -10,7 +10,7 @@ use crate::bench::{
     BACKBONE, Choice, Machine, NetworksReport, ProbeSizes, Settings, Subject, backbone_named,
     networks,
 };
-use crate::commands::{BackendArgs, Failure, count, failed, mistake, parse_size};
+use crate::commands::{BackendArgs, User, count, parse_size};
 
 /// Arguments of `bench networks`.
 #[derive(Debug, Args)]
@@ -72,11 +72,11 @@ impl Task for NetworksTask {
 }
 
 /// Times the networks and prints what it found.
-pub fn run(args: NetworksArgs) -> Result<(), Failure> {
+pub fn run(args: NetworksArgs) -> Result<()> {
     let settings = args.settings();
     let subjects = Subject::chosen(&args.networks, args.backbone);
     for subject in &subjects {
-        subject.check(&settings).map_err(mistake)?;
+        subject.check(&settings).user()?;
     }
     let (selected, info) = device(&args.backend)?;
     let task = NetworksTask {
@@ -85,7 +85,7 @@ pub fn run(args: NetworksArgs) -> Result<(), Failure> {
         machine: Machine::of(&info),
         sizes: ProbeSizes::of(&info),
     };
-    print(&selected.run(task).map_err(failed)?, args.json)
+    print(&selected.run(task)?, args.json)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use super::methods::{Method, Source, retitle};
 use crate::checkpoint::snapshot::Snapshot;
 use crate::commands::dataset_of::of_model;
 use crate::commands::maps::Maps;
-use crate::commands::{Failure, count, failed, mistake};
+use crate::commands::{User, count};
 use crate::data;
 use crate::evaluate::{ImageFolder, Photos};
 use crate::runtime::batch::{sample_maps, to_rgb};
@@ -306,11 +306,11 @@ fn fitted(pixels: Vec<u8>, from: Size, to: Size) -> Result<Tile> {
 }
 
 impl Task for Job {
-    type Output = Result<(), Failure>;
+    type Output = Result<()>;
 
     fn run<B: AutodiffBackend>(self, device: &B::Device) -> Self::Output {
-        let picture = self.draw::<B::InnerBackend>(device).map_err(mistake)?;
-        save(&picture, &self.out).map_err(failed)?;
+        let picture = self.draw::<B::InnerBackend>(device).user()?;
+        save(&picture, &self.out)?;
         let (width, height) = picture.dimensions();
         println!("{}: {width}x{height} pixels", self.out.display());
         Ok(())

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Result;
 use clap::Args;
 use dp_sims_datasets::description::LabelValues;
 use dp_sims_datasets::init::{InitError, Survey, SurveyedSplit, refuse_existing, survey};
 use dp_sims_datasets::{DatasetError, DescribedFolder, Description, LabelledImages, Split};
 
-use crate::commands::{Failure, failed, mistake};
+use crate::commands::User;
 use crate::runtime::progress::progress_bar;
 
 /// Arguments of `dataset init`.
@@ -22,9 +23,9 @@ pub struct InitArgs {
 }
 
 /// Looks at the folder, writes `dataset.toml` into it and says what to do next.
-pub fn run(args: InitArgs) -> Result<(), Failure> {
+pub fn run(args: InitArgs) -> Result<()> {
     if let Err(error) = refuse_existing(&args.folder, args.force) {
-        print!("{}", kept(&args.folder, error).map_err(mistake)?);
+        print!("{}", kept(&args.folder, error).user()?);
         return Ok(());
     }
     let bar = progress_bar("reading label maps", 0);
@@ -34,11 +35,10 @@ pub fn run(args: InitArgs) -> Result<(), Failure> {
     };
     let found = survey(&args.folder, &progress);
     bar.finish_and_clear();
-    let found = found.map_err(mistake)?;
-    found.write(args.force).map_err(|error| match error {
-        InitError::Dataset(DatasetError::Write { .. }) => failed(error),
-        _ => mistake(error),
-    })?;
+    let found = found.user()?;
+    found
+        .write(args.force)
+        .user_unless(|error| matches!(error, InitError::Dataset(DatasetError::Write { .. })))?;
     print!("{}", report(&found));
     Ok(())
 }

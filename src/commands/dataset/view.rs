@@ -10,7 +10,7 @@ use image::{ImageFormat, RgbImage};
 use rayon::prelude::*;
 
 use super::SourceArgs;
-use crate::commands::{Failure, failed, mistake, parse_size};
+use crate::commands::{User, parse_size};
 use crate::data::{refuse_among_inputs, scenes};
 use crate::runtime::progress::progress_bar;
 
@@ -47,9 +47,9 @@ pub struct ViewArgs {
 }
 
 /// Draws the picture.
-pub fn run(args: ViewArgs) -> Result<(), Failure> {
-    let picture = draw(&args).map_err(mistake)?;
-    save(&picture, &args.out).map_err(failed)?;
+pub fn run(args: ViewArgs) -> Result<()> {
+    let picture = draw(&args).user()?;
+    save(&picture, &args.out)?;
     println!(
         "wrote {} ({}x{} pixels)",
         args.out.display(),
