@@ -8,8 +8,8 @@ use dp_sims_model::generator::GeneratorConfig;
 use dp_sims_model::init::normals;
 use dp_sims_model::layers::{LabelMaps, Mode};
 
+use super::network::{Plan, TimedNetwork};
 use super::settings::{GENERATOR_CLASSES, Settings};
-use super::subject::{Plan, Subject};
 use crate::runtime::batch::{image_tensor, label_tensor};
 use crate::runtime::device::finish;
 use crate::runtime::noise::{Purpose, SeededDraws, latents};
@@ -22,7 +22,7 @@ pub(super) type Pass = Box<dyn FnMut() -> Result<()>>;
 /// # Errors
 /// When the network cannot be built.
 pub(super) fn passes<B: AutodiffBackend>(
-    subject: Subject,
+    subject: TimedNetwork,
     settings: &Settings,
     device: &B::Device,
 ) -> Result<[Pass; 2]> {

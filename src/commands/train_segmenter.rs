@@ -15,7 +15,8 @@ use super::{BackendArgs, User, count, parse_size, steps};
 use crate::config::{DataConfig, parse_backbone};
 use crate::data::{self, Data, checks_folder};
 use crate::evaluate::{
-    ClassValue, Judge, Photos, SEGMENTER_WEIGHTS, SegmentationSettings, Segmenter, SegmenterConfig,
+    ClassValue, Judge, OwnSegmenter, OwnSegmenterConfig, Photos, SEGMENTER_WEIGHTS,
+    SegmentationSettings,
 };
 use crate::runtime::files::{keep, make_folder, write_whole};
 use crate::runtime::memory::use_large_pages;
@@ -87,7 +88,7 @@ struct Validation {
 
 struct Job {
     args: TrainSegmenterArgs,
-    config: SegmenterConfig,
+    config: OwnSegmenterConfig,
     description: Description,
     images: Arc<dyn LabelledImages>,
     presence: Vec<ClassSet>,
@@ -111,7 +112,7 @@ impl Job {
             "--learning-rate must be a number above 0"
         );
         let weights = args.weights.clone().unwrap_or_else(default_weights_folder);
-        let mut config = SegmenterConfig::new(args.backbone, args.size, &weights)?;
+        let mut config = OwnSegmenterConfig::new(args.backbone, args.size, &weights)?;
         (config.steps, config.batch) = (args.steps, args.batch);
         (config.learning_rate, config.seed) = (args.learning_rate, args.seed);
         let opened = if args.dataset.as_deref() == Some("scenes") {
@@ -180,7 +181,8 @@ impl Job {
     fn work<B: AutodiffBackend>(&self, device: &B::Device) -> Result<()> {
         let stop = Stop::listen()?;
         let classes = self.images.classes().len();
-        let segmenter = Segmenter::<B>::new(self.config.clone(), classes, &self.weights, device)?;
+        let segmenter =
+            OwnSegmenter::<B>::new(self.config.clone(), classes, &self.weights, device)?;
         let images = self.images.clone();
         let (mut segmenter, steps) =
             train_segmenter(segmenter, images, Some(&self.presence), &stop, device)?;

@@ -31,6 +31,6 @@ pub(crate) use report::STYLE;
 pub use report::{embedded, heading, page};
 pub use results::{ClassValue, DataRecord, NetworkRecord, Results, Subject, Timing, Value};
 pub use run::{Evaluator, Outcome, Plan};
-pub use segmenter::{SEGMENTER_WEIGHTS, Segmenter, SegmenterConfig, read_segmenter};
+pub use segmenter::{OwnSegmenter, OwnSegmenterConfig, SEGMENTER_WEIGHTS, read_segmenter};
 pub use source::Source;
 pub use timing::time_generator;

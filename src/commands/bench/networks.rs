@@ -7,7 +7,7 @@ use dp_sims_model::backbones::BackboneKind;
 
 use super::{device, print};
 use crate::bench::{
-    BACKBONE, Choice, Machine, NetworksReport, ProbeSizes, Settings, Subject, backbone_named,
+    BACKBONE, Choice, Machine, NetworksReport, ProbeSizes, Settings, TimedNetwork, backbone_named,
     networks,
 };
 use crate::commands::{BackendArgs, User, count, parse_size};
@@ -57,7 +57,7 @@ impl NetworksArgs {
 
 struct NetworksTask {
     settings: Settings,
-    subjects: Vec<Subject>,
+    subjects: Vec<TimedNetwork>,
     machine: Machine,
     sizes: ProbeSizes,
 }
@@ -74,7 +74,7 @@ impl Task for NetworksTask {
 /// Times the networks and prints what it found.
 pub fn run(args: NetworksArgs) -> Result<()> {
     let settings = args.settings();
-    let subjects = Subject::chosen(&args.networks, args.backbone);
+    let subjects = TimedNetwork::chosen(&args.networks, args.backbone);
     for subject in &subjects {
         subject.check(&settings).user()?;
     }
@@ -111,12 +111,12 @@ mod tests {
     #[test]
     fn networks_are_chosen_by_name() {
         let args = parse("--networks vgg16,oasis-generator").unwrap();
-        let chosen = Subject::chosen(&args.networks, args.backbone);
+        let chosen = TimedNetwork::chosen(&args.networks, args.backbone);
         assert_eq!(
             chosen,
             [
-                Subject::Backbone(BackboneKind::Vgg16),
-                Subject::OasisGenerator
+                TimedNetwork::Backbone(BackboneKind::Vgg16),
+                TimedNetwork::OasisGenerator
             ]
         );
         let error = parse("--networks vgg16,vgg17").unwrap_err();

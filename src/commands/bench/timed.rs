@@ -97,25 +97,25 @@ impl GeneratorArgs {
 pub fn step(args: StepArgs) -> Result<()> {
     let settings = args.settings();
     settings.experiment().user()?;
-    run(Subject::Step, settings, args.common)
+    run(Timed::Step, settings, args.common)
 }
 
 /// Times the generator.
 pub fn generator(args: GeneratorArgs) -> Result<()> {
     let settings = args.settings();
     settings.generator().user()?;
-    run(Subject::Generator, settings, args.common)
+    run(Timed::Generator, settings, args.common)
 }
 
 /// What is timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Subject {
+enum Timed {
     Step,
     Generator,
 }
 
 struct BenchTask {
-    subject: Subject,
+    subject: Timed,
     settings: Settings,
     sizes: ProbeSizes,
 }
@@ -126,13 +126,13 @@ impl Task for BenchTask {
     fn run<B: AutodiffBackend>(self, device: &B::Device) -> Self::Output {
         let (settings, sizes) = (&self.settings, self.sizes);
         match self.subject {
-            Subject::Step => bench::step::<B>(settings, sizes, device),
-            Subject::Generator => bench::generator::<B::InnerBackend>(settings, sizes, device),
+            Timed::Step => bench::step::<B>(settings, sizes, device),
+            Timed::Generator => bench::generator::<B::InnerBackend>(settings, sizes, device),
         }
     }
 }
 
-fn run(subject: Subject, settings: Settings, common: CommonArgs) -> Result<()> {
+fn run(subject: Timed, settings: Settings, common: CommonArgs) -> Result<()> {
     let selected = common.backend.select().user()?;
     if settings.profile {
         prepare_profile(selected.kind)?;
@@ -145,8 +145,8 @@ fn run(subject: Subject, settings: Settings, common: CommonArgs) -> Result<()> {
     };
     let measured = selected.run(task)?;
     let (name, classes) = match subject {
-        Subject::Step => ("step", STEP_CLASSES),
-        Subject::Generator => ("generator", GENERATOR_CLASSES),
+        Timed::Step => ("step", STEP_CLASSES),
+        Timed::Generator => ("generator", GENERATOR_CLASSES),
     };
     let machine = Machine::of(&info);
     let report = Report::new(name, classes, &settings, machine, measured);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use dp_sims_datasets::Split;
-use dp_sims_datasets::check::{Depth, Summary, Survey, page, survey};
+use dp_sims_datasets::check::{Depth, SplitSurvey, Summary, page, survey};
 use serde::Serialize;
 
 use super::SourceArgs;
@@ -78,7 +78,7 @@ pub(super) fn run(args: CheckArgs) -> Result<()> {
         .context("cannot start so many threads: use fewer --workers")
         .user()?;
 
-    let mut surveys: Vec<(Survey, bool)> = Vec::new();
+    let mut surveys: Vec<(SplitSurvey, bool)> = Vec::new();
     for split in splits {
         let bar = progress_bar(split.name(), 0);
         let progress = |done: usize, total: usize| {
@@ -95,7 +95,7 @@ pub(super) fn run(args: CheckArgs) -> Result<()> {
         });
         surveys.push((found, remembered));
     }
-    let (surveys, remembered): (Vec<Survey>, Vec<bool>) = surveys.into_iter().unzip();
+    let (surveys, remembered): (Vec<SplitSurvey>, Vec<bool>) = surveys.into_iter().unzip();
     let page = page(&description.name, &root, &surveys);
     write_whole(&args.out, page.as_bytes())
         .with_context(|| {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 use dp_sims_datasets::description::LabelValues;
-use dp_sims_datasets::init::{InitError, Survey, SurveyedSplit, refuse_existing, survey};
+use dp_sims_datasets::init::{FolderSurvey, InitError, SurveyedSplit, refuse_existing, survey};
 use dp_sims_datasets::{DatasetError, DescribedFolder, Description, LabelledImages, Split};
 
 use crate::commands::User;
@@ -86,7 +86,7 @@ fn next(file: &Path, folder: &Path, out: &Path) -> String {
 }
 
 /// What was found, and the next two commands.
-fn report(found: &Survey) -> String {
+fn report(found: &FolderSurvey) -> String {
     let mut lines = vec![format!("found in {}:", found.root.display())];
     lines.extend(found.splits.iter().map(|split| split_line(found, split)));
     lines.push(format!("  {}", classes_line(found)));
@@ -117,7 +117,7 @@ fn report(found: &Survey) -> String {
     lines.join("\n")
 }
 
-fn split_line(found: &Survey, split: &SurveyedSplit) -> String {
+fn split_line(found: &FolderSurvey, split: &SurveyedSplit) -> String {
     let ends: Vec<String> = found
         .image_suffixes
         .iter()
@@ -136,7 +136,7 @@ fn split_line(found: &Survey, split: &SurveyedSplit) -> String {
     )
 }
 
-fn classes_line(found: &Survey) -> String {
+fn classes_line(found: &FolderSurvey) -> String {
     let pixels: u64 = found.classes.iter().map(|class| class.pixels).sum();
     let share = 100.0 * found.void_pixels as f64 / (pixels + found.void_pixels).max(1) as f64;
     let void: Vec<String> = found.void.iter().map(u8::to_string).collect();
@@ -155,7 +155,7 @@ fn classes_line(found: &Survey) -> String {
     )
 }
 
-fn names_line(found: &Survey) -> String {
+fn names_line(found: &FolderSurvey) -> String {
     match &found.names_file {
         Some(file) if found.names_fit => format!("names: from {}", file.display()),
         Some(file) => match found.label_values {
@@ -182,7 +182,7 @@ fn names_line(found: &Survey) -> String {
 }
 
 /// What else the user should know.
-fn notes(found: &Survey) -> Vec<String> {
+fn notes(found: &FolderSurvey) -> Vec<String> {
     let mut notes = Vec::new();
     for split in &found.splits {
         let lonely = [
@@ -221,7 +221,7 @@ fn notes(found: &Survey) -> Vec<String> {
 }
 
 /// What the list of names lacks.
-fn unlisted(found: &Survey) -> Option<String> {
+fn unlisted(found: &FolderSurvey) -> Option<String> {
     const MOST: usize = 5;
     let file = found.names_file.as_ref()?;
     let count = found.unlisted.len();
