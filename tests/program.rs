@@ -19,6 +19,7 @@ mod program {
     pub mod notes;
     pub mod refusals;
     pub mod resume;
+    pub mod rooms;
     pub mod run;
     pub mod run_folder;
     pub mod train;

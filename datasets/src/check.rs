@@ -25,7 +25,7 @@ pub use fault::{Fault, FaultKind, Faults, Tally};
 pub use memory::fingerprint;
 pub use page::page;
 pub use summary::{ClassSummary, Summary};
-pub use survey::{Depth, InstanceTally, Survey, survey};
+pub use survey::{Depth, InstanceTally, SplitSurvey, survey};
 
 /// What a check found in a split without faults.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

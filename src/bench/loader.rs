@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use dp_sims_datasets::{DescribedFolder, LabelledImages, Loader, LoaderConfig};
 use serde::Serialize;
 
-use crate::memory::Memory;
+use crate::runtime::memory::Memory;
 
 /// Samples of the dataset whose reading is timed part by part.
 const TIMED_SAMPLES: usize = 64;

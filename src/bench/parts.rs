@@ -6,7 +6,7 @@ use burn::tensor::backend::Backend;
 use dp_sims_model::Observer;
 use serde::{Deserialize, Serialize};
 
-use crate::device::finish;
+use crate::runtime::device::finish;
 
 /// Most repetitions that are taken apart; the fastest of them counts.
 const REPEATS: usize = 3;

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use anyhow::{Result, anyhow, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::evaluate::Metric;
+use super::metric::Metric;
 
 /// Evaluation of the averaged generator during training, on the validation split.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

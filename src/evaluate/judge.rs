@@ -16,9 +16,9 @@ use dp_sims_model::evaluators::{
 use super::networks::{NetworkFolder, Weighted, record};
 use super::protocol::SegmentationSettings;
 use super::results::{ClassValue, NetworkRecord, Value};
-use super::segmenter::{Segmenter, segmenter_weights};
+use super::segmenter::{OwnSegmenter, segmenter_weights};
 use super::source::float;
-use crate::device::read;
+use crate::runtime::device::read;
 use crate::weights::sha256;
 
 /// Name of the network of `train-segmenter` in protocols.
@@ -36,7 +36,7 @@ pub struct Judge<B: Backend> {
 
 enum Network<B: Backend> {
     /// Of `train-segmenter`.
-    Own(Box<Segmenter<B>>),
+    Own(Box<OwnSegmenter<B>>),
     /// One that papers judge images with.
     Published(SegmenterKind, Box<evaluators::Segmenter<B>>),
     /// The judge of mIoU_MF.
@@ -112,7 +112,7 @@ impl<B: Backend> Judge<B> {
                  train-segmenter` and name its folder with --segmenter"
             );
         };
-        let (network, description) = Segmenter::load(folder, weights, device)?;
+        let (network, description) = OwnSegmenter::load(folder, weights, device)?;
         ensure!(
             description.class_table() == *dataset,
             "the segmenter in {} knows other classes than the dataset: train one on this dataset",

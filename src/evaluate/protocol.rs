@@ -8,7 +8,7 @@ use dp_sims_model::evaluators::LpipsTrunk;
 use serde::{Deserialize, Serialize};
 
 use super::paper;
-use crate::files::read_text;
+use crate::runtime::files::read_text;
 
 macro_rules! built_in {
     ($($name:literal,)*) => {

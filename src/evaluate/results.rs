@@ -215,8 +215,8 @@ impl Results {
             path.to_path_buf()
         };
         let shown = path.display();
-        let text =
-            crate::files::read_text(&path).with_context(|| format!("cannot read {shown}"))?;
+        let text = crate::runtime::files::read_text(&path)
+            .with_context(|| format!("cannot read {shown}"))?;
         #[derive(Deserialize)]
         struct Head {
             format: u32,

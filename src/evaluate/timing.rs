@@ -13,9 +13,9 @@ use super::photos::Photos;
 use super::protocol::TimingSettings;
 use super::results::Timing;
 use super::source::maps;
-use crate::device::wait;
-use crate::memory::peak;
-use crate::train::{Purpose, SeededDraws, latents};
+use crate::runtime::device::wait;
+use crate::runtime::memory::peak;
+use crate::runtime::noise::{Purpose, SeededDraws, latents};
 
 /// Timed runs of a batch for the throughput.
 const BATCH_RUNS: usize = 5;

@@ -17,12 +17,14 @@ use dp_sims_model::discriminator::Discriminator;
 use dp_sims_model::generator::Generator;
 use dp_sims_model::losses::{PixelLoss, Projector, Shift};
 
-use super::batch::{DeviceBatch, StepScalars};
 use super::networks::Networks;
 use super::optimizer::{ModuleOptimizer, adam};
 use super::parts::StepPart;
-use super::random::{Draws, SeededDraws};
+use super::report::{Scalar, StepScalars};
 use crate::config::Experiment;
+use crate::events::Network;
+use crate::runtime::batch::DeviceBatch;
+use crate::runtime::noise::{Draws, SeededDraws};
 
 /// Steps between two looks at whether running statistics are finite: losses are for a long time where
 /// those are not.
@@ -101,15 +103,15 @@ impl<B: AutodiffBackend> Training<B> {
         observer.end_of(StepPart::Average);
         if step.is_multiple_of(LOOK_EVERY) {
             let checks = [
-                ("state_generator", check_buffers(&self.networks.generator)),
+                (Network::Generator, check_buffers(&self.networks.generator)),
                 (
-                    "state_discriminator",
+                    Network::Discriminator,
                     check_buffers(&self.networks.discriminator),
                 ),
             ];
-            for (name, check) in checks {
+            for (network, check) in checks {
                 if let Some(check) = check {
-                    scalars.push(name, check);
+                    scalars.push(Scalar::Buffers(network), check);
                 }
             }
         }

@@ -7,8 +7,8 @@ use dp_sims_backends::{BackendKind, Selected};
 
 use super::report::info_of;
 use super::{REMEDY, StepCase, Suite, cases, verify};
-use crate::data::progress_bar;
-use crate::files::{read_text, write_whole};
+use crate::runtime::files::{read_text, write_whole};
+use crate::runtime::progress::progress_bar;
 
 /// Whether the device of a command computes what the processor computes; what logs and checkpoints say
 /// about it.
@@ -67,7 +67,7 @@ pub fn trust(device: Selected, step: Option<&StepCase>, is_trusted: bool) -> Res
     if !BackendKind::Flex.is_compiled_in() {
         return Ok(Trust::Unknown);
     }
-    let subject = Subject::of(device, step);
+    let subject = Compared::of(device, step);
     let folder = dirs::cache_dir().map(|cache| cache.join("dp-sims").join("devices"));
     if folder
         .as_deref()
@@ -100,11 +100,11 @@ fn compare(device: Selected, step: Option<&StepCase>) -> Result<()> {
 }
 
 /// What was compared.
-struct Subject {
+struct Compared {
     text: String,
 }
 
-impl Subject {
+impl Compared {
     fn of(device: Selected, step: Option<&StepCase>) -> Self {
         let info = info_of(device);
         Self {
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn what_was_compared_is_remembered_until_something_changes() {
         let folder = tempfile::tempdir().unwrap();
-        let subject = |text: &str| Subject {
+        let subject = |text: &str| Compared {
             text: text.to_string(),
         };
         let one = subject("a driver");

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::diagnosis::Finding;
 use super::fault::{Fault, FaultKind, Tally};
-use super::survey::Survey;
+use super::survey::SplitSurvey;
 use crate::sample::Split;
 
 /// A survey as it is written to JSON. Classes are counted over the pairs without fault.
@@ -60,7 +60,7 @@ pub struct ClassSummary<'a> {
     pub mean_instance_pixels: Option<f64>,
 }
 
-impl Survey {
+impl SplitSurvey {
     /// The survey in figures.
     pub fn summary(&self) -> Summary<'_> {
         let all = self.pixels().max(1) as f64;

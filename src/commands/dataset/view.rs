@@ -10,8 +10,9 @@ use image::{ImageFormat, RgbImage};
 use rayon::prelude::*;
 
 use super::SourceArgs;
-use crate::commands::{Failure, failed, mistake, parse_size};
-use crate::data::{progress_bar, refuse_among_inputs, scenes};
+use crate::commands::{User, parse_size};
+use crate::data::{refuse_among_inputs, scenes};
+use crate::runtime::progress::progress_bar;
 
 /// Size at which procedural scenes are drawn where none is asked for.
 const SCENES_SIZE: Size = Size {
@@ -46,9 +47,9 @@ pub struct ViewArgs {
 }
 
 /// Draws the picture.
-pub fn run(args: ViewArgs) -> Result<(), Failure> {
-    let picture = draw(&args).map_err(mistake)?;
-    save(&picture, &args.out).map_err(failed)?;
+pub fn run(args: ViewArgs) -> Result<()> {
+    let picture = draw(&args).user()?;
+    save(&picture, &args.out)?;
     println!(
         "wrote {} ({}x{} pixels)",
         args.out.display(),

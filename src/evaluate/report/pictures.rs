@@ -6,8 +6,8 @@ use base64::prelude::BASE64_STANDARD;
 use image::{ImageFormat, RgbImage};
 use maud::{Markup, html};
 
-use super::number;
 use crate::evaluate::gallery::{Exhibit, Gallery};
+use crate::runtime::units::number;
 
 /// A section with the best, the worst and other images, of `width` × `height` pixels.
 ///

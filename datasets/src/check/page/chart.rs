@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::{colour, grouped, percent};
-use crate::check::survey::Survey;
+use crate::check::survey::SplitSurvey;
 use crate::sample::Class;
 use crate::svg::{rounded, shortened};
 
@@ -34,7 +34,7 @@ struct Row<'a> {
 }
 
 /// Bars for the share of pixels and dots for the share of images, most frequent class first.
-pub(super) fn histogram(survey: &Survey) -> Markup {
+pub(super) fn histogram(survey: &SplitSurvey) -> Markup {
     let report = &survey.report;
     let (pixels, images) = (survey.pixels() as f64, survey.sound.len() as f64);
     let counts = report.pixels.iter().zip(&report.images);

@@ -5,7 +5,7 @@ use crate::check::{Depth, survey};
 use crate::sample::Split;
 use crate::testing::Garden;
 
-fn look(garden: &Garden) -> Survey {
+fn look(garden: &Garden) -> SplitSurvey {
     let (description, root) = (&garden.description, garden.root());
     survey(
         description,

@@ -7,7 +7,7 @@ use crate::check::{FaultKind, FindingKind, check_split, load_or_check};
 use crate::description::{Instances, LabelValues};
 use crate::testing::{Garden, oriented};
 
-fn look(garden: &Garden) -> Survey {
+fn look(garden: &Garden) -> SplitSurvey {
     let (description, root) = (&garden.description, garden.root());
     survey(
         description,
@@ -23,7 +23,7 @@ fn look(garden: &Garden) -> Survey {
 /// Kind, file name, pixel and id of a fault.
 type Place = (FaultKind, String, Option<(usize, usize)>, Option<u32>);
 
-fn places(survey: &Survey) -> Vec<Place> {
+fn places(survey: &SplitSurvey) -> Vec<Place> {
     let place = |fault: &Fault| {
         let name = fault.file.file_name().unwrap_or_default().to_string_lossy();
         (
