@@ -2,6 +2,7 @@
 
 mod bench;
 mod compare;
+mod completions;
 mod dataset;
 mod dataset_of;
 mod device;
@@ -52,7 +53,7 @@ enum Command {
     Experiments(experiments::ExperimentsArgs),
     /// Write the generator of a run into one file, to hand it out.
     Export(export::ExportArgs),
-    /// Train a segmentation network on a dataset's photos, for the mIoU of one's own dataset.
+    /// Train a segmentation network on a dataset's photos, for the mIoU of your own dataset.
     TrainSegmenter(train_segmenter::TrainSegmenterArgs),
     /// Pre-train the small backbone of the `quickstart` experiment on procedural scenes.
     Pretrain(pretrain::PretrainArgs),
@@ -62,8 +63,10 @@ enum Command {
     Weights(weights::WeightsArgs),
     /// Look at, check and make datasets.
     Dataset(dataset::DatasetArgs),
-    /// Time a training step or the generator.
+    /// Time a training step, the generator, the frozen networks or the loader.
     Bench(bench::BenchArgs),
+    /// Print shell completions, or write manual pages.
+    Completions(completions::CompletionsArgs),
 }
 
 /// Which backend computes.
@@ -144,6 +147,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Weights(args) => weights::run(args),
         Command::Dataset(args) => dataset::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Completions(args) => completions::run(args),
     };
     let (error, code) = match outcome {
         Ok(()) => match console::failure() {
