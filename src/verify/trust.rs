@@ -27,7 +27,11 @@ pub enum Trust {
 impl Trust {
     /// The device and how far it is to be trusted, for logs, checkpoints and reports.
     pub fn describe(&self, device: Selected) -> String {
-        let name = format!("{} device {}", device.kind, device.device);
+        let mut name = format!("{} device {}", device.kind, device.device);
+        if device.kind == BackendKind::Cuda {
+            // burn takes tensor cores where it can and cannot be told otherwise.
+            name += " (matrix products of f32 may be TF32)";
+        }
         match self {
             Self::Processor => name,
             Self::Verified => format!("{name}, equal to flex"),
@@ -139,6 +143,14 @@ impl Compared {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reports_of_cuda_name_tf32() {
+        let said = |kind| Trust::Verified.describe(Selected { kind, device: 1 });
+        let expected = "cuda device 1 (matrix products of f32 may be TF32), equal to flex";
+        assert_eq!(said(BackendKind::Cuda), expected);
+        assert_eq!(said(BackendKind::Wgpu), "wgpu device 1, equal to flex");
+    }
 
     #[test]
     fn the_processor_needs_no_comparison() {
