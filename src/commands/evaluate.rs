@@ -69,7 +69,7 @@ pub struct EvaluateArgs {
     /// the model file or the images].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Segmentation network of one's own dataset: a folder of `dp-sims train-segmenter`.
+    /// Segmentation network of your own dataset: a folder of `dp-sims train-segmenter`.
     #[arg(long, value_name = "DIR")]
     segmenter: Option<PathBuf>,
     /// Statistics of the photos for FID: an .npz file of this program or of pytorch-fid.

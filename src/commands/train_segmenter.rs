@@ -48,7 +48,7 @@ pub struct TrainSegmenterArgs {
     /// Training steps.
     #[arg(long, default_value_t = 1000, value_name = "N", value_parser = steps())]
     steps: u64,
-    /// Images a step.
+    /// Batch size.
     #[arg(long, default_value_t = 4, value_name = "N", value_parser = count(65_536))]
     batch: usize,
     /// Largest learning rate; it falls along a half cosine.

@@ -18,7 +18,7 @@ pub struct EvaluationConfig {
     /// The value whose best checkpoint is kept in the folder `best` of the run: a metric, or
     /// `lpips-diversity` or `lpips-distance`.
     pub best: String,
-    /// Folder of a segmenter, for `miou` and `accuracy` on one's own dataset.
+    /// Folder of a segmenter, for `miou` and `accuracy` on your own dataset.
     pub segmenter: Option<PathBuf>,
 }
 

@@ -12,7 +12,7 @@ use crate::events::{Consumer, TrainEvent};
 
 /// Writes every [`StepEvent`](crate::events::StepEvent) as one line of JSON.
 ///
-/// Each line reaches the operating system before the next step begins. A value that is not finite
+/// Each line reaches the operating system as soon as its step is reported. A value that is not finite
 /// is written as `null`.
 #[derive(Debug)]
 pub struct JsonLog {

@@ -108,7 +108,7 @@ impl<B: Backend> Judge<B> {
     ) -> Result<Self> {
         let Some(folder) = own else {
             bail!(
-                "mIoU on one's own dataset needs a segmentation network: train one with `dp-sims \
+                "mIoU on your own dataset needs a segmentation network: train one with `dp-sims \
                  train-segmenter` and name its folder with --segmenter"
             );
         };
@@ -148,7 +148,7 @@ impl<B: Backend> Judge<B> {
     /// Compares the network's view of images with their label maps, and returns a confusion matrix
     /// per image.
     ///
-    /// A segmenter of one's own sees images at the size it was trained on (bicubic), and its answer
+    /// Your own segmenter sees images at the size it was trained on (bicubic), and its answer
     /// is resized to that of the label maps (nearest). A published network sees them at the sizes of
     /// its project and answers at the size of the label maps.
     ///

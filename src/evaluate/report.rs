@@ -184,7 +184,7 @@ fn timing_section(timing: &Timing, results: &Results) -> Markup {
                     tr { th { "95 in 100 below" } td.number { (number(timing.p95_seconds)) " s" } }
                     @for (batch, rate) in &timing.images_per_second {
                         tr {
-                            th { "images a second, batch " (batch) }
+                            th { "images per second, batch " (batch) }
                             td.number { (number(*rate)) }
                         }
                     }

@@ -179,7 +179,7 @@ pub struct Timing {
     pub median_seconds: f64,
     /// Seconds that 95 in 100 runs stay below.
     pub p95_seconds: f64,
-    /// Images a second by batch size.
+    /// Images per second by batch size.
     pub images_per_second: BTreeMap<usize, f64>,
     /// Parameters of the generator.
     pub parameters: u64,

@@ -1,4 +1,4 @@
-//! A segmentation network for one's own dataset: the discriminator's architecture, trained on
+//! A segmentation network for your own dataset: the discriminator's architecture, trained on
 //! photos alone.
 
 use std::path::Path;
@@ -46,7 +46,7 @@ pub struct OwnSegmenterConfig {
     pub width: usize,
     /// Training steps.
     pub steps: u64,
-    /// Images a step.
+    /// Batch size.
     pub batch: usize,
     /// Largest learning rate of Adam; it falls along a half cosine.
     pub learning_rate: f64,

@@ -19,7 +19,7 @@ pub struct Judging {
     pub metrics: Vec<String>,
     /// Images; all without it.
     pub limit: Option<usize>,
-    /// Folder of a segmenter of one's own.
+    /// Folder of your own segmenter.
     pub segmenter: Option<PathBuf>,
 }
 

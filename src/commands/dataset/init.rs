@@ -1,4 +1,4 @@
-//! Describing a folder of one's own.
+//! Describing your own folder.
 
 use std::path::{Path, PathBuf};
 
