@@ -36,12 +36,9 @@ impl JsonLog {
     /// When the file cannot be read or written, or a line other than the last is not an object
     /// with a `step`: the message names file and line.
     pub fn open(path: &Path, finished_steps: u64) -> anyhow::Result<Self> {
-        let length = match File::open(path) {
-            Ok(file) => kept_length(BufReader::new(file), path, finished_steps)?,
-            Err(error) if error.kind() == ErrorKind::NotFound => 0,
-            Err(error) => {
-                return Err(error).with_context(|| format!("cannot read {}", path.display()));
-            }
+        let length = match open(path)? {
+            Some(file) => kept_length(file, path, finished_steps)?,
+            None => 0,
         };
         Ok(Self {
             file: AppendFile::open(path, length)?,
@@ -57,12 +54,9 @@ impl JsonLog {
 /// Those of [`JsonLog::open`].
 pub fn later_lines(path: &Path, finished_steps: u64) -> anyhow::Result<Vec<u8>> {
     let unreadable = || format!("cannot read {}", path.display());
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error).with_context(unreadable),
+    let Some(mut reader) = open(path)? else {
+        return Ok(Vec::new());
     };
-    let mut reader = BufReader::new(file);
     let length = kept_length(&mut reader, path, finished_steps)?;
     reader
         .seek(SeekFrom::Start(length))
@@ -85,13 +79,11 @@ pub fn logged_seconds(path: &Path, last_step: u64) -> anyhow::Result<f64> {
         step: u64,
         seconds: f64,
     }
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0.0),
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    let Some(reader) = open(path)? else {
+        return Ok(0.0);
     };
     let mut sum = 0.0;
-    for line in BufReader::new(file).lines() {
+    for line in reader.lines() {
         let line = line.with_context(|| format!("cannot read {}", path.display()))?;
         // A line whose writer was killed counts for nothing.
         if let Ok(timed) = serde_json::from_str::<Timed>(&line)
@@ -101,6 +93,15 @@ pub fn logged_seconds(path: &Path, last_step: u64) -> anyhow::Result<f64> {
         }
     }
     Ok(sum)
+}
+
+/// The log at `path`; none where there is none.
+fn open(path: &Path) -> anyhow::Result<Option<BufReader<File>>> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(BufReader::new(file))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
 }
 
 /// Number of leading bytes that hold the steps up to `finished_steps`.

@@ -1,14 +1,13 @@
 //! Preview grids: label map, real photo and samples side by side.
 
 use std::fs;
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use image::{ImageFormat, RgbImage};
+use image::RgbImage;
 
 use crate::events::{Consumer, TrainEvent};
-use crate::runtime::files::write_whole;
+use crate::runtime::pictures::save;
 
 /// Path of a preview inside a run folder, such as `previews/000123.png`.
 pub fn relative_path(step: u64) -> PathBuf {
@@ -31,12 +30,10 @@ impl PreviewFolder {
 
     fn save(&self, step: u64, image: &RgbImage) -> anyhow::Result<()> {
         let path = self.run_folder.join(relative_path(step));
-        let mut png = Vec::new();
-        image.write_to(&mut Cursor::new(&mut png), ImageFormat::Png)?;
         fs::create_dir_all(self.run_folder.join("previews"))
             .with_context(|| format!("cannot write {}", path.display()))?;
         // A viewer never sees half a picture, and no link is followed.
-        write_whole(&path, &png)
+        save(image, &path)
     }
 }
 

@@ -147,14 +147,22 @@ pub fn tiles(grid: &RgbImage, width: u32, height: u32) -> Option<Vec<Vec<RgbImag
     Some(rows.collect())
 }
 
+/// A picture as the bytes of a PNG.
+///
+/// # Errors
+/// When it cannot be encoded.
+pub fn png(picture: &RgbImage) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, ImageFormat::Png)?;
+    Ok(bytes.into_inner())
+}
+
 /// Writes a picture as PNG; the file appears whole.
 ///
 /// # Errors
 /// When it cannot be written.
 pub fn save(picture: &RgbImage, path: &Path) -> anyhow::Result<()> {
-    let mut bytes = Cursor::new(Vec::new());
-    picture.write_to(&mut bytes, ImageFormat::Png)?;
-    write_whole(path, bytes.get_ref())
+    write_whole(path, &png(picture)?)
 }
 
 /// A title in lines of at most `letters` letters, broken between words where that is possible.

@@ -27,8 +27,7 @@ mod summary;
 mod unchanged;
 mod watch;
 
-pub(crate) use costs::StepCosts;
-pub(crate) use costs::step_parameters;
+pub(crate) use costs::{StepCosts, step_parameters};
 pub(crate) use estimate::fits;
 pub use networks::{Frozen, Networks};
 pub use optimizer::{ModuleOptimizer, adam, load_optimizer_state, optimizer_state};

@@ -106,17 +106,12 @@ impl StepReport {
         self.0.get(&scalar).copied()
     }
 
-    /// The scalars that `key` has a key for.
-    pub(super) fn part<K: Ord>(&self, key: impl Fn(Scalar) -> Option<K>) -> BTreeMap<K, f64> {
-        let pairs = self.0.iter();
-        pairs
-            .filter_map(|(&scalar, &value)| Some((key(scalar)?, value)))
-            .collect()
-    }
-
     /// Every scalar by its name.
     pub fn named(&self) -> BTreeMap<String, f64> {
-        self.part(|scalar| Some(scalar.to_string()))
+        let pairs = self.0.iter();
+        pairs
+            .map(|(scalar, value)| (scalar.to_string(), *value))
+            .collect()
     }
 
     /// What is not finite, with its value: the first of all that is not.

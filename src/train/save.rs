@@ -11,12 +11,12 @@ use dp_sims_model::weights::{load_state_dict, state_dict};
 use super::optimizer::{load_optimizer_state, optimizer_state};
 use super::step::Training;
 use crate::checkpoint::Checkpoint;
-use crate::checkpoint::snapshot::{Make, State, generator_files, named, tensors, weights};
+use crate::checkpoint::snapshot::{Make, State, generator_files, tensors, weights};
 use crate::config::Experiment;
 
-/// Files of a checkpoint: names and what makes the contents, which fails with [`NotFinite`] where there is
-/// such a number. `ready` is the averaged generator with
-/// refreshed statistics: what people generate from.
+/// Files of a checkpoint: names and what makes the contents, which fails with
+/// [`NotFinite`](crate::checkpoint::snapshot::NotFinite) where there is such a number. `ready` is the
+/// averaged generator with refreshed statistics: what people generate from.
 ///
 /// Where one content is made at a time, the memory of the largest of them is needed twice, not that
 /// of all.
@@ -30,7 +30,7 @@ pub fn files<'a, B: AutodiffBackend>(
     let networks = &training.networks;
     let generator = &networks.generator;
     let discriminator = &networks.discriminator;
-    let mut files: Vec<(&str, Make<'a>)> = vec![
+    let mut files = vec![
         weights("generator.safetensors", move || state_dict(generator)),
         weights("ema_buffers.safetensors", move || {
             let mut buffers = state_dict(&networks.ema);
@@ -56,9 +56,8 @@ pub fn files<'a, B: AutodiffBackend>(
             optimizer_state(&training.optimizer_projector, projector)
         }));
     }
-    let mut all = named(files);
-    all.extend(generator_files(ready, state, experiment, description));
-    all
+    files.extend(generator_files(ready, state, experiment, description));
+    files
 }
 
 /// Puts networks and optimizers into the state of a checkpoint.

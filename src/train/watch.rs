@@ -90,7 +90,28 @@ impl Watch {
             .mean_seconds
             .map_or(seconds, |mean| 0.95 * mean + 0.05 * seconds);
         self.mean_seconds = if step == 1 { None } else { Some(mean) };
-        let mut events = Vec::new();
+        let mut event = StepEvent {
+            step,
+            total_steps: self.total_steps,
+            images_seen,
+            learning_rates: learning_rates(&self.optimizer, step, self.total_steps),
+            seconds,
+            images_per_second: self.images_per_step / seconds.max(1e-9),
+            memory_bytes: self.memory.resident(),
+            seconds_left: mean * self.total_steps.saturating_sub(step) as f64,
+            ..StepEvent::default()
+        };
+        for (&scalar, &value) in &report.0 {
+            match scalar {
+                Scalar::Loss(loss) => _ = event.losses.insert(loss, value),
+                Scalar::AccuracyFake => event.accuracy_fake = value,
+                Scalar::AccuracyReal => event.accuracy_real = value,
+                Scalar::Measure(measure) => _ = event.measures.insert(measure, value),
+                Scalar::GradientNorm(term) => _ = event.gradient_norms.insert(term, value),
+                Scalar::SquaredExposureFake | Scalar::SquaredExposureReal | Scalar::Buffers(_) => {}
+            }
+        }
+        let mut events = vec![TrainEvent::Step(event)];
         match report.not_finite() {
             None => self.infinite = None,
             Some(term) => match &mut self.infinite {
@@ -111,33 +132,6 @@ impl Watch {
         }
         let signs = self.signs.look(step, report);
         events.extend(signs.into_iter().map(|message| warning(step, message)));
-        events.insert(
-            0,
-            TrainEvent::Step(StepEvent {
-                step,
-                total_steps: self.total_steps,
-                images_seen,
-                losses: report.part(|scalar| match scalar {
-                    Scalar::Loss(loss) => Some(loss),
-                    _ => None,
-                }),
-                accuracy_real: report.get(Scalar::AccuracyReal).unwrap_or(0.0),
-                accuracy_fake: report.get(Scalar::AccuracyFake).unwrap_or(0.0),
-                gradient_norms: report.part(|scalar| match scalar {
-                    Scalar::GradientNorm(term) => Some(term),
-                    _ => None,
-                }),
-                measures: report.part(|scalar| match scalar {
-                    Scalar::Measure(measure) => Some(measure),
-                    _ => None,
-                }),
-                learning_rates: learning_rates(&self.optimizer, step, self.total_steps),
-                seconds,
-                images_per_second: self.images_per_step / seconds.max(1e-9),
-                memory_bytes: self.memory.resident(),
-                seconds_left: mean * self.total_steps.saturating_sub(step) as f64,
-            }),
-        );
         events
     }
 }

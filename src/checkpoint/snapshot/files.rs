@@ -85,39 +85,34 @@ pub fn generator_files<'a, B: Backend>(
     experiment: &'a Experiment,
     description: &'a Description,
 ) -> Vec<(String, Make<'a>)> {
-    named(vec![
+    vec![
         weights(AVERAGED_GENERATOR, move || state_dict(ready)),
         (
-            "state.json",
+            "state.json".to_string(),
             Box::new(move || Ok(serde_json::to_vec_pretty(state)?)),
         ),
         (
-            "config.toml",
+            "config.toml".to_string(),
             Box::new(move || Ok(toml::to_string(experiment)?.into_bytes())),
         ),
         (
-            "dataset.toml",
+            "dataset.toml".to_string(),
             Box::new(move || Ok(toml::to_string(description)?.into_bytes())),
         ),
-    ])
-}
-
-pub(crate) fn named<'a>(files: Vec<(&str, Make<'a>)>) -> Vec<(String, Make<'a>)> {
-    let files = files.into_iter();
-    files.map(|(name, make)| (name.to_string(), make)).collect()
+    ]
 }
 
 /// A file of tensors, all of which are finite.
 pub(crate) fn weights<'a>(
     file: &'static str,
     state: impl FnOnce() -> StateDict + 'a,
-) -> (&'static str, Make<'a>) {
+) -> (String, Make<'a>) {
     let make = move || {
         let state = state();
         refuse_not_finite(file, &state)?;
         Ok(to_safetensors_bytes(&state)?)
     };
-    (file, Box::new(make))
+    (file.to_string(), Box::new(make))
 }
 
 fn refuse_not_finite(file: &'static str, state: &StateDict) -> Result<(), NotFinite> {

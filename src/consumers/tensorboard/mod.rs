@@ -6,15 +6,14 @@ mod record;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fs;
-use std::io::Cursor;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
-use image::{ImageFormat, RgbImage};
 
 use super::append::AppendFile;
 use crate::events::{Consumer, StepEvent, TrainEvent};
+use crate::runtime::pictures::png;
 use proto::Value;
 
 /// Writes scalars of every step and preview images for TensorBoard.
@@ -63,7 +62,10 @@ impl Consumer for TensorBoard {
     fn on_event(&mut self, event: &TrainEvent) -> anyhow::Result<()> {
         match event {
             TrainEvent::Step(step) => self.write(step.step, &scalars(step)),
-            TrainEvent::Preview { step, image } => self.write(*step, &[png(image)?]),
+            TrainEvent::Preview { step, image } => {
+                let (width, height) = image.dimensions();
+                self.write(*step, &[Value::png("preview", width, height, png(image)?)])
+            }
             TrainEvent::Evaluation { step, values, .. } => {
                 self.write(*step, &group("evaluation", values))
             }
@@ -115,15 +117,9 @@ fn group<K: Display>(group: &str, scalars: &BTreeMap<K, f64>) -> Vec<Value> {
         .collect()
 }
 
-fn png(image: &RgbImage) -> anyhow::Result<Value> {
-    let mut bytes = Vec::new();
-    image.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png)?;
-    Ok(Value::png("preview", image.width(), image.height(), bytes))
-}
-
 #[cfg(test)]
 mod tests {
-    use image::Rgb;
+    use image::{Rgb, RgbImage};
 
     use super::proto::tests::{Field, parse};
     use super::record::tests::unframe;
