@@ -145,11 +145,8 @@ mod tests {
             assert!(refused(Path::new("/dev/zero")).contains("no ordinary file"));
             let pipe = folder.path().join("pipe");
             let made = std::process::Command::new("mkfifo").arg(&pipe).status();
-            if made.is_ok_and(|status| status.success()) {
-                assert!(refused(&pipe).contains("no ordinary file"));
-            } else {
-                println!("skipped: a pipe, mkfifo is not there");
-            }
+            assert!(made.unwrap().success());
+            assert!(refused(&pipe).contains("no ordinary file"));
         }
     }
 

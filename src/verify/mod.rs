@@ -155,7 +155,7 @@ fn operations(verdicts: Vec<Verdict>) -> Vec<Row> {
     rows
 }
 
-#[cfg(all(test, feature = "flex", feature = "ndarray"))]
+#[cfg(all(test, feature = "flex"))]
 mod tests {
     use dp_sims_backends::conformance::Layout;
 

@@ -110,11 +110,8 @@ fn a_second_run_does_not_overwrite_the_first() {
 }
 
 #[test]
+#[cfg_attr(feature = "cuda", ignore = "the backend is compiled in")]
 fn a_backend_that_is_not_compiled_in_names_its_feature() {
-    if cfg!(feature = "cuda") {
-        eprintln!("skipped: the backend is compiled in");
-        return;
-    }
     let message = failure(program(&["train", "--backend", "cuda"]), 2);
     assert!(message.contains("--features cuda"), "{message}");
 }
