@@ -5,8 +5,8 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use dp_sims_datasets::sample::{LabelledImages, Size};
 use dp_sims_datasets::scenes::Scenes;
+use dp_sims_datasets::{LabelledImages, Size};
 
 /// Seed of the scenes that are drawn.
 const SEED: u64 = 1;

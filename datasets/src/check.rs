@@ -7,9 +7,10 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::budget::{decoding_bytes, room};
+use crate::class::ClassSet;
 use crate::error::DatasetError;
 use crate::folder::DescribedFolder;
-use crate::sample::{ClassSet, LabelledImages};
+use crate::sample::LabelledImages;
 
 pub(crate) mod diagnosis;
 pub(crate) mod evidence;

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::DatasetError;
 use crate::open::{BYTE_ORDER_MARK, open_file};
-use crate::sample::Size;
+use crate::size::Size;
 use lenient::{Id, flag, side};
 use shape::Shape;
 

@@ -2,8 +2,13 @@
 
 use std::path::PathBuf;
 
-use crate::description::DescriptionError;
-use crate::sample::{Size, Split};
+use crate::size::Size;
+use crate::split::Split;
+
+mod description;
+
+pub use description::DescriptionError;
+pub(crate) use description::MAX_CLASSES;
 
 /// What can go wrong while a dataset is described, opened, checked, sampled or loaded.
 #[derive(Debug, thiserror::Error)]
@@ -31,12 +36,6 @@ pub enum DatasetError {
         file: PathBuf,
         /// What is wrong with it.
         source: DescriptionError,
-    },
-    /// The name of a split is none of the known ones.
-    #[error("unknown split `{name}`: use train, validation or test")]
-    UnknownSplit {
-        /// The name as given.
-        name: String,
     },
     /// The description has no such split.
     #[error("dataset `{dataset}` describes no {split} split: add a [{split}] table")]

@@ -8,19 +8,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::FileType;
 use std::path::{Path, PathBuf};
 
-use crate::description::{Folders, Instances, ListFile, SplitFiles};
+use crate::description::{Folders, Instances, ListFile, MAX_LIST_BYTES, SplitFiles};
 use crate::error::DatasetError;
 use crate::open::read_text;
 
 mod label_maps;
 
 pub use label_maps::{FoundMaps, find_label_maps, label_map_name};
-
-/// Most bytes a list file may have: 256 MiB, some million lines.
-pub(crate) const MAX_LIST_BYTES: u64 = 1 << 28;
-
-/// Ends of photo names, in lower case.
-pub const PHOTO_ENDINGS: [&str; 4] = [".jpg", ".jpeg", ".png", ".webp"];
 
 /// A photo and its label map.
 #[derive(Clone, Debug, PartialEq, Eq)]

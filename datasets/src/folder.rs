@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rayon::prelude::*;
 
 use crate::budget::{decoding_bytes, room};
+use crate::class::{ClassSet, ClassTable};
 use crate::description::{Description, SplitFiles};
 use crate::error::DatasetError;
 use crate::files::{OnFault, Pair, find_pairs};
@@ -14,7 +15,9 @@ use crate::instances::InstanceMaps;
 use crate::labels::{LabelCode, LabelMap, LabelReader};
 use crate::photo::{PhotoSize, photo_size, read_photo, read_reduced_photo};
 use crate::resize::{check_size, resize_labels, resize_photo};
-use crate::sample::{ClassSet, ClassTable, LabelledImages, Sample, Size, Split};
+use crate::sample::{LabelledImages, Sample};
+use crate::size::Size;
+use crate::split::Split;
 
 /// One split of a described dataset.
 #[derive(Clone, Debug)]

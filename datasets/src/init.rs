@@ -7,7 +7,7 @@ use crate::check::diagnosis::diagnose;
 use crate::check::{Finding, Progress};
 use crate::description::{Description, LabelValues};
 use crate::error::DatasetError;
-use crate::sample::Split;
+use crate::split::Split;
 use classes::{Found, find_classes};
 use layout::{SplitLayout, find_layout};
 use names::Names;

@@ -11,7 +11,8 @@ use png::{BitDepth, ColorType};
 use crate::description::{DescribedClass, Description, LabelValues};
 use crate::error::DatasetError;
 use crate::raster::{Raster, Refusal, read_png};
-use crate::sample::{Size, Split};
+use crate::size::Size;
+use crate::split::Split;
 
 /// A label map in class indices.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 
 mod budget;
 pub mod check;
+mod class;
 mod coco;
 pub mod description;
 pub mod error;
@@ -23,6 +24,8 @@ pub mod resize;
 pub mod sample;
 pub mod sampler;
 pub mod scenes;
+mod size;
+mod split;
 pub mod svg;
 #[cfg(test)]
 mod testing;
@@ -30,8 +33,9 @@ pub mod view;
 
 pub use budget::shared_bytes;
 pub use check::{Report, check_split, load_or_check, presence};
-pub use description::{Description, DescriptionError};
-pub use error::DatasetError;
+pub use class::{Class, ClassSet, ClassTable};
+pub use description::Description;
+pub use error::{DatasetError, DescriptionError};
 pub use folder::{Decoded, DescribedFolder};
 pub use instances::read_instance_png;
 pub use labels::{LabelMap, LabelReader};
@@ -40,5 +44,7 @@ pub use offsets::offsets;
 pub use open::open_ordinary;
 pub use pack::{PackedImages, pack};
 pub use photo::{read_rgb, rgb_size};
-pub use sample::{Class, ClassSet, ClassTable, LabelledImages, Sample, Size, SizedDataset, Split};
+pub use sample::{LabelledImages, Sample, SizedDataset};
 pub use sampler::{Sampler, balanced_weights, flip};
+pub use size::Size;
+pub use split::{Split, UnknownSplit};

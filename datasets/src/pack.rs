@@ -12,10 +12,13 @@
 use std::path::{Path, PathBuf};
 
 use crate::check::Report;
+use crate::class::{ClassSet, ClassTable};
 use crate::description::Description;
 use crate::error::DatasetError;
 use crate::resize::check_size;
-use crate::sample::{ClassSet, ClassTable, LabelledImages, Sample, Size, Split};
+use crate::sample::{LabelledImages, Sample};
+use crate::size::Size;
+use crate::split::Split;
 
 mod build;
 mod file;

@@ -8,7 +8,7 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Li
 
 use crate::error::DatasetError;
 use crate::open::{contained, open_file};
-use crate::sample::Size;
+use crate::size::Size;
 
 mod reduced;
 mod whole;

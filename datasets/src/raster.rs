@@ -7,7 +7,7 @@ use png::{BitDepth, ColorType, Transformations};
 
 use crate::error::DatasetError;
 use crate::open::{contained, open_file};
-use crate::sample::Size;
+use crate::size::Size;
 
 /// Most pixels a file may have, against headers that ask for all the memory there is.
 const MAX_PIXELS: usize = 1 << 27;

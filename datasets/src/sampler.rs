@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use rand::Rng;
 
+use crate::class::ClassSet;
 use crate::error::DatasetError;
 use crate::random::{Purpose, below, stream, unit};
-use crate::sample::{ClassSet, Size};
+use crate::size::Size;
 
 /// Draws an endless sequence of image indices.
 ///

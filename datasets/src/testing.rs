@@ -8,7 +8,8 @@ use tempfile::TempDir;
 use crate::description::{Description, Instances, SplitFiles};
 use crate::error::DatasetError;
 use crate::folder::DescribedFolder;
-use crate::sample::{Size, Split};
+use crate::size::Size;
+use crate::split::Split;
 
 /// Photos `photos/00.png`, .. with label maps `masks/00.png`, ..: ids 0 (void), 1 and 2.
 pub struct Garden {

@@ -2,7 +2,9 @@
 
 use image::RgbImage;
 
-use crate::sample::{ClassTable, Sample, Size};
+use crate::class::ClassTable;
+use crate::sample::Sample;
+use crate::size::Size;
 pub use canvas::{Canvas, FAINT, Font, INK};
 use tiles::{CLASS_LINE, INSTANCE_LINE, boundaries, key, offset_colours};
 

@@ -270,7 +270,7 @@ pub(crate) fn is_accepted(raster: &Raster, code: &LabelCode) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::Size;
+    use crate::size::Size;
 
     fn identity() -> LabelCode {
         LabelCode::Ids(Box::new(std::array::from_fn(|id| Some(id as u8))))

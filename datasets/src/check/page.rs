@@ -8,7 +8,7 @@ use std::path::Path;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::survey::Survey;
-use crate::sample::Class;
+use crate::class::Class;
 
 mod chart;
 mod pictures;

@@ -88,7 +88,7 @@ impl PairCheck {
         &mut self,
         dataset: &DescribedFolder,
         pair: &Pair,
-    ) -> Option<(crate::sample::Size, Option<LabelMap>)> {
+    ) -> Option<(crate::size::Size, Option<LabelMap>)> {
         let (path, code) = (&pair.labels, dataset.code());
         let raster = match read_png(path, |_, _| None) {
             Ok(raster) => raster,

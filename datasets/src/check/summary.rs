@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::diagnosis::Finding;
 use super::fault::{Fault, FaultKind, Tally};
 use super::survey::Survey;
-use crate::sample::Split;
+use crate::split::Split;
 
 /// A survey as it is written to JSON. Classes are counted over the pairs without fault.
 #[derive(Debug, Serialize)]

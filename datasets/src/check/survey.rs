@@ -12,12 +12,14 @@ use super::evidence::Evidence;
 use super::fault::{Fault, Faults};
 use super::pair::{PairCheck, check_pair};
 use super::{Progress, Report, memory};
+use crate::class::ClassTable;
 use crate::description::{Description, SplitFiles};
 use crate::error::DatasetError;
 use crate::files::Pair;
 use crate::folder::DescribedFolder;
-use crate::sample::{ClassTable, LabelledImages, Split};
+use crate::sample::LabelledImages;
 use crate::sampler::class_weight;
+use crate::split::Split;
 
 /// Pairs that are looked at before what was found in them is summed up, which bounds the memory
 /// that faults take.

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::segments::Segment;
 use crate::coco::compress;
 use crate::description::Description;
-use crate::sample::Size;
+use crate::size::Size;
 
 /// What annotation files say of one image.
 pub(super) struct Record {

@@ -1,8 +1,8 @@
 //! From the classes of the scenes to those of other datasets, by name.
 
 use super::{ExportError, Layout};
+use crate::class::ClassTable;
 use crate::description::Description;
-use crate::sample::ClassTable;
 
 /// Every class of the scenes with the class of nearest meaning in ADE20K, COCO-Stuff and Cityscapes.
 ///

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::{MAX_IMAGES, MAX_SIDE};
 use crate::error::DatasetError;
-use crate::sample::{Size, Split};
+use crate::size::Size;
+use crate::split::Split;
 
 /// What can go wrong while a dataset is written.
 #[derive(Debug, thiserror::Error)]

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use super::write_error;
+use crate::class::ClassTable;
 use crate::description::{
     DescribedClass, Description, Folders, InstancePng, Instances, LabelValues, SplitFiles,
 };
 use crate::error::DatasetError;
-use crate::sample::{ClassTable, Split};
+use crate::split::Split;
 
 /// First lines of the description file.
 const HEAD: &str = "# Procedural street scenes, written by `dp-sims dataset export`. The id of a \

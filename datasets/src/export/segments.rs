@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::sample::Size;
+use crate::size::Size;
 
 /// A region of an image.
 #[derive(Debug, PartialEq, Eq)]

@@ -13,7 +13,8 @@ use super::segments::{Segment, instance_values, segments};
 use super::write_error;
 use crate::description::{Description, Folders, Instances};
 use crate::error::DatasetError;
-use crate::sample::{Sample, Size};
+use crate::sample::Sample;
+use crate::size::Size;
 
 /// Quality of JPEG photos, of 100.
 const JPEG_QUALITY: u8 = 95;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{find_files, strip_longest, strip_suffix};
 use crate::description::{Description, SplitFiles};
 use crate::error::DatasetError;
-use crate::sample::Split;
+use crate::split::Split;
 
 /// End of the names of label maps where no description says otherwise.
 const PNG: &str = ".png";

@@ -9,7 +9,7 @@ use super::looks::{Looks, label_score, photo_score};
 use super::pairing::{Pairing, Suffixes, apply, pairings};
 use super::tree::{Folder, Group, groups, image_files, summary};
 use super::values::{Kind, problem};
-use crate::sample::Split;
+use crate::split::Split;
 
 /// Where the photos and label maps of a dataset are.
 #[derive(Debug)]

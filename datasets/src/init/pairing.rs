@@ -4,7 +4,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::looks::label_score;
-use crate::files::{PHOTO_ENDINGS, strip_longest, strip_suffix};
+use crate::description::PHOTO_ENDINGS;
+use crate::files::{strip_longest, strip_suffix};
 
 /// Names before and after a name that are compared with it.
 const NEIGHBOURS: usize = 6;

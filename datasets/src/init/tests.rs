@@ -4,8 +4,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::check::check_split;
+use crate::class::ClassSet;
 use crate::folder::DescribedFolder;
-use crate::sample::{ClassSet, LabelledImages};
+use crate::sample::LabelledImages;
 
 mod classes;
 mod nested;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{Survey, SurveyedClass, SurveyedSplit};
 use crate::description::LabelValues;
-use crate::sample::Split;
+use crate::split::Split;
 
 /// The description of a survey as TOML.
 pub(super) fn toml(survey: &Survey) -> String {

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::description::PHOTO_ENDINGS;
 use crate::error::DatasetError;
-use crate::files::{PHOTO_ENDINGS, find_named};
-use crate::sample::Split;
+use crate::files::find_named;
+use crate::split::Split;
 
 /// How deep below the root folder the folders of photos and label maps are looked for.
 const MAX_DEPTH: usize = 3;

@@ -4,7 +4,8 @@ use serde_json::json;
 use super::*;
 use crate::description::{CocoFile, Folders, InstancePng, PanopticFiles, SplitFiles};
 use crate::folder::DescribedFolder;
-use crate::sample::{LabelledImages, Size};
+use crate::sample::LabelledImages;
+use crate::size::Size;
 use crate::testing::Garden;
 
 /// A garden of three images with this source of instances. Image 2 has a dog at columns 0 and 1 of

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::check::{Depth, FaultKind, survey};
-use crate::sample::Split;
+use crate::split::Split;
 use crate::testing::{Garden, PngHeader, raw_png};
 
 fn ids(known: impl Fn(u8) -> bool) -> LabelCode {

@@ -2,7 +2,8 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use super::*;
-use crate::sample::{ClassTable, Sample};
+use crate::class::ClassTable;
+use crate::sample::Sample;
 
 /// Images that tell their index in every pixel, read with uneven delays.
 struct Numbers {

@@ -9,7 +9,8 @@ use super::{PackedImages, RandomFile, damaged};
 use crate::check::{Progress, Report, fingerprint};
 use crate::error::DatasetError;
 use crate::folder::DescribedFolder;
-use crate::sample::{LabelledImages, Sample, Size};
+use crate::sample::{LabelledImages, Sample};
+use crate::size::Size;
 
 /// Packs a split at `size` into the file `path`, on all cores, and opens it.
 ///

@@ -1,6 +1,6 @@
 //! The classes of the scenes. Colours follow Cityscapes where it has the class.
 
-use crate::sample::{Class, ClassTable};
+use crate::class::{Class, ClassTable};
 
 pub(super) const VOID: u8 = 0;
 pub(super) const SKY: u8 = 1;

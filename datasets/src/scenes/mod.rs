@@ -29,8 +29,10 @@ mod solid;
 mod street;
 mod tree;
 
+use crate::class::{ClassSet, ClassTable};
 use crate::error::DatasetError;
-use crate::sample::{ClassSet, ClassTable, LabelledImages, Sample, Size};
+use crate::sample::{LabelledImages, Sample};
+use crate::size::Size;
 use scene::Scene;
 
 /// Side of the label map that decides which classes a scene contains, pixels.
@@ -46,7 +48,7 @@ const LARGEST: usize = 65_535;
 ///
 /// # Examples
 /// ```
-/// use dp_sims_datasets::sample::{LabelledImages, Size};
+/// use dp_sims_datasets::{LabelledImages, Size};
 /// use dp_sims_datasets::scenes::Scenes;
 ///
 /// let scenes = Scenes::new(1000, 7);

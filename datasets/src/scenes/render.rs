@@ -11,7 +11,7 @@ use super::math::{Vec3, saturate, vec3};
 use super::object::Shape;
 use super::scene::Scene;
 use super::solid::Hit;
-use crate::sample::Size;
+use crate::size::Size;
 
 /// Photo, class map and instance map of a scene.
 pub(super) struct Picture {

@@ -1,7 +1,8 @@
 //! The pictures of a sample: its boundaries and its offsets.
 
 use crate::init::colours::hsv;
-use crate::sample::{Sample, Size};
+use crate::sample::Sample;
+use crate::size::Size;
 
 /// Colour of boundaries between classes.
 pub(super) const CLASS_LINE: [u8; 3] = [255, 214, 51];

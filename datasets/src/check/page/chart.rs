@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{colour, grouped, percent};
 use crate::check::survey::Survey;
-use crate::sample::Class;
+use crate::class::Class;
 use crate::svg::{rounded, shortened};
 
 /// Most rows of a single column, which is as wide as the page, and of each of several.

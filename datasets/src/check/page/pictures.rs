@@ -13,12 +13,13 @@ use png::ColorType;
 use super::{count, percent};
 use crate::check::fault::{Fault, FaultKind};
 use crate::check::survey::Survey;
+use crate::class::ClassTable;
 use crate::files::Pair;
 use crate::labels::{LabelCode, classes_of, triples};
 use crate::photo::read_photo;
 use crate::raster::{Raster, read_png};
 use crate::resize::{resize_labels, resize_photo};
-use crate::sample::{ClassTable, Size};
+use crate::size::Size;
 
 /// Longest side of a picture in pixels.
 const SIDE: usize = 224;

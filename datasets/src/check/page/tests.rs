@@ -2,7 +2,7 @@ use image::{DynamicImage, GrayImage, Luma, RgbImage};
 
 use super::*;
 use crate::check::{Depth, survey};
-use crate::sample::Split;
+use crate::split::Split;
 use crate::testing::Garden;
 
 fn look(garden: &Garden) -> Survey {
