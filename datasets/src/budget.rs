@@ -33,19 +33,19 @@ struct Shared {
 }
 
 /// Room for what a pair takes, until it is dropped. A thread must not ask for two.
-pub(crate) struct Room {
+pub struct Room {
     shared: &'static Shared,
     bytes: u64,
 }
 
 /// Waits until there is room for a pair that takes so many bytes.
-pub(crate) fn room(bytes: u64) -> Room {
+pub fn room(bytes: u64) -> Room {
     SHARED.room(bytes)
 }
 
 /// Bytes that a pair takes while it is decoded, by the headers of its files. About: it is not known how
 /// many samples a pixel has.
-pub(crate) fn decoding_bytes(pair: &Pair) -> u64 {
+pub fn decoding_bytes(pair: &Pair) -> u64 {
     let pixels = announced_pixels(&pair.image).max(announced_pixels(&pair.labels));
     pixels.saturating_mul(BYTES_PER_PIXEL)
 }

@@ -20,7 +20,7 @@ mod rle;
 mod shape;
 
 pub(crate) use panoptic::{PanopticImage, read_panoptic};
-pub(crate) use rle::compress;
+pub use rle::compress;
 
 /// Most bytes a JSON file may have, several times as many as the largest of COCO: 8 GiB.
 const MAX_BYTES: u64 = 1 << 33;

@@ -65,7 +65,7 @@ pub fn names_of(names: &[String]) -> Vec<String> {
 /// Decides about a fault: `Ok` passes over what is faulty and goes on, `Err` ends the search.
 ///
 /// `&mut Err` ends it at the first fault.
-pub(crate) type OnFault<'a> = dyn FnMut(DatasetError) -> Result<(), DatasetError> + 'a;
+pub type OnFault<'a> = dyn FnMut(DatasetError) -> Result<(), DatasetError> + 'a;
 
 /// The pairs of a split under `root`, in the order of the list file, or by name in folders.
 ///
@@ -284,7 +284,7 @@ pub fn find_files(
 ///
 /// # Errors
 /// Those that `fault` gives back.
-pub(crate) fn find_named(
+pub fn find_named(
     folder: &Path,
     suffixes: &[String],
     fault: &mut OnFault,
@@ -375,7 +375,7 @@ pub fn strip_longest<'a>(name: &'a str, suffixes: &[String]) -> Option<&'a str> 
 }
 
 /// Cuts `suffix`, in any letter case, off `name`.
-pub(crate) fn strip_suffix<'a>(name: &'a str, suffix: &str) -> Option<&'a str> {
+pub fn strip_suffix<'a>(name: &'a str, suffix: &str) -> Option<&'a str> {
     let (stem, end) = name.split_at_checked(name.len().checked_sub(suffix.len())?)?;
     end.eq_ignore_ascii_case(suffix).then_some(stem)
 }

@@ -56,7 +56,7 @@ impl DescribedFolder {
     ///
     /// # Errors
     /// When the description is not valid or has no such split, and those that `fault` gives back.
-    pub(crate) fn open_with(
+    pub fn open_with(
         description: &Description,
         root: &Path,
         split: Split,
@@ -78,7 +78,7 @@ impl DescribedFolder {
         Ok(Self {
             split,
             classes: description.class_table(),
-            labels: LabelReader::of_split(description, files.label_values()),
+            labels: LabelReader::of(LabelCode::new(description, files.label_values())),
             root: root.to_path_buf(),
             decoding: pairs.iter().map(|_| AtomicU64::new(0)).collect(),
             pairs,
@@ -89,7 +89,7 @@ impl DescribedFolder {
     }
 
     /// The error of a split without a pair.
-    pub(crate) fn empty(&self) -> DatasetError {
+    pub fn empty(&self) -> DatasetError {
         let place = match self.description.files(self.split) {
             Some(SplitFiles::List(list)) => list.file.as_path(),
             Some(SplitFiles::Folders(folders)) => folders.images.as_path(),
@@ -186,12 +186,12 @@ impl DescribedFolder {
     }
 
     /// What the pixels of the label maps mean.
-    pub(crate) fn code(&self) -> &LabelCode {
+    pub fn code(&self) -> &LabelCode {
         self.labels.code()
     }
 
     /// Instance number of every pixel of a thing at full resolution, if instances are read.
-    pub(crate) fn instances(
+    pub fn instances(
         &self,
         index: usize,
         pair: &Pair,
@@ -297,11 +297,7 @@ impl LabelledImages for DescribedFolder {
 ///
 /// # Errors
 /// When they differ.
-pub(crate) fn same_size(
-    pair: &Pair,
-    photo: PhotoSize,
-    label_size: Size,
-) -> Result<(), DatasetError> {
+pub fn same_size(pair: &Pair, photo: PhotoSize, label_size: Size) -> Result<(), DatasetError> {
     let (image, labels) = (pair.image.clone(), pair.labels.clone());
     if photo.upright == label_size {
         Ok(())

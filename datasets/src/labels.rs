@@ -25,7 +25,7 @@ pub struct LabelMap {
 
 /// What the pixels of a label PNG mean.
 #[derive(Clone, Debug)]
-pub(crate) enum LabelCode {
+pub enum LabelCode {
     /// Class index by id, see [`Description::class_of_id`].
     Ids(Box<[Option<u8>; 256]>),
     /// Class index by colour, see [`Description::class_of_colour`].
@@ -62,11 +62,9 @@ pub struct LabelReader {
 }
 
 impl LabelReader {
-    /// A reader of the label maps of a split, whose values are as described and nothing else.
-    pub(crate) fn of_split(description: &Description, values: LabelValues) -> Self {
-        Self {
-            codes: vec![LabelCode::new(description, values)],
-        }
+    /// A reader of label maps whose pixels have this meaning and no other, as those of a split.
+    pub fn of(code: LabelCode) -> Self {
+        Self { codes: vec![code] }
     }
 
     /// A reader of label maps that belong to no split: they are written as those of a split,
@@ -90,7 +88,7 @@ impl LabelReader {
     }
 
     /// What the pixels mean, first choice.
-    pub(crate) fn code(&self) -> &LabelCode {
+    pub fn code(&self) -> &LabelCode {
         &self.codes[0]
     }
 
@@ -117,11 +115,7 @@ impl LabelReader {
 /// # Errors
 /// When a value is not described or is beyond the end of the palette. The kind of the file must be
 /// one that [`LabelCode::refuse`] lets pass.
-pub(crate) fn classes_of(
-    raster: Raster,
-    path: &Path,
-    code: &LabelCode,
-) -> Result<LabelMap, DatasetError> {
+pub fn classes_of(raster: Raster, path: &Path, code: &LabelCode) -> Result<LabelMap, DatasetError> {
     match code {
         LabelCode::Ids(class_of_id) => classes_of_ids(raster, path, class_of_id),
         LabelCode::Colours(class_of_colour) => classes_of_colours(&raster, path, class_of_colour),
@@ -216,7 +210,7 @@ fn classes_of_colours(
 }
 
 /// The first three of every `samples` bytes.
-pub(crate) fn triples(bytes: &[u8], samples: usize) -> impl Iterator<Item = [u8; 3]> + '_ {
+pub fn triples(bytes: &[u8], samples: usize) -> impl Iterator<Item = [u8; 3]> + '_ {
     let pixels = bytes.chunks_exact(samples);
     pixels.map(|pixel| [pixel[0], pixel[1], pixel[2]])
 }
@@ -251,14 +245,5 @@ fn refuse_colours(colour: ColorType, depth: BitDepth) -> Option<Refusal> {
     }
 }
 
-/// Reads a label PNG whose pixels mean what `code` says.
-#[cfg(test)]
-fn read_labels_with(path: &Path, code: &LabelCode) -> Result<LabelMap, DatasetError> {
-    let codes = vec![code.clone()];
-    LabelReader { codes }.read(path)
-}
-
-#[cfg(test)]
-mod hostile;
 #[cfg(test)]
 mod tests;

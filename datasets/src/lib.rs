@@ -1,35 +1,30 @@
-//! Label-map datasets: folders described by a TOML file, procedural scenes, class-balanced
-//! sampling and a loader whose order depends on nothing but the seed and the position.
+//! Label-map datasets: folders described by a TOML file, packed splits, class-balanced sampling and a
+//! loader whose order depends on nothing but the seed and the position.
 
-mod budget;
+pub mod budget;
 pub mod check;
 mod class;
-mod coco;
+pub mod coco;
 pub mod description;
 pub mod error;
-pub mod export;
 pub mod files;
 pub mod folder;
-pub mod init;
 mod instances;
 pub mod labels;
 pub mod loader;
 pub mod offsets;
-mod open;
+pub mod open;
 pub mod pack;
-mod photo;
+pub mod photo;
 mod random;
-mod raster;
+pub mod raster;
 pub mod resize;
 pub mod sample;
 pub mod sampler;
-pub mod scenes;
 mod size;
 mod split;
-pub mod svg;
-#[cfg(test)]
-mod testing;
-pub mod view;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use budget::shared_bytes;
 pub use check::{Report, check_split, load_or_check, presence};

@@ -27,7 +27,7 @@ pub fn open_ordinary(path: &Path, most: u64) -> io::Result<Option<File>> {
 ///
 /// # Errors
 /// When there is no such file, it is no ordinary one or it is too large.
-pub(crate) fn open_file(path: &Path, most: u64) -> Result<File, DatasetError> {
+pub fn open_file(path: &Path, most: u64) -> Result<File, DatasetError> {
     let opened = open_ordinary(path, most).map_err(|source| DatasetError::Read {
         path: path.to_path_buf(),
         source,
@@ -58,7 +58,7 @@ pub(crate) fn contained<T>(
 ///
 /// # Errors
 /// Those of [`open_file`], or when the file is no UTF-8 text.
-pub(crate) fn read_text(path: &Path, most: u64) -> Result<String, DatasetError> {
+pub fn read_text(path: &Path, most: u64) -> Result<String, DatasetError> {
     let mut text = String::new();
     open_file(path, most)?
         .read_to_string(&mut text)

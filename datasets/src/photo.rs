@@ -24,7 +24,7 @@ const MAX_EXTRA: u64 = 1 << 26;
 
 /// Height and width of a photo, as shown and as stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PhotoSize {
+pub struct PhotoSize {
     /// Once turned as its EXIF tag says.
     pub upright: Size,
     /// Of the pixels in the file.
@@ -54,7 +54,7 @@ impl PhotoSize {
 ///
 /// # Errors
 /// When the file cannot be read, is no image or is too large.
-pub(crate) fn photo_size(path: &Path) -> Result<PhotoSize, DatasetError> {
+pub fn photo_size(path: &Path) -> Result<PhotoSize, DatasetError> {
     open(path, &|_, size, _| Ok(size))
 }
 
@@ -65,7 +65,7 @@ pub(crate) fn photo_size(path: &Path) -> Result<PhotoSize, DatasetError> {
 ///
 /// # Errors
 /// When the file cannot be read, is no image or is too large.
-pub(crate) fn read_photo(path: &Path) -> Result<(Vec<u8>, PhotoSize), DatasetError> {
+pub fn read_photo(path: &Path) -> Result<(Vec<u8>, PhotoSize), DatasetError> {
     open(path, &|decoder, size, orientation| {
         let mut photo = DynamicImage::from_decoder(decoder)?;
         photo.apply_orientation(orientation);

@@ -16,7 +16,7 @@ const MAX_PIXELS: usize = 1 << 27;
 const MAX_BYTES: u64 = 1 << 29;
 
 /// The samples of a PNG.
-pub(crate) struct Raster {
+pub struct Raster {
     /// Height and width in pixels.
     pub size: Size,
     /// What the samples of a pixel are.
@@ -52,13 +52,13 @@ impl Raster {
 }
 
 /// What a file is that cannot be used, and what to do.
-pub(crate) type Refusal = (&'static str, &'static str);
+pub type Refusal = (&'static str, &'static str);
 
 /// Reads a PNG of a kind that `refuse` lets pass.
 ///
 /// # Errors
 /// When the file is damaged, too large or refused.
-pub(crate) fn read_png(
+pub fn read_png(
     path: &Path,
     refuse: impl Fn(ColorType, BitDepth) -> Option<Refusal>,
 ) -> Result<Raster, DatasetError> {

@@ -1,13 +1,27 @@
 //! The splits of a dataset.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr};
 
 /// A part of a dataset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+#[strum(parse_err_ty = UnknownSplit, parse_err_fn = unknown)]
 pub enum Split {
     /// Images to train on.
     Train,
@@ -22,18 +36,8 @@ impl Split {
     pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
 
     /// The name under which descriptions and the command line know the split.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Train => "train",
-            Self::Validation => "validation",
-            Self::Test => "test",
-        }
-    }
-}
-
-impl fmt::Display for Split {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -45,16 +49,9 @@ pub struct UnknownSplit {
     pub name: String,
 }
 
-impl FromStr for Split {
-    type Err = UnknownSplit;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|split| split.name() == text)
-            .ok_or_else(|| UnknownSplit {
-                name: text.to_string(),
-            })
+fn unknown(name: &str) -> UnknownSplit {
+    UnknownSplit {
+        name: name.to_string(),
     }
 }
 

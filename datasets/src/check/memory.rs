@@ -53,11 +53,7 @@ pub(super) fn load(
 ///
 /// # Errors
 /// [`DatasetError::Write`].
-pub(super) fn save(
-    cache_dir: &Path,
-    fingerprint: &str,
-    report: &Report,
-) -> Result<(), DatasetError> {
+pub fn save(cache_dir: &Path, fingerprint: &str, report: &Report) -> Result<(), DatasetError> {
     let path = file(cache_dir, fingerprint);
     let remembered = Remembered {
         fingerprint: fingerprint.to_string(),

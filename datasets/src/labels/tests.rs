@@ -8,6 +8,11 @@ use tempfile::TempDir;
 use super::*;
 use crate::testing::crc32;
 
+/// Reads a label PNG whose pixels mean what `code` says.
+fn read_labels_with(path: &Path, code: &LabelCode) -> Result<LabelMap, DatasetError> {
+    LabelReader::of(code.clone()).read(path)
+}
+
 fn write_png(
     name: &str,
     [width, height]: [u32; 2],

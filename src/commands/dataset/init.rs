@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use dp_sims_dataset_tools::init::{InitError, Survey, SurveyedSplit, refuse_existing, survey};
 use dp_sims_datasets::description::LabelValues;
-use dp_sims_datasets::init::{InitError, Survey, SurveyedSplit, refuse_existing, survey};
 use dp_sims_datasets::{DatasetError, DescribedFolder, Description, LabelledImages, Split};
 
 use crate::commands::{Failure, failed, mistake};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use dp_sims_datasets::view::{Shown, fitted, view};
+use dp_sims_dataset_tools::view::{Shown, fitted, view};
 use dp_sims_datasets::{DescribedFolder, LabelledImages, Size, Split};
 use image::{ImageFormat, RgbImage};
 use rayon::prelude::*;

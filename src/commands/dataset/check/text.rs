@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use dp_sims_datasets::check::Survey;
+use dp_sims_dataset_tools::check::Survey;
 
 /// Most faults that are shown.
 const MAX_FAULTS: usize = 20;
