@@ -1,6 +1,7 @@
 //! The errors of the crate. Every one names the file, key or pixel and says what to do.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use crate::size::Size;
 use crate::split::Split;
@@ -19,7 +20,7 @@ pub enum DatasetError {
         /// The file or folder.
         path: PathBuf,
         /// The cause given by the system.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A file or folder cannot be written.
     #[error("cannot write {}", path.display())]
@@ -27,7 +28,7 @@ pub enum DatasetError {
         /// The file or folder.
         path: PathBuf,
         /// The cause given by the system.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A dataset description is not valid.
     #[error("dataset description {} is not valid", file.display())]
@@ -307,7 +308,7 @@ pub enum DatasetError {
     #[error("cannot start a loader thread: use fewer workers")]
     Thread {
         /// The cause given by the system.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A loader thread ended without delivering its samples.
     #[error("a loader thread stopped unexpectedly while it read from dataset `{dataset}`")]
@@ -315,4 +316,39 @@ pub enum DatasetError {
         /// Name of the dataset.
         dataset: String,
     },
+}
+
+impl DatasetError {
+    /// Makes the error of a file or folder that cannot be read from its cause.
+    pub fn read(path: &Path) -> impl Fn(io::Error) -> Self + Copy + '_ {
+        |source| Self::Read {
+            path: path.to_path_buf(),
+            source,
+        }
+    }
+
+    /// Makes the error of a file or folder that cannot be written from its cause.
+    pub fn write(path: &Path) -> impl Fn(io::Error) -> Self + Copy + '_ {
+        |source| Self::Write {
+            path: path.to_path_buf(),
+            source,
+        }
+    }
+
+    /// The error of a damaged file.
+    pub fn decode(path: &Path, reason: impl ToString) -> Self {
+        Self::Decode {
+            path: path.to_path_buf(),
+            reason: reason.to_string(),
+        }
+    }
+
+    /// The error of an image that the dataset has not.
+    pub fn index(dataset: &str, index: usize, len: usize) -> Self {
+        Self::Index {
+            dataset: dataset.to_string(),
+            index,
+            len,
+        }
+    }
 }

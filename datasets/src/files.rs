@@ -341,13 +341,10 @@ fn enter(
     folder: &Path,
     parents: &mut Vec<PathBuf>,
 ) -> Result<Vec<(String, PathBuf, FileType)>, DatasetError> {
-    let path = folder.to_path_buf();
-    let unreadable = |source| DatasetError::Read {
-        path: folder.to_path_buf(),
-        source,
-    };
+    let unreadable = DatasetError::read(folder);
     let real = folder.canonicalize().map_err(unreadable)?;
     if parents.contains(&real) {
+        let path = folder.to_path_buf();
         return Err(DatasetError::LinkLoop { path });
     }
     parents.push(real);

@@ -222,11 +222,8 @@ impl DescribedFolder {
     }
 
     fn pair(&self, index: usize) -> Result<&Pair, DatasetError> {
-        self.pairs.get(index).ok_or_else(|| DatasetError::Index {
-            dataset: self.description.name.clone(),
-            index,
-            len: self.pairs.len(),
-        })
+        let pair = self.pairs.get(index);
+        pair.ok_or_else(|| DatasetError::index(self.name(), index, self.len()))
     }
 }
 

@@ -190,10 +190,7 @@ fn classes_of_colours(
                 .iter()
                 .map(|&index| palette.get(usize::from(index)));
             if colours.clone().any(|colour| colour.is_none()) {
-                return Err(DatasetError::Decode {
-                    path: path.to_path_buf(),
-                    reason: "a pixel is beyond the end of the palette".to_string(),
-                });
+                return Err(DatasetError::decode(path, BEYOND_PALETTE));
             }
             let colours = colours.flatten().copied();
             colours.enumerate().map(class).collect()
@@ -208,6 +205,9 @@ fn classes_of_colours(
         labels: labels?,
     })
 }
+
+/// What is wrong with a pixel whose palette index has no colour.
+pub const BEYOND_PALETTE: &str = "a pixel is beyond the end of the palette";
 
 /// The first three of every `samples` bytes.
 pub fn triples(bytes: &[u8], samples: usize) -> impl Iterator<Item = [u8; 3]> + '_ {

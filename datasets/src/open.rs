@@ -28,13 +28,10 @@ pub fn open_ordinary(path: &Path, most: u64) -> io::Result<Option<File>> {
 /// # Errors
 /// When there is no such file, it is no ordinary one or it is too large.
 pub fn open_file(path: &Path, most: u64) -> Result<File, DatasetError> {
-    let opened = open_ordinary(path, most).map_err(|source| DatasetError::Read {
-        path: path.to_path_buf(),
-        source,
-    })?;
-    opened.ok_or_else(|| DatasetError::Decode {
-        path: path.to_path_buf(),
-        reason: format!("it is no ordinary file of at most {most} bytes"),
+    let opened = open_ordinary(path, most).map_err(DatasetError::read(path))?;
+    opened.ok_or_else(|| {
+        let reason = format!("it is no ordinary file of at most {most} bytes");
+        DatasetError::decode(path, reason)
     })
 }
 
@@ -47,10 +44,8 @@ pub(crate) fn contained<T>(
     work: impl FnOnce() -> Result<T, DatasetError>,
 ) -> Result<T, DatasetError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        Err(DatasetError::Decode {
-            path: path.to_path_buf(),
-            reason: "it is damaged, or of a kind that the decoder does not know".to_string(),
-        })
+        let reason = "it is damaged, or of a kind that the decoder does not know";
+        Err(DatasetError::decode(path, reason))
     })
 }
 
@@ -62,10 +57,7 @@ pub fn read_text(path: &Path, most: u64) -> Result<String, DatasetError> {
     let mut text = String::new();
     open_file(path, most)?
         .read_to_string(&mut text)
-        .map_err(|source| DatasetError::Read {
-            path: path.to_path_buf(),
-            source,
-        })?;
+        .map_err(DatasetError::read(path))?;
     if text.starts_with('\u{feff}') {
         text.drain(..BYTE_ORDER_MARK.len());
     }

@@ -97,10 +97,7 @@ type Read<'a, T> =
 /// Opens a photo, tells its format by its first bytes whatever its name ends in, and refuses it
 /// before its pixels take memory if these are too many. A JPEG that was cut off is refused too.
 fn open<T>(path: &Path, read: Read<T>) -> Result<T, DatasetError> {
-    let unreadable = |source| DatasetError::Read {
-        path: path.to_path_buf(),
-        source,
-    };
+    let unreadable = DatasetError::read(path);
     let file = open_file(path, MAX_BYTES)?;
     let reader = ImageReader::new(BufReader::new(file))
         .with_guessed_format()
@@ -124,35 +121,26 @@ fn decode<T, R: BufRead + Seek>(
     is_whole: &dyn Fn() -> bool,
     read: Read<T>,
 ) -> Result<T, DatasetError> {
-    let damaged = |reason: String| DatasetError::Decode {
-        path: path.to_path_buf(),
-        reason,
-    };
+    let damaged = |error: ImageError| DatasetError::decode(path, error);
     // Pixels are counted below; these limits are for profiles and texts.
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_EXTRA);
     reader.limits(limits);
-    let mut decoder = reader
-        .into_decoder()
-        .map_err(|error| damaged(error.to_string()))?;
+    let mut decoder = reader.into_decoder().map_err(damaged)?;
     let (width, height) = decoder.dimensions();
     let stored = Size::new(height as usize, width as usize);
     if decoder.total_bytes() > MAX_BYTES {
         let bytes = decoder.total_bytes();
-        return Err(damaged(format!(
-            "its {stored} pixels take {bytes} bytes, more than {MAX_BYTES}"
-        )));
+        let reason = format!("its {stored} pixels take {bytes} bytes, more than {MAX_BYTES}");
+        return Err(DatasetError::decode(path, reason));
     }
     if !is_whole() {
-        return Err(damaged(
-            "it is cut off: a part of its pixels is missing".to_string(),
-        ));
+        let reason = "it is cut off: a part of its pixels is missing";
+        return Err(DatasetError::decode(path, reason));
     }
-    let orientation = decoder
-        .orientation()
-        .map_err(|error| damaged(error.to_string()))?;
+    let orientation = decoder.orientation().map_err(damaged)?;
     let size = PhotoSize::new(stored, orientation);
-    read(Box::new(decoder), size, orientation).map_err(|error| damaged(error.to_string()))
+    read(Box::new(decoder), size, orientation).map_err(damaged)
 }
 
 #[cfg(test)]

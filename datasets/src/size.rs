@@ -16,12 +16,12 @@ pub struct Size {
 
 impl Size {
     /// A size of `height` by `width` pixels.
-    pub fn new(height: usize, width: usize) -> Self {
+    pub const fn new(height: usize, width: usize) -> Self {
         Self { height, width }
     }
 
     /// A square size of `side` by `side` pixels.
-    pub fn square(side: usize) -> Self {
+    pub const fn square(side: usize) -> Self {
         Self::new(side, side)
     }
 

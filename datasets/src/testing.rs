@@ -20,10 +20,7 @@ pub struct Garden {
 
 impl Garden {
     /// Size of every photo.
-    pub const SIZE: Size = Size {
-        height: 6,
-        width: 8,
-    };
+    pub const SIZE: Size = Size::new(6, 8);
 
     /// Writes `count` pairs; pixel values differ from file to file.
     pub fn new(count: usize) -> Self {

@@ -9,10 +9,7 @@ use dp_sims_datasets::{
 use image::{GrayImage, ImageBuffer, Luma, RgbImage};
 
 /// Height and width of generated images.
-const SIZE: Size = Size {
-    height: 4,
-    width: 6,
-};
+const SIZE: Size = Size::new(4, 6);
 
 fn description(name: &str) -> Description {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../experiments/datasets");

@@ -28,13 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let height = count.div_ceil(columns) * side;
     let mut grid = vec![0u8; width * height * 3];
     for index in 0..count {
-        let sample = scenes.sample(
-            index,
-            Size {
-                height: side,
-                width: side,
-            },
-        )?;
+        let sample = scenes.sample(index, Size::new(side, side))?;
         let labels = scenes.classes().colourise(&sample.labels);
         let (top, left) = (index / columns * side, index % columns * 2 * side);
         for (half, picture) in [&sample.image, &labels].into_iter().enumerate() {

@@ -10,10 +10,7 @@ use crate::check::check_split;
 use crate::loader::{Loader, LoaderConfig};
 use crate::testing::Garden;
 
-const SIZE: Size = Size {
-    height: 4,
-    width: 5,
-};
+const SIZE: Size = Size::new(4, 5);
 
 /// A garden of seven pairs, packed.
 fn packed() -> (Garden, PathBuf, PackedImages) {

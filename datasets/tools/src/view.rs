@@ -10,10 +10,7 @@ mod canvas;
 mod tiles;
 
 /// Largest tile of images that are shown in a size of their own, in pixels.
-const TILE: Size = Size {
-    height: 256,
-    width: 384,
-};
+const TILE: Size = Size::new(256, 384);
 
 /// Smaller side of a tile to which small images are enlarged, by a whole factor.
 const MIN_TILE: usize = 128;

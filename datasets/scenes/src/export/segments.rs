@@ -104,10 +104,7 @@ mod tests {
     // Void 0 on the left, two persons (24) side by side, road (7) below.
     const IDS: [u8; 8] = [0, 24, 24, 7, 0, 7, 24, 7];
     const THINGS: [u16; 8] = [0, 5, 9, 0, 0, 0, 9, 0];
-    const SIZE: Size = Size {
-        height: 2,
-        width: 4,
-    };
+    const SIZE: Size = Size::new(2, 4);
 
     #[test]
     fn segments_have_pixels_rectangles_and_runs() {

@@ -5,10 +5,7 @@ use dp_sims_datasets::{DescribedFolder, Sample, check_split};
 use super::classes::nearest;
 use super::*;
 
-const SIZE: Size = Size {
-    height: 40,
-    width: 56,
-};
+const SIZE: Size = Size::new(40, 56);
 
 /// The description that reads a layout: a built-in one of the program, or that of the scenes.
 fn description(layout: Layout) -> Description {
