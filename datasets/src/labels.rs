@@ -41,12 +41,17 @@ impl LabelCode {
         }
     }
 
+    /// The kind of values.
+    pub fn values(&self) -> LabelValues {
+        match self {
+            Self::Ids(_) => LabelValues::Ids,
+            Self::Colours(_) => LabelValues::Colours,
+        }
+    }
+
     /// Why a PNG of this kind holds no such values, and what to do; `None` when it does.
     pub fn refuse(&self, colour: ColorType, depth: BitDepth) -> Option<Refusal> {
-        match self {
-            Self::Ids(_) => refuse_ids(colour, depth),
-            Self::Colours(_) => refuse_colours(colour, depth),
-        }
+        refuse(self.values(), colour, depth)
     }
 }
 
@@ -215,30 +220,25 @@ pub fn triples(bytes: &[u8], samples: usize) -> impl Iterator<Item = [u8; 3]> + 
     pixels.map(|pixel| [pixel[0], pixel[1], pixel[2]])
 }
 
-/// Why a PNG of this kind holds no ids, and what to do; `None` when it does.
-fn refuse_ids(colour: ColorType, _: BitDepth) -> Option<Refusal> {
-    match colour {
-        ColorType::Grayscale | ColorType::Indexed => None,
-        ColorType::GrayscaleAlpha => Some((
+/// Why a PNG of this kind holds no such values, and what to do; `None` when it does.
+pub fn refuse(values: LabelValues, colour: ColorType, depth: BitDepth) -> Option<Refusal> {
+    use ColorType::{Grayscale, GrayscaleAlpha, Indexed, Rgb, Rgba};
+    match (values, colour) {
+        (_, Indexed) | (LabelValues::Ids, Grayscale) => None,
+        (LabelValues::Ids, GrayscaleAlpha) => Some((
             "a gray PNG with an alpha channel",
             "write it without alpha, as 8-bit gray",
         )),
-        ColorType::Rgb | ColorType::Rgba => Some((
+        (LabelValues::Ids, Rgb | Rgba) => Some((
             "a colour PNG",
             "convert every colour to its id and write an 8-bit gray or palette PNG, or, where the \
              colours are those of the classes, describe it with `label_values = \"colours\"`",
         )),
-    }
-}
-
-/// Why a PNG of this kind holds no class colours, and what to do; `None` when it does.
-fn refuse_colours(colour: ColorType, depth: BitDepth) -> Option<Refusal> {
-    match (colour, depth) {
-        (ColorType::Indexed, _) | (ColorType::Rgb | ColorType::Rgba, BitDepth::Eight) => None,
-        (ColorType::Rgb | ColorType::Rgba, _) => {
+        (LabelValues::Colours, Rgb | Rgba) if depth == BitDepth::Eight => None,
+        (LabelValues::Colours, Rgb | Rgba) => {
             Some(("a 16-bit colour PNG", "write the class colours with 8 bits"))
         }
-        (ColorType::Grayscale | ColorType::GrayscaleAlpha, _) => Some((
+        (LabelValues::Colours, Grayscale | GrayscaleAlpha) => Some((
             "a gray PNG",
             "write the class colours as RGB, or remove `label_values = \"colours\"`",
         )),

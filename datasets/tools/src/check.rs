@@ -1,15 +1,15 @@
 //! Surveying a split with all its faults, and what its label maps look like.
 
 pub(crate) mod diagnosis;
-pub(crate) mod evidence;
 mod fault;
 mod page;
 mod pair;
 mod summary;
 mod survey;
 
+pub use crate::scan::Tally;
 pub use diagnosis::{Finding, FindingKind};
-pub use fault::{Fault, FaultKind, Faults, Tally};
+pub use fault::{Fault, FaultKind, Faults};
 pub use page::page;
 pub use summary::{ClassSummary, Summary};
 pub use survey::{Depth, InstanceTally, Survey, survey};

@@ -4,5 +4,6 @@
 pub mod check;
 mod colours;
 pub mod init;
+mod scan;
 pub mod svg;
 pub mod view;

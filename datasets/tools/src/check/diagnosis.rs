@@ -9,8 +9,7 @@ use dp_sims_datasets::Description;
 use dp_sims_datasets::description::LabelValues;
 use serde::Serialize;
 
-use super::evidence::Evidence;
-use super::fault::Tally;
+use crate::scan::{Evidence, Tally};
 
 /// What label maps look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

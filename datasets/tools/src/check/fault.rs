@@ -8,6 +8,7 @@ use dp_sims_datasets::DatasetError;
 use serde::{Serialize, Serializer};
 
 use super::diagnosis::Finding;
+use crate::scan::Tally;
 
 /// Most faults of a split that are kept; beyond, they are only counted.
 pub(super) const MAX_LISTED: usize = 10_000;
@@ -51,77 +52,74 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
-    /// The kind of an error.
-    fn of(error: &DatasetError) -> Self {
-        use DatasetError as E;
-        match error {
-            E::MissingPair { .. } => Self::MissingPartner,
-            E::ListLine { .. } => Self::ListLine,
-            E::AmbiguousName { .. } => Self::AmbiguousName,
-            E::NotUtf8 { .. } => Self::NotUtf8,
-            E::EmptySplit { .. } => Self::EmptySplit,
-            E::Read { .. } | E::LinkLoop { .. } => Self::Unreadable,
-            E::Decode { .. } => Self::Damaged,
-            E::LabelFormat { .. } => Self::LabelFormat,
-            E::UnknownId { .. } => Self::UnknownId,
-            E::LargeId { .. } => Self::LargeId,
-            E::UnknownColour { .. } => Self::UnknownColour,
-            E::SizeMismatch { .. } => Self::SizeMismatch,
-            E::Turned { .. } => Self::Turned,
-            E::InstanceSize { .. } | E::UnknownSegment { .. } | E::Annotations { .. } => {
-                Self::Instances
-            }
-            _ => Self::Other,
-        }
-    }
-
     /// What faults of the kind are, in the plural.
     pub fn title(self) -> &'static str {
-        match self {
-            Self::MissingPartner => "photos or label maps without partner",
-            Self::ListLine => "lines of list files that are no pairs",
-            Self::AmbiguousName => "names that two files have",
-            Self::NotUtf8 => "names that are not UTF-8",
-            Self::EmptySplit => "splits without images",
-            Self::Unreadable => "files or folders that cannot be read",
-            Self::Damaged => "damaged files",
-            Self::LabelFormat => "label maps of another kind",
-            Self::UnknownId => "unknown ids",
-            Self::LargeId => "label maps with values above 255",
-            Self::UnknownColour => "label maps with unknown colours",
-            Self::SizeMismatch => "photos and label maps of different sizes",
-            Self::Turned => "photos that are turned, but not their label maps",
-            Self::Instances => "instances that cannot be read or do not fit",
-            Self::Unusable => "diagnoses that would spoil training",
-            Self::Other => "other faults",
-        }
+        self.words().0
     }
 
     /// What to do about faults of the kind.
     pub fn remedy(self) -> &'static str {
+        self.words().1
+    }
+
+    /// What faults of the kind are, and what to do about them.
+    fn words(self) -> (&'static str, &'static str) {
         match self {
-            Self::MissingPartner => "add the missing file or remove its partner",
-            Self::ListLine => "correct the line, or `strip_prefix` of the split",
-            Self::AmbiguousName => "rename one of the files or narrow the suffixes",
-            Self::NotUtf8 => "rename the file or its folder",
-            Self::EmptySplit => "check the data folder and the suffixes",
-            Self::Unreadable => "check that the file exists and may be read",
-            Self::Damaged => "replace the file by a whole one",
-            Self::LabelFormat => {
-                "write 8-bit gray or palette PNGs of ids, or set `label_values = \"colours\"`"
-            }
-            Self::UnknownId => "add the id to the `ids` of a class or to `void`",
-            Self::LargeId => "write label maps in place of instance maps",
-            Self::UnknownColour => {
-                "give the colour to a class, or write the label maps without smoothing"
-            }
-            Self::SizeMismatch => {
-                "resize one of them: photos smoothly, label maps nearest neighbour"
-            }
-            Self::Turned => "remove the EXIF tag, or turn the label map",
-            Self::Instances => "take label maps and instances from the same release",
-            Self::Unusable => "make the label maps anew, as the diagnosis says",
-            Self::Other => "see the message",
+            Self::MissingPartner => (
+                "photos or label maps without partner",
+                "add the missing file or remove its partner",
+            ),
+            Self::ListLine => (
+                "lines of list files that are no pairs",
+                "correct the line, or `strip_prefix` of the split",
+            ),
+            Self::AmbiguousName => (
+                "names that two files have",
+                "rename one of the files or narrow the suffixes",
+            ),
+            Self::NotUtf8 => ("names that are not UTF-8", "rename the file or its folder"),
+            Self::EmptySplit => (
+                "splits without images",
+                "check the data folder and the suffixes",
+            ),
+            Self::Unreadable => (
+                "files or folders that cannot be read",
+                "check that the file exists and may be read",
+            ),
+            Self::Damaged => ("damaged files", "replace the file by a whole one"),
+            Self::LabelFormat => (
+                "label maps of another kind",
+                "write 8-bit gray or palette PNGs of ids, or set `label_values = \"colours\"`",
+            ),
+            Self::UnknownId => (
+                "unknown ids",
+                "add the id to the `ids` of a class or to `void`",
+            ),
+            Self::LargeId => (
+                "label maps with values above 255",
+                "write label maps in place of instance maps",
+            ),
+            Self::UnknownColour => (
+                "label maps with unknown colours",
+                "give the colour to a class, or write the label maps without smoothing",
+            ),
+            Self::SizeMismatch => (
+                "photos and label maps of different sizes",
+                "resize one of them: photos smoothly, label maps nearest neighbour",
+            ),
+            Self::Turned => (
+                "photos that are turned, but not their label maps",
+                "remove the EXIF tag, or turn the label map",
+            ),
+            Self::Instances => (
+                "instances that cannot be read or do not fit",
+                "take label maps and instances from the same release",
+            ),
+            Self::Unusable => (
+                "diagnoses that would spoil training",
+                "make the label maps anew, as the diagnosis says",
+            ),
+            Self::Other => ("other faults", "see the message"),
         }
     }
 }
@@ -151,7 +149,7 @@ pub struct Fault {
 impl Fault {
     /// The fault behind an error; `pixels` counts its pixels, for faults of pixels.
     pub(super) fn new(error: &DatasetError, pixels: Option<u64>) -> Self {
-        let kind = FaultKind::of(error);
+        let (kind, file) = kind_and_file(error);
         let (place, id) = place(error);
         let mut message = error.to_string();
         let mut cause = error.source();
@@ -164,7 +162,7 @@ impl Fault {
         }
         Self {
             kind,
-            file: file(error).to_path_buf(),
+            file: file.to_path_buf(),
             x: place.map(|place| place.0),
             y: place.map(|place| place.1),
             id,
@@ -173,9 +171,7 @@ impl Fault {
             remedy: kind.remedy(),
         }
     }
-}
 
-impl Fault {
     /// The fault behind a diagnosis of the label maps in `place`.
     pub(super) fn of_finding(finding: &Finding, place: PathBuf) -> Self {
         let kind = FaultKind::Unusable;
@@ -192,35 +188,34 @@ impl Fault {
     }
 }
 
-/// The file to look at; no path for errors that name none.
-fn file(error: &DatasetError) -> &Path {
-    use DatasetError as E;
-    match error {
-        E::Read { path, .. }
-        | E::Write { path, .. }
-        | E::EmptySplit { path, .. }
-        | E::ListLine { path, .. }
-        | E::LinkLoop { path }
-        | E::NotUtf8 { path }
-        | E::Decode { path, .. }
-        | E::LabelFormat { path, .. }
-        | E::UnknownId { path, .. }
-        | E::LargeId { path, .. }
-        | E::UnknownColour { path, .. }
-        | E::Annotations { path, .. }
-        | E::UnknownSegment { path, .. } => path,
-        E::MissingPair { missing, .. } => missing,
-        E::AmbiguousName { first, .. } => first,
-        E::InstanceSize { instances, .. } => instances,
-        E::Turned { labels, .. } | E::SizeMismatch { labels, .. } => labels,
-        E::Description { file, .. } => file,
-        _ => Path::new(""),
-    }
-}
-
 /// Writes a path that may be no UTF-8.
 fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&path.display())
+}
+
+/// The kind of an error, and the file to look at; no path for errors that name none.
+fn kind_and_file(error: &DatasetError) -> (FaultKind, &Path) {
+    use {DatasetError as E, FaultKind as K};
+    match error {
+        E::MissingPair { missing, .. } => (K::MissingPartner, missing),
+        E::ListLine { path, .. } => (K::ListLine, path),
+        E::AmbiguousName { first, .. } => (K::AmbiguousName, first),
+        E::NotUtf8 { path } => (K::NotUtf8, path),
+        E::EmptySplit { path, .. } => (K::EmptySplit, path),
+        E::Read { path, .. } | E::LinkLoop { path } => (K::Unreadable, path),
+        E::Decode { path, .. } => (K::Damaged, path),
+        E::LabelFormat { path, .. } => (K::LabelFormat, path),
+        E::UnknownId { path, .. } => (K::UnknownId, path),
+        E::LargeId { path, .. } => (K::LargeId, path),
+        E::UnknownColour { path, .. } => (K::UnknownColour, path),
+        E::SizeMismatch { labels, .. } => (K::SizeMismatch, labels),
+        E::Turned { labels, .. } => (K::Turned, labels),
+        E::InstanceSize { instances, .. } => (K::Instances, instances),
+        E::UnknownSegment { path, .. } | E::Annotations { path, .. } => (K::Instances, path),
+        E::Write { path, .. } => (K::Other, path),
+        E::Description { file, .. } => (K::Other, file),
+        _ => (K::Other, Path::new("")),
+    }
 }
 
 /// Column and row of the faulty pixel, and its value where it is an id.
@@ -232,23 +227,6 @@ fn place(error: &DatasetError) -> (Option<(usize, usize)>, Option<u32>) {
         E::UnknownSegment { x, y, id, .. } => (Some((x, y)), Some(id)),
         E::UnknownColour { x, y, .. } => (Some((x, y)), None),
         _ => (None, None),
-    }
-}
-
-/// Pixels and files with a value.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Tally {
-    /// Number of pixels.
-    pub pixels: u64,
-    /// Number of label maps.
-    pub maps: u64,
-}
-
-impl Tally {
-    /// Adds a label map with so many pixels.
-    pub(super) fn add(&mut self, pixels: u64) {
-        self.pixels += pixels;
-        self.maps += 1;
     }
 }
 

@@ -15,8 +15,8 @@ use dp_sims_datasets::raster::read_png;
 use dp_sims_datasets::{DatasetError, DescribedFolder, LabelledImages, Size};
 
 use super::Depth;
-use super::evidence::{MapEvidence, is_accepted, is_jpeg};
 use super::fault::Fault;
+use crate::scan::MapEvidence;
 
 /// What was found in a pair.
 pub(super) struct PairCheck {
@@ -100,11 +100,16 @@ impl PairCheck {
             }
         };
         let size = raster.size;
-        let evidence = self.evidence.insert(MapEvidence::of(&raster, code));
-        if !is_accepted(&raster, code) {
-            // Reading again, as `train` does, gives the reason in its words.
-            let refused = read_png(path, |colour, depth| code.refuse(colour, depth));
-            self.note(refused);
+        let evidence = MapEvidence::of(&raster, code.values());
+        let evidence = self.evidence.insert(evidence);
+        if let Some((found, remedy)) = code.refuse(raster.colour, raster.depth()) {
+            let path = path.clone();
+            let error = DatasetError::LabelFormat {
+                path,
+                found,
+                remedy,
+            };
+            self.faults.push(Fault::new(&error, None));
             return Some((size, None));
         }
         let unknown = unknown_values(evidence, path, size.width, code);
@@ -190,5 +195,5 @@ fn unknown_values(
 fn starts_like_jpeg(path: &Path) -> bool {
     let mut start = [0; 3];
     open_file(path, u64::MAX).is_ok_and(|mut file| file.read_exact(&mut start).is_ok())
-        && is_jpeg(&start)
+        && start == [0xff, 0xd8, 0xff]
 }

@@ -6,8 +6,9 @@ use dp_sims_datasets::Split;
 use serde::Serialize;
 
 use super::diagnosis::Finding;
-use super::fault::{Fault, FaultKind, Tally};
+use super::fault::{Fault, FaultKind};
 use super::survey::Survey;
+use crate::scan::Tally;
 
 /// A survey as it is written to JSON. Classes are counted over the pairs without fault.
 #[derive(Debug, Serialize)]

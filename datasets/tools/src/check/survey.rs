@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
 
 use dp_sims_datasets::check::{self, Progress, Report};
 use dp_sims_datasets::description::SplitFiles;
@@ -11,17 +11,12 @@ use dp_sims_datasets::sampler::class_weight;
 use dp_sims_datasets::{
     ClassTable, DatasetError, DescribedFolder, Description, LabelledImages, Split,
 };
-use rayon::prelude::*;
 use serde::Serialize;
 
 use super::diagnosis::{Finding, diagnose};
-use super::evidence::Evidence;
 use super::fault::{Fault, Faults};
 use super::pair::{PairCheck, check_pair};
-
-/// Pairs that are looked at before what was found in them is summed up, which bounds the memory
-/// that faults take.
-const CHUNK: usize = 256;
+use crate::scan::{Evidence, scan};
 
 /// How much of every photo is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,7 +61,7 @@ pub struct Survey {
     pub instances_note: Option<String>,
     /// Void pixels and all pixels of every image of `report`.
     pub void: Vec<(u64, u64)>,
-    dataset: DescribedFolder,
+    dataset: Arc<DescribedFolder>,
     fingerprint: Option<String>,
 }
 
@@ -123,7 +118,7 @@ pub fn survey(
             .then(|| vec![InstanceTally::default(); dataset.classes().len()]),
         instances_note,
         void: Vec::new(),
-        dataset,
+        dataset: Arc::new(dataset),
         fingerprint,
     };
     let evidence = survey.walk(depth, progress);
@@ -154,22 +149,13 @@ fn is_absent(error: &DatasetError) -> bool {
 impl Survey {
     /// Looks at every pair and sums up in dataset order.
     fn walk(&mut self, depth: Depth, progress: &Progress) -> Evidence {
-        let total = self.dataset.len();
-        let done = AtomicUsize::new(0);
+        let dataset = Arc::clone(&self.dataset);
+        let pairs = dataset.pairs();
+        let look = |index: usize| check_pair(&dataset, index, &pairs[index], depth);
         let mut evidence = Evidence::default();
-        for start in (0..total).step_by(CHUNK) {
-            let dataset = &self.dataset;
-            let look = |index: usize| {
-                let check = check_pair(dataset, index, &dataset.pairs()[index], depth);
-                progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
-                check
-            };
-            let end = (start + CHUNK).min(total);
-            let checks: Vec<_> = (start..end).into_par_iter().map(look).collect();
-            for (index, check) in (start..).zip(checks) {
-                self.add(index, check, &mut evidence);
-            }
-        }
+        scan(pairs.len(), progress, look, |index, check| {
+            self.add(index, check, &mut evidence);
+        });
         evidence
     }
 

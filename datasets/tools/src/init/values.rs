@@ -1,18 +1,17 @@
 //! What the values of label maps are: ids or colours, and how many pixels have each.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dp_sims_datasets::DatasetError;
 use dp_sims_datasets::check::Progress;
-use dp_sims_datasets::labels::{LabelCode, triples};
+use dp_sims_datasets::description::LabelValues;
+use dp_sims_datasets::labels::{self, BEYOND_PALETTE, triples};
 use dp_sims_datasets::raster::{Refusal, read_png};
 use png::{BitDepth, ColorType};
-use rayon::prelude::*;
 
 use super::InitError;
-use crate::check::evidence::{Evidence, MapEvidence};
+use crate::scan::{Evidence, MapEvidence, scan};
 
 /// Most colours of a label map: a class each.
 const MAX_COLOURS: usize = 255;
@@ -114,15 +113,9 @@ pub(super) fn read_values(
     maps: &[PathBuf],
     progress: &Progress,
 ) -> Result<(Values, Evidence), InitError> {
-    let done = AtomicUsize::new(0);
-    let read: Vec<Result<MapValues, InitError>> = maps
-        .par_iter()
-        .map(|path| {
-            let values = read(path);
-            progress(done.fetch_add(1, Ordering::Relaxed) + 1, maps.len());
-            values
-        })
-        .collect();
+    let mut read = Vec::with_capacity(maps.len());
+    let look = |index: usize| self::read(&maps[index]);
+    scan(maps.len(), progress, look, |_, map| read.push(map));
     let read: Vec<MapValues> = read.into_iter().collect::<Result<_, _>>()?;
 
     let first = |of: &dyn Fn(Kind) -> bool| read.iter().position(|map| of(map.kind));
@@ -194,22 +187,18 @@ fn read(path: &Path) -> Result<MapValues, InitError> {
         ColorType::Indexed => Kind::Palette,
         ColorType::Rgb | ColorType::Rgba => Kind::Colour,
     };
-    let every_id = LabelCode::Ids(Box::new([Some(0); 256]));
-    let colours = LabelCode::Colours(HashMap::new());
+    let look = |values| MapEvidence::of(&raster, values);
     let mut map = MapValues {
         kind,
-        by_id: (kind != Kind::Colour).then(|| MapEvidence::of(&raster, &every_id)),
-        by_colour: (kind != Kind::Gray).then(|| MapEvidence::of(&raster, &colours)),
+        by_id: (kind != Kind::Colour).then(|| look(LabelValues::Ids)),
+        by_colour: (kind != Kind::Gray).then(|| look(LabelValues::Colours)),
         palette: BTreeMap::new(),
     };
     if kind == Kind::Palette {
         for seen in map.by_id.iter().flat_map(|map| &map.values) {
             let mut palette = triples(&raster.palette, 3);
             let colour = palette.nth(usize::from(seen.value));
-            let colour = colour.ok_or_else(|| DatasetError::Decode {
-                path: path.to_path_buf(),
-                reason: "a pixel is beyond the end of the palette".to_string(),
-            })?;
+            let colour = colour.ok_or_else(|| DatasetError::decode(path, BEYOND_PALETTE))?;
             map.palette.insert(seen.value as u8, colour);
         }
     }
@@ -225,14 +214,9 @@ fn read(path: &Path) -> Result<MapValues, InitError> {
 
 /// Why a PNG of this kind is no label map, and what to do; `None` when it may be one.
 fn refuse(colour: ColorType, depth: BitDepth) -> Option<Refusal> {
-    match (colour, depth) {
-        (ColorType::GrayscaleAlpha, _) => Some((
-            "a gray PNG with an alpha channel",
-            "write it without alpha, as 8-bit gray",
-        )),
-        (ColorType::Rgb | ColorType::Rgba, BitDepth::Sixteen) => {
-            Some(("a 16-bit colour PNG", "write the class colours with 8 bits"))
-        }
-        _ => None,
-    }
+    let values = match colour {
+        ColorType::Rgb | ColorType::Rgba => LabelValues::Colours,
+        _ => LabelValues::Ids,
+    };
+    labels::refuse(values, colour, depth)
 }

@@ -1,4 +1,4 @@
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dp_sims_datasets::check::{check_split, load_or_check};
 use dp_sims_datasets::description::{Instances, LabelValues};
@@ -7,6 +7,7 @@ use image::{DynamicImage, GrayImage, ImageBuffer, Luma, RgbImage};
 
 use super::*;
 use crate::check::{FaultKind, FindingKind};
+use crate::scan::CHUNK;
 
 fn look(garden: &Garden) -> Survey {
     let (description, root) = (&garden.description, garden.root());

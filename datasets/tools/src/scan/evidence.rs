@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
-use dp_sims_datasets::labels::{LabelCode, triples};
+use dp_sims_datasets::description::LabelValues;
+use dp_sims_datasets::labels::triples;
 use dp_sims_datasets::raster::Raster;
 use png::ColorType;
 
-use super::fault::Tally;
+use super::Tally;
 
 /// Most colours that are told apart in a label map, and in all of a split.
 pub(crate) const MAX_COLOURS: usize = 4096;
@@ -103,8 +104,8 @@ impl Texture {
 }
 
 impl MapEvidence {
-    /// Looks at a label map whose pixels should mean what `code` says.
-    pub fn of(raster: &Raster, code: &LabelCode) -> Self {
+    /// Looks at a label map that should have such values.
+    pub fn of(raster: &Raster, values: LabelValues) -> Self {
         let width = raster.size.width;
         let mut evidence = Self {
             kind: MapKind::Other,
@@ -114,12 +115,12 @@ impl MapEvidence {
         };
         let between =
             |left: u16, value: u16, right: u16| left.min(right) < value && value < left.max(right);
-        match (raster.colour, code) {
+        match (raster.colour, values) {
             (ColorType::Rgb | ColorType::Rgba, _) if !raster.wide => {
                 let colours = triples(&raster.bytes, raster.colour.samples()).collect();
                 evidence.set_colours(colours, width);
             }
-            (ColorType::Indexed, LabelCode::Colours(_)) => {
+            (ColorType::Indexed, LabelValues::Colours) => {
                 let palette: Vec<[u8; 3]> = triples(&raster.palette, 3).collect();
                 let colour = |&index: &u8| palette.get(usize::from(index)).copied();
                 let colours = raster
@@ -257,24 +258,10 @@ impl Evidence {
     }
 }
 
-/// True for the first bytes of a JPEG.
-pub(crate) fn is_jpeg(start: &[u8]) -> bool {
-    start.starts_with(&[0xff, 0xd8, 0xff])
-}
-
-/// True where a file of this kind is read as ids or colours at all.
-pub(crate) fn is_accepted(raster: &Raster, code: &LabelCode) -> bool {
-    code.refuse(raster.colour, raster.depth()).is_none()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use dp_sims_datasets::Size;
-
-    fn identity() -> LabelCode {
-        LabelCode::Ids(Box::new(std::array::from_fn(|id| Some(id as u8))))
-    }
 
     /// The evidence of a gray map of 8 bits.
     fn gray(width: usize, bytes: Vec<u8>) -> MapEvidence {
@@ -285,7 +272,7 @@ mod tests {
             wide: false,
             palette: Vec::new(),
         };
-        MapEvidence::of(&raster, &identity())
+        MapEvidence::of(&raster, LabelValues::Ids)
     }
 
     /// Stripes 8 pixels wide of ids 10 and 40, on 64 x 64 pixels.
@@ -361,7 +348,7 @@ mod tests {
                 wide: false,
                 palette: Vec::new(),
             };
-            MapEvidence::of(&raster, &identity())
+            MapEvidence::of(&raster, LabelValues::Ids)
         };
         let map = rgb([[9, 9, 9], [1, 2, 3], [1, 2, 3], [9, 9, 9]].concat(), 4);
         let seen = |value, pixels, first| Seen {
