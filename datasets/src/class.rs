@@ -18,6 +18,11 @@ pub struct Class {
     pub thing: bool,
 }
 
+/// A colour as `#rrggbb`.
+pub fn hex([red, green, blue]: [u8; 3]) -> String {
+    format!("#{red:02x}{green:02x}{blue:02x}")
+}
+
 /// The classes of a dataset; index 0 is always void.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -132,28 +132,25 @@ impl Description {
         }
         self.validate_names()?;
         self.validate_ids()?;
-        if Split::ALL.iter().all(|&split| self.files(split).is_none()) {
+        if self.splits().next().is_none() {
             return Err(DescriptionError::NoSplit);
         }
         if self.label_values(LabelValues::Colours) {
             self.validate_colours()?;
         }
-        Split::ALL
-            .iter()
-            .filter_map(|&split| self.files(split).map(|files| (split, files)))
-            .try_for_each(|(split, files)| {
-                let things = self.classes.iter().any(|class| class.thing);
-                if files.instances().is_some() && !things {
-                    return Err(DescriptionError::NoThing { split });
-                }
-                files.validate(split)
-            })
+        self.splits().try_for_each(|(split, files)| {
+            let things = self.classes.iter().any(|class| class.thing);
+            if files.instances().is_some() && !things {
+                return Err(DescriptionError::NoThing { split });
+            }
+            files.validate(split)
+        })
     }
 
     /// True when a split has label maps of such values.
     fn label_values(&self, values: LabelValues) -> bool {
-        let mut files = Split::ALL.iter().filter_map(|&split| self.files(split));
-        files.any(|files| files.label_values() == values)
+        self.splits()
+            .any(|(_, files)| files.label_values() == values)
     }
 
     fn validate_colours(&self) -> Result<(), DescriptionError> {
@@ -247,6 +244,12 @@ impl Description {
         ClassTable {
             classes: std::iter::once(void).chain(classes).collect(),
         }
+    }
+
+    /// The described splits in the usual order.
+    pub fn splits(&self) -> impl Iterator<Item = (Split, &SplitFiles)> {
+        let files = |split: Split| Some((split, self.files(split)?));
+        Split::ALL.into_iter().filter_map(files)
     }
 
     /// How the files of a split are found, `None` when the split is not described.

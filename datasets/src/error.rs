@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::class::hex;
 use crate::size::Size;
 use crate::split::Split;
 
@@ -148,9 +149,9 @@ pub enum DatasetError {
     },
     /// A colour-coded label map has a colour that the description does not know.
     #[error(
-        "{}: pixel (x={x}, y={y}) has the unknown colour #{:02x}{:02x}{:02x}: give it to a class, \
+        "{}: pixel (x={x}, y={y}) has the unknown colour {}: give it to a class, \
          or, if it is a mixture of two, write the label map without smoothing",
-        path.display(), colour[0], colour[1], colour[2]
+        path.display(), hex(*colour)
     )]
     UnknownColour {
         /// The label map.

@@ -12,7 +12,6 @@ use crate::description::{DescribedClass, Description, LabelValues};
 use crate::error::DatasetError;
 use crate::raster::{Raster, Refusal, read_png};
 use crate::size::Size;
-use crate::split::Split;
 
 /// A label map in class indices.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,21 +74,20 @@ impl LabelReader {
     /// A reader of label maps that belong to no split: they are written as those of a split,
     /// training first. Gray files may hold ids too where all classes have some.
     pub fn new(description: &Description) -> Self {
-        let described = Split::ALL
-            .iter()
-            .filter_map(|&split| description.files(split));
-        let mut values: Vec<LabelValues> = described.map(|files| files.label_values()).collect();
+        let described = description.splits();
+        let mut values: Vec<LabelValues> =
+            described.map(|(_, files)| files.label_values()).collect();
         let has_ids = |class: &DescribedClass| !class.ids.is_empty();
         if values.is_empty() || description.classes.iter().all(has_ids) {
             values.push(LabelValues::Ids);
         }
-        let mut codes: Vec<LabelCode> = Vec::new();
-        for (place, value) in values.iter().enumerate() {
-            if !values[..place].contains(value) {
-                codes.push(LabelCode::new(description, *value));
-            }
+        let first = |&(place, value): &(usize, &LabelValues)| !values[..place].contains(value);
+        let values = values.iter().enumerate().filter(first);
+        Self {
+            codes: values
+                .map(|(_, &value)| LabelCode::new(description, value))
+                .collect(),
         }
-        Self { codes }
     }
 
     /// What the pixels mean, first choice.

@@ -28,7 +28,7 @@ pub mod testing;
 
 pub use budget::shared_bytes;
 pub use check::{Report, check_split, load_or_check, presence};
-pub use class::{Class, ClassSet, ClassTable};
+pub use class::{Class, ClassSet, ClassTable, hex};
 pub use description::Description;
 pub use error::{DatasetError, DescriptionError};
 pub use folder::{Decoded, DescribedFolder};

@@ -1,7 +1,10 @@
 //! A small described dataset in a temporary folder, for tests.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 use image::{DynamicImage, GrayImage, ImageBuffer, Luma, RgbImage};
 use tempfile::TempDir;
 
@@ -129,11 +132,9 @@ pub fn pipe(folder: &Path) -> PathBuf {
 
 /// The checksum of a PNG chunk, over its type and data.
 pub fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc: u32, _| {
-            (crc >> 1) ^ (0xedb8_8320 & 0_u32.wrapping_sub(crc & 1))
-        })
-    })
+    let mut crc = flate2::Crc::new();
+    crc.update(bytes);
+    crc.sum()
 }
 
 /// A JPEG with an EXIF segment that holds nothing but an orientation.
@@ -173,25 +174,11 @@ pub fn raw_png(header: PngHeader, chunks: &[(&[u8; 4], &[u8])], pixels: &[u8]) -
     for (kind, data) in chunks {
         add(kind, data);
     }
-    add(b"IDAT", &stored(pixels));
+    let mut stream = ZlibEncoder::new(Vec::new(), Compression::none());
+    stream.write_all(pixels).unwrap();
+    add(b"IDAT", &stream.finish().unwrap());
     add(b"IEND", &[]);
     file
-}
-
-/// Bytes as a zlib stream of one stored block.
-fn stored(bytes: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(bytes.len()).unwrap();
-    let (mut low, mut high) = (1_u32, 0_u32);
-    for &byte in bytes {
-        low = (low + u32::from(byte)) % 65_521;
-        high = (high + low) % 65_521;
-    }
-    let mut stream = vec![0x78, 0x01, 0x01];
-    stream.extend(length.to_le_bytes());
-    stream.extend((!length).to_le_bytes());
-    stream.extend(bytes);
-    stream.extend((high << 16 | low).to_be_bytes());
-    stream
 }
 
 /// A folder with empty files of these names.

@@ -10,7 +10,7 @@ use dp_sims_datasets::{DatasetError, Description, Split};
 use crate::check::Finding;
 use crate::check::diagnosis::diagnose;
 use classes::{Found, find_classes};
-use layout::{SplitLayout, find_layout};
+use layout::find_layout;
 use names::Names;
 use values::{Values, read_values};
 
@@ -113,7 +113,7 @@ pub struct SurveyedClass {
 /// When nothing pairs up, the label maps are of a kind that cannot be used, or a file cannot be read.
 pub fn survey(root: &Path, progress: &Progress) -> Result<Survey, InitError> {
     let layout = find_layout(root)?;
-    let maps: Vec<&PathBuf> = layout.splits.iter().flat_map(|split| &split.maps).collect();
+    let maps = &layout.maps;
     let read = maps.len().min(MAX_MAPS);
     let spread = (0..read).map(|index| maps[index * maps.len() / read].clone());
     let sample: Vec<PathBuf> = spread.collect();
@@ -137,7 +137,7 @@ pub fn survey(root: &Path, progress: &Progress) -> Result<Survey, InitError> {
         name: name_of(root),
         image_suffixes: layout.suffixes.photos,
         label_suffix: layout.suffixes.labels,
-        splits: layout.splits.into_iter().map(surveyed).collect(),
+        splits: layout.splits,
         label_values: match values {
             Values::Ids { .. } => LabelValues::Ids,
             Values::Colours(_) => LabelValues::Colours,
@@ -213,20 +213,6 @@ fn name_of(root: &Path) -> String {
     match name.is_empty() {
         true => "dataset".to_string(),
         false => name.into_owned(),
-    }
-}
-
-fn surveyed(layout: SplitLayout) -> SurveyedSplit {
-    SurveyedSplit {
-        split: layout.split,
-        images: layout.images,
-        labels: layout.labels,
-        pairs: layout.maps.len(),
-        photos: layout.photos,
-        maps: layout.labels_seen,
-        lonely_photos: layout.lonely_photos,
-        lonely_labels: layout.lonely_labels,
-        others: layout.others,
     }
 }
 

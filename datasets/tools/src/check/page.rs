@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use dp_sims_datasets::Class;
+use dp_sims_datasets::{Class, hex};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::survey::Survey;
@@ -267,12 +267,7 @@ fn figure(exhibit: &Exhibit) -> Markup {
 }
 
 fn swatch(class: &Class) -> Markup {
-    html! { span.swatch style={ "background:" (colour(class.colour)) } {} }
-}
-
-/// A colour as CSS writes it.
-fn colour([red, green, blue]: [u8; 3]) -> String {
-    format!("#{red:02x}{green:02x}{blue:02x}")
+    html! { span.swatch style={ "background:" (hex(class.colour)) } {} }
 }
 
 /// A number in groups of three digits.

@@ -241,4 +241,4 @@ impl Survey {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

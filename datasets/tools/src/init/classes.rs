@@ -3,6 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use dp_sims_datasets::hex;
+
 use super::SurveyedClass;
 use super::names::{Names, NamesBy, is_void};
 use super::values::Values;
@@ -173,8 +175,7 @@ fn of_colours(pixels: &BTreeMap<[u8; 3], u64>, names: Option<&HashMap<[u8; 3], S
         pixels.retain(|colour, count| {
             let is_known = names.contains_key(colour);
             if !is_known {
-                let [red, green, blue] = colour;
-                unlisted.push((format!("#{red:02x}{green:02x}{blue:02x}"), *count));
+                unlisted.push((hex(*colour), *count));
             }
             is_known
         });

@@ -6,40 +6,20 @@ use std::path::{Path, PathBuf};
 
 use dp_sims_datasets::Split;
 
-use super::InitError;
 use super::looks::{Looks, label_score, photo_score};
 use super::pairing::{Pairing, Suffixes, apply, pairings};
 use super::tree::{Folder, Group, groups, image_files, summary};
 use super::values::{Kind, problem};
+use super::{InitError, SurveyedSplit};
 
 /// Where the photos and label maps of a dataset are.
 #[derive(Debug)]
 pub(super) struct DatasetLayout {
     pub suffixes: Suffixes,
     /// Splits in their usual order.
-    pub splits: Vec<SplitLayout>,
-}
-
-/// Where the photos and label maps of a split are.
-#[derive(Debug)]
-pub(super) struct SplitLayout {
-    pub split: Split,
-    /// Folder of the photos, relative to the root folder.
-    pub images: String,
-    /// Folder of the label maps, relative to the root folder.
-    pub labels: String,
-    /// The label maps.
+    pub splits: Vec<SurveyedSplit>,
+    /// The label maps of all pairs.
     pub maps: Vec<PathBuf>,
-    /// Of how many photos, and of how many label maps, the pairs are; files of other ends beside
-    /// them count too where they belong to no pair.
-    pub photos: usize,
-    pub labels_seen: usize,
-    /// Photos without label map, relative to their folder.
-    pub lonely_photos: Vec<String>,
-    /// Label maps without photo, relative to their folder.
-    pub lonely_labels: Vec<String>,
-    /// Folder and suffix of other PNGs that pair up with the photos.
-    pub others: Vec<(String, String)>,
 }
 
 /// Two groups that pair up.
@@ -127,9 +107,11 @@ pub(super) fn find_layout(root: &Path) -> Result<DatasetLayout, InitError> {
             && (&other.labels.template, &other.suffixes.labels)
                 != (&best.labels.template, &best.suffixes.labels)
     });
+    let (splits, maps) = splits(root, &best, &candidates);
     Ok(DatasetLayout {
-        splits: splits(root, &best, &candidates),
         suffixes: best.suffixes,
+        splits,
+        maps,
     })
 }
 
@@ -187,9 +169,14 @@ fn ways<'a>(photos: &Folder<'a>, labels: &Folder<'a>, together: bool) -> Vec<Pai
     pairings(&outside(photos, labels), &pngs, together)
 }
 
-/// Where the splits of the chosen groups are; `others` pair up with the same photos.
-fn splits(root: &Path, best: &Candidate, others: &[Candidate]) -> Vec<SplitLayout> {
-    let mut splits = Vec::new();
+/// Where the splits of the chosen groups are, and all their label maps; `others` pair up with the same
+/// photos.
+fn splits(
+    root: &Path,
+    best: &Candidate,
+    others: &[Candidate],
+) -> (Vec<SurveyedSplit>, Vec<PathBuf>) {
+    let (mut splits, mut all) = (Vec::new(), Vec::new());
     for (key, split) in keys(best.key) {
         let folders = (best.photos.folders.get(&key), best.labels.folders.get(&key));
         let (Some(photos), Some(labels)) = folders else {
@@ -209,19 +196,20 @@ fn splits(root: &Path, best: &Candidate, others: &[Candidate]) -> Vec<SplitLayou
             let folder = other.labels.folders.get(&key)?;
             Some((path(folder.path), other.suffixes.labels.clone()))
         };
-        splits.push(SplitLayout {
+        all.extend(found.pairs.iter().map(|pair| place.join(pair.1)));
+        splits.push(SurveyedSplit {
             split,
             images: path(photos.path),
             labels: path(labels.path),
-            maps: found.pairs.iter().map(|pair| place.join(pair.1)).collect(),
+            pairs: found.pairs.len(),
             photos: of(found.photos_covered),
-            labels_seen: of(found.labels_covered),
+            maps: of(found.labels_covered),
             lonely_photos: owned(&found.lonely_photos),
             lonely_labels: owned(&found.lonely_labels),
             others: others.iter().filter_map(other).collect(),
         });
     }
-    splits
+    (splits, all)
 }
 
 /// Why nothing pairs up: what would be label maps is of another kind, or there is nothing.

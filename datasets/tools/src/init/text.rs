@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use dp_sims_datasets::Split;
 use dp_sims_datasets::description::LabelValues;
+use dp_sims_datasets::{Split, hex};
 
 use super::{Survey, SurveyedClass, SurveyedSplit};
 
@@ -99,7 +99,6 @@ fn split_table(survey: &Survey, split: &SurveyedSplit) -> String {
 }
 
 fn class_table(class: &SurveyedClass, total: u64) -> String {
-    let [red, green, blue] = class.colour;
     let share = match (class.pixels, total) {
         (0, _) | (_, 0) => "in no label map that was read".to_string(),
         (pixels, total) => format!("{:.3} %", 100.0 * pixels as f64 / total as f64),
@@ -107,8 +106,9 @@ fn class_table(class: &SurveyedClass, total: u64) -> String {
     let mut text = format!(
         "\n[[class]]  # {share}\n\
          name = {}\n\
-         colour = \"#{red:02x}{green:02x}{blue:02x}\"\n",
-        quoted(&class.name)
+         colour = \"{}\"\n",
+        quoted(&class.name),
+        hex(class.colour),
     );
     if !class.ids.is_empty() {
         let ids: Vec<String> = class.ids.iter().map(u8::to_string).collect();

@@ -1,9 +1,9 @@
 //! The frequencies of the classes as bars on a logarithmic scale.
 
-use dp_sims_datasets::Class;
+use dp_sims_datasets::{Class, hex};
 use maud::{Markup, html};
 
-use super::{colour, grouped, percent};
+use super::{grouped, percent};
 use crate::check::survey::Survey;
 use crate::svg::{rounded, shortened};
 
@@ -99,7 +99,7 @@ fn column(rows: &[Row], height: usize, lowest: i32, plot: f64) -> Markup {
                     }
                     text.name x=(NAMES - 8.0) y=(middle + 4.0) { (shortened(&row.class.name, MAX_NAME)) }
                     rect.bar x=(NAMES) y=(top + 3.0) width=(rounded((end - NAMES).max(1.0)))
-                        height=(ROW - 6.0) fill=(colour(row.class.colour)) {}
+                        height=(ROW - 6.0) fill=(hex(row.class.colour)) {}
                     circle.dot cx=(rounded(place(row.image_share))) cy=(middle) r="3.5" {}
                     text.value x=(width) y=(middle + 4.0) { (percent(row.share)) }
                 }

@@ -1,22 +1,8 @@
-use dp_sims_datasets::Split;
 use dp_sims_datasets::testing::Garden;
 use image::{DynamicImage, GrayImage, Luma, RgbImage};
 
 use super::*;
-use crate::check::{Depth, survey};
-
-fn look(garden: &Garden) -> Survey {
-    let (description, root) = (&garden.description, garden.root());
-    survey(
-        description,
-        root,
-        Split::Train,
-        &[],
-        Depth::Pixels,
-        &|_, _| {},
-    )
-    .unwrap()
-}
+use crate::check::survey::tests::look;
 
 fn write(garden: &Garden) -> String {
     page(

@@ -9,7 +9,8 @@ use super::*;
 use crate::check::{FaultKind, FindingKind};
 use crate::scan::CHUNK;
 
-fn look(garden: &Garden) -> Survey {
+/// Everything about the garden.
+pub(in crate::check) fn look(garden: &Garden) -> Survey {
     let (description, root) = (&garden.description, garden.root());
     survey(
         description,
