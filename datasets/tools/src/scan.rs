@@ -9,7 +9,7 @@ use serde::Serialize;
 
 mod evidence;
 
-pub(crate) use evidence::{Evidence, MapEvidence};
+pub(crate) use evidence::{Evidence, MapEvidence, Seen};
 
 /// Files that are looked at before what was found in them is summed up, which bounds the memory that
 /// it takes.

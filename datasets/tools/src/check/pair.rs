@@ -16,7 +16,7 @@ use dp_sims_datasets::{DatasetError, DescribedFolder, LabelledImages, Size};
 
 use super::Depth;
 use super::fault::Fault;
-use crate::scan::MapEvidence;
+use crate::scan::{MapEvidence, Seen};
 
 /// What was found in a pair.
 pub(super) struct PairCheck {
@@ -135,58 +135,40 @@ fn unknown_values(
     width: usize,
     code: &LabelCode,
 ) -> Vec<Fault> {
-    let place = |first: usize| (first % width, first / width);
-    let path = || path.to_path_buf();
+    let at = |first: usize| (path.to_path_buf(), first % width, first / width);
     match code {
         LabelCode::Ids(class_of_id) => {
-            let mut faults = Vec::new();
-            let mut large: Option<(usize, u16, u64)> = None;
-            for seen in &evidence.values {
-                let Ok(id) = u8::try_from(seen.value) else {
-                    let (first, value, pixels) = large.unwrap_or((usize::MAX, 0, 0));
-                    let (first, value) = (first, value).min((seen.first, seen.value));
-                    large = Some((first, value, pixels + seen.pixels));
-                    continue;
-                };
-                if class_of_id[usize::from(id)].is_none() {
-                    let (x, y) = place(seen.first);
-                    let error = DatasetError::UnknownId {
-                        path: path(),
-                        x,
-                        y,
-                        id,
-                    };
-                    faults.push(Fault::new(&error, Some(seen.pixels)));
-                }
-            }
-            if let Some((first, id, pixels)) = large {
-                let (x, y) = place(first);
-                let error = DatasetError::LargeId {
-                    path: path(),
-                    x,
-                    y,
-                    id,
-                };
-                faults.push(Fault::new(&error, Some(pixels)));
-            }
-            faults
+            let (ids, large): (Vec<&Seen<u16>>, Vec<&Seen<u16>>) = evidence
+                .values
+                .iter()
+                .partition(|seen| seen.value <= u16::from(u8::MAX));
+            let unknown = ids
+                .into_iter()
+                .filter(|seen| class_of_id[usize::from(seen.value)].is_none())
+                .map(|seen| {
+                    let ((path, x, y), id) = (at(seen.first), seen.value as u8);
+                    let error = DatasetError::UnknownId { path, x, y, id };
+                    Fault::new(&error, Some(seen.pixels))
+                });
+            let pixels = large.iter().map(|seen| seen.pixels).sum();
+            let first = large.iter().min_by_key(|seen| (seen.first, seen.value));
+            let large = first.map(|seen| {
+                let ((path, x, y), id) = (at(seen.first), seen.value);
+                let error = DatasetError::LargeId { path, x, y, id };
+                Fault::new(&error, Some(pixels))
+            });
+            unknown.chain(large).collect()
         }
         LabelCode::Colours(class_of_colour) => {
             let colours = evidence.colours.iter();
             let unknown = colours.filter(|seen| !class_of_colour.contains_key(&seen.value));
             let pixels = unknown.clone().map(|seen| seen.pixels).sum();
-            let fault = unknown.min_by_key(|seen| seen.first).map(|seen| {
-                let (x, y) = place(seen.first);
-                let colour = seen.value;
-                let error = DatasetError::UnknownColour {
-                    path: path(),
-                    x,
-                    y,
-                    colour,
-                };
+            let first = unknown.min_by_key(|seen| seen.first).map(|seen| {
+                let ((path, x, y), colour) = (at(seen.first), seen.value);
+                let error = DatasetError::UnknownColour { path, x, y, colour };
                 Fault::new(&error, Some(pixels))
             });
-            fault.into_iter().collect()
+            first.into_iter().collect()
         }
     }
 }

@@ -84,7 +84,7 @@ pub(super) fn pairings<'a>(
 }
 
 /// Pairs up files by the ends of their names; files with other ends are passed over. With `together`
-/// the longer end tells what a file is, as in [`crate::files`].
+/// the longer end tells what a file is, as in [`dp_sims_datasets::files`].
 pub(super) fn apply<'a>(
     suffixes: &Suffixes,
     photos: &[&'a str],
