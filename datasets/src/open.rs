@@ -67,6 +67,7 @@ pub fn read_text(path: &Path, most: u64) -> Result<String, DatasetError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::assert_says;
 
     #[test]
     fn only_ordinary_files_of_modest_length_are_opened() {
@@ -95,7 +96,7 @@ mod tests {
         let pipe = crate::testing::pipe(folder.path());
         for path in [Path::new("/dev/zero"), &pipe] {
             let message = open_file(path, u64::MAX).unwrap_err().to_string();
-            assert!(message.contains("no ordinary file"), "{message}");
+            assert_says(&message, &["no ordinary file"]);
         }
     }
 }

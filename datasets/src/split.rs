@@ -58,6 +58,7 @@ fn unknown(name: &str) -> UnknownSplit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::assert_says;
 
     #[test]
     fn splits_have_names() {
@@ -69,9 +70,6 @@ mod tests {
             );
         }
         let message = "val".parse::<Split>().unwrap_err().to_string();
-        assert!(
-            message.contains("`val`") && message.contains("validation"),
-            "{message}"
-        );
+        assert_says(&message, &["`val`", "validation"]);
     }
 }

@@ -191,3 +191,11 @@ pub fn tree(files: &[&str]) -> TempDir {
     }
     folder
 }
+
+/// Asserts that a message has all of these parts.
+#[track_caller]
+pub fn assert_says(message: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(message.contains(part), "`{part}` is not in: {message}");
+    }
+}

@@ -1,4 +1,5 @@
 use dp_sims_datasets::check::check_split;
+use dp_sims_datasets::testing::assert_says;
 use dp_sims_datasets::{ClassSet, DescribedFolder, LabelledImages};
 use image::{DynamicImage, GrayImage, Luma, Rgb, RgbImage};
 use png::{BitDepth, ColorType};
@@ -132,10 +133,7 @@ fn folders_without_splits_become_a_training_split() {
     );
     assert_eq!((survey.maps(), survey.maps_read), (3, 3));
     let text = fs::read_to_string(survey.file()).unwrap();
-    assert!(
-        text.contains("33.333 %") && text.contains("No validation split"),
-        "{text}"
-    );
+    assert_says(&text, &["33.333 %", "No validation split"]);
 }
 
 #[test]
@@ -270,10 +268,7 @@ fn photos_may_be_webp() {
         fs::remove_file(own.root().join(name)).unwrap();
     }
     let message = own.message();
-    assert!(
-        message.contains("masks/a.webp pairs up with") && message.contains("is a WebP"),
-        "{message}"
-    );
+    assert_says(&message, &["masks/a.webp pairs up with", "is a WebP"]);
 }
 
 #[test]
@@ -312,26 +307,19 @@ fn folders_of_no_use_are_errors_with_remedies() {
             || message.contains("masks (1 PNG), photos (1 JPEG)"),
         "{message}"
     );
-    assert!(
-        message.contains("expected: a folder of photos"),
-        "{message}"
-    );
+    assert_says(&message, &["expected: a folder of photos"]);
 
     let own = Own::new();
     own.photo("photos/a.jpg");
     let smooth = RgbImage::from_fn(64, 64, |x, y| Rgb([x as u8, y as u8, 0]));
     smooth.save(own.place("masks/a.png")).unwrap();
     let message = own.message();
-    assert!(
-        message.contains("masks/a.png") && message.contains("smoothing"),
-        "{message}"
-    );
+    assert_says(&message, &["masks/a.png", "smoothing"]);
 
     let own = Own::new();
     own.photo("photos/a.jpg").photo("masks/a.jpg");
     let message = own.message();
-    assert!(message.contains("masks/a.jpg pairs up with"), "{message}");
-    assert!(message.contains("is a JPEG"), "{message}");
+    assert_says(&message, &["masks/a.jpg pairs up with", "is a JPEG"]);
 
     let own = Own::new();
     own.photo("photos/a.jpg");
@@ -340,17 +328,14 @@ fn folders_of_no_use_are_errors_with_remedies() {
         .save(own.place("masks/a.png"))
         .unwrap();
     let message = own.message();
-    assert!(
-        message.contains("value 2300") && message.contains("instance map"),
-        "{message}"
-    );
+    assert_says(&message, &["value 2300", "instance map"]);
 
     let own = Own::new();
     own.photo("photos/a.jpg").photo("photos/b.jpg");
     own.mask("masks/a.png", &[0, 1])
         .colours("masks/b.png", &[[9, 9, 99]]);
     let message = own.message();
-    assert!(message.contains("masks/a.png is gray"), "{message}");
+    assert_says(&message, &["masks/a.png is gray"]);
 
     let own = Own::new();
     own.photo("photos/a.jpg").mask("masks/a.png", &[255]);

@@ -1,5 +1,7 @@
 use std::path::Path;
 
+use dp_sims_datasets::testing::assert_says;
+
 use super::*;
 
 /// A dataset whose classes have these ids, and colours of their own.
@@ -97,10 +99,7 @@ fn ids_off_by_one_are_recognised_both_ways() {
     let other = ids(0..=182);
     assert_eq!(found(&other, large), [ShiftedIds]);
     let text = message(&other, large);
-    assert!(
-        text.contains("one lower") && text.contains("and 0 were 255"),
-        "{text}"
-    );
+    assert_says(&text, &["one lower", "and 0 were 255"]);
     let text = message(&ids(1..=12), small);
     assert!(
         text.contains("one lower") && !text.contains("255"),
@@ -129,9 +128,9 @@ fn ids_of_another_dataset_name_the_closest_one() {
         panic!()
     };
     let text = message(&ids((0..=150).step_by(3)), small);
-    assert!(text.contains("all are ids of `middle`"), "{text}");
+    assert_says(&text, &["all are ids of `middle`"]);
     let text = message(&ids((0..=181).step_by(3).chain([255])), middle);
-    assert!(text.contains("all are ids of `large`"), "{text}");
+    assert_says(&text, &["all are ids of `large`"]);
     // The dataset itself is not another one, and ids of none stay unexplained.
     assert_eq!(found(&ids([0, 1, 190, 200, 210]), large), []);
     assert_eq!(found(&ids([0, 1, 190, 200, 210]), small), []);
@@ -146,13 +145,12 @@ fn instance_maps_are_told_by_large_values() {
         ..ids(values.iter().copied())
     };
     let text = message(&wide(&[0, 1, 2, 8000, 8001, 9000]), small);
-    assert!(
-        text.contains("3 of 10 label maps") && text.contains("3 values of 1000"),
-        "{text}"
+    assert_says(
+        &text,
+        &["3 of 10 label maps", "3 values of 1000", "divided by 1000"],
     );
-    assert!(text.contains("divided by 1000"), "{text}");
     let text = message(&wide(&[0, 26_000, 60_001]), small);
-    assert!(text.contains("ids are 0 to 255"), "{text}");
+    assert_says(&text, &["ids are 0 to 255"]);
     assert_eq!(found(&ids([0, 300]), small), []);
 }
 
@@ -164,10 +162,7 @@ fn smoothed_maps_photos_and_jpegs_are_counted() {
     // Their unknown ids are mixtures, so that no dataset is guessed from them.
     assert_eq!(found(&evidence, small), [FindingKind::Interpolated]);
     let text = message(&evidence, small);
-    assert!(
-        text.contains("6 of 10") && text.contains("look interpolated"),
-        "{text}"
-    );
+    assert_says(&text, &["6 of 10", "look interpolated"]);
     evidence.smoothed = 5;
     assert!(!found(&evidence, small).contains(&FindingKind::Interpolated));
 
@@ -178,10 +173,7 @@ fn smoothed_maps_photos_and_jpegs_are_counted() {
         ..Evidence::default()
     };
     let text = message(&photos, small);
-    assert!(
-        text.contains("9 of 9 label maps look like photos"),
-        "{text}"
-    );
+    assert_says(&text, &["9 of 9 label maps look like photos"]);
     let jpegs = Evidence {
         jpegs: 4,
         ..Evidence::default()

@@ -1,4 +1,5 @@
 use dp_sims_datasets::testing::Garden;
+use dp_sims_datasets::testing::assert_says;
 use image::{DynamicImage, GrayImage, Luma, RgbImage};
 
 use super::*;
@@ -21,15 +22,12 @@ fn occurrences(page: &str, text: &str) -> usize {
 fn a_clean_dataset_has_its_figures_and_pictures() {
     let garden = Garden::new(7);
     let text = write(&garden);
-    assert!(text.contains("No fault. The dataset is ready"), "{text}");
+    assert_says(&text, &["No fault. The dataset is ready"]);
     assert!(text.contains("<h1>garden</h1>") && text.contains("some/folder"));
     // Void, grass and dog: a bar and a dot each.
     assert_eq!(occurrences(&text, "<rect "), 3);
     assert_eq!(occurrences(&text, "<circle "), 3);
-    assert!(
-        text.contains("dog: 16 pixels, 4.8 %; 2 images, 29 %"),
-        "{text}"
-    );
+    assert_says(&text, &["dog: 16 pixels, 4.8 %; 2 images, 29 %"]);
     assert!(text.contains(">1.87<"), "the weight of the dog, sqrt(7/2)");
     // Two classes and three images with the most void.
     assert_eq!(occurrences(&text, "<figure>"), 5);
@@ -57,7 +55,7 @@ fn names_are_escaped() {
     let text = write(&garden);
     assert!(!text.contains("<script") && !text.contains("<img src=x>") && !text.contains("<b>"));
     assert!(text.contains("&lt;script&gt;alert(1)") && text.contains("a &amp; b"));
-    assert!(text.contains("&lt;img src=x&gt;.jpg is missing"), "{text}");
+    assert_says(&text, &["&lt;img src=x&gt;.jpg is missing"]);
 }
 
 #[test]
@@ -69,15 +67,20 @@ fn faults_are_explained_and_drawn() {
     std::fs::write(garden.labels_path(0), "nothing").unwrap();
     garden.write_labels(8, Garden::labels(0));
     let text = write(&garden);
-    assert!(text.contains("8 faults: put them right"), "{text}");
-    assert!(text.contains("<strong>9</strong> 336 px, 7 maps"), "{text}");
+    assert_says(
+        &text,
+        &[
+            "8 faults: put them right",
+            "<strong>9</strong> 336 px, 7 maps",
+        ],
+    );
     assert!(text.contains("1 of them without fault"));
     assert!(text.contains("unknown id 9 at (x=0, y=0)") && text.contains("<br>damaged<"));
     assert!(
         text.contains("no label map"),
         "a damaged map has no picture"
     );
-    assert!(text.contains("1 class never occurs: dog."), "{text}");
+    assert_says(&text, &["1 class never occurs: dog."]);
     assert_eq!(occurrences(&text, "<li>"), 8);
 
     // Without a sound image there is no chart, and the page is still whole.

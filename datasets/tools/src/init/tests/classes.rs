@@ -1,5 +1,7 @@
 //! Values, names and colours of classes.
 
+use dp_sims_datasets::testing::assert_says;
+
 use super::*;
 use crate::check::FindingKind;
 use crate::colours::are_distinct;
@@ -155,7 +157,7 @@ fn colours_that_the_list_of_names_lacks_are_no_classes() {
         .and_then(|dataset| check_split(&dataset, &silent))
         .unwrap_err()
         .to_string();
-    assert!(message.contains("b.png: pixel (x=3, y=4)"), "{message}");
+    assert_says(&message, &["b.png: pixel (x=3, y=4)"]);
 
     // A list that knows hardly a pixel is one of something else.
     own.text("class_dict.csv", "name,r,g,b\nsun,200,200,0\n");
@@ -223,10 +225,9 @@ fn smoothed_label_maps_are_refused() {
     for map in [DynamicImage::from(gray), DynamicImage::from(colour)] {
         map.save(own.place("masks/a.png")).unwrap();
         let message = own.message();
-        assert!(message.contains("look interpolated"), "{message}");
-        assert!(
-            message.contains("remedy: make the label maps anew"),
-            "{message}"
+        assert_says(
+            &message,
+            &["look interpolated", "remedy: make the label maps anew"],
         );
     }
 }
