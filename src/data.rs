@@ -10,9 +10,9 @@ use dp_sims_datasets::{
     Report, Size, Split, load_or_check, presence,
 };
 use dp_sims_scenes::Scenes;
-use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config::DataConfig;
+use crate::runtime::progress::progress_bar;
 
 mod places;
 mod source;
@@ -235,13 +235,4 @@ fn described(name: &str, classes: &ClassTable) -> Description {
         validation: None,
         test: None,
     }
-}
-
-/// A bar on standard error; invisible where that is no terminal.
-pub fn progress_bar(what: &'static str, length: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(length)
-        .with_style(style)
-        .with_message(what)
 }

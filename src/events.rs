@@ -4,16 +4,102 @@
 //! it: displays, logs and preview files are all written from the same events.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use image::RgbImage;
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, Serializer};
 
-/// Named scalars of one step, in a stable (alphabetical) order.
+/// Values of an evaluation by name, in a stable (alphabetical) order.
 pub type Scalars = BTreeMap<String, f64>;
 
+/// A network that a step trains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Network {
+    /// The discriminator.
+    Discriminator,
+    /// The generator.
+    Generator,
+}
+
+/// A term of a loss, in alphabetical order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Term {
+    /// Contrastive loss of the generator.
+    Contrastive,
+    /// Diversity in the generator's own features.
+    Diversity,
+    /// Pixel loss of the discriminator on generated images.
+    Fake,
+    /// Diversity in the features of a frozen network.
+    FeatureDiversity,
+    /// Pixel loss of the generator.
+    Gan,
+    /// Diversity of the pixels.
+    ImageDiversity,
+    /// LabelMix of the discriminator.
+    LabelMix,
+    /// Pixel loss of the discriminator on photos.
+    Real,
+    /// The sum of all terms of a network.
+    Total,
+}
+
+/// A loss: whose it is, and which term of it. Its name is `g_` or `d_` and the term.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Loss(pub Network, pub Term);
+
+/// What shows how the images of a step are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// Mean brightness of generated images, -1 to 1.
+    ExposureFake,
+    /// Mean brightness of photos, -1 to 1.
+    ExposureReal,
+    /// Mean difference of two images of one label map, 0 to 2.
+    NoiseEffect,
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
+impl fmt::Display for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
+impl fmt::Display for Measure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(network, term) = self;
+        let letter = match network {
+            Network::Discriminator => 'd',
+            Network::Generator => 'g',
+        };
+        write!(f, "{letter}_{term}")
+    }
+}
+
+impl Serialize for Loss {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// Everything measured in one finished training step.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct StepEvent {
     /// Number of finished steps, this one included: the first step of a run is 1.
     pub step: u64,
@@ -21,22 +107,18 @@ pub struct StepEvent {
     pub total_steps: u64,
     /// Real images consumed since step 1.
     pub images_seen: u64,
-    /// Loss terms by name, `g_` for the generator and `d_` for the discriminator
-    /// (`g_total`, `g_gan`, `d_total`, ...), after weighting.
-    pub losses: Scalars,
+    /// Losses, after weighting.
+    pub losses: BTreeMap<Loss, f64>,
     /// Share of the pixels of real images that the discriminator classifies correctly, 0 to 1.
     pub accuracy_real: f64,
     /// Share of the pixels of generated images that the discriminator calls fake, 0 to 1.
     pub accuracy_fake: f64,
-    /// L2 norm of the gradient of each loss term, before clipping.
-    pub gradient_norms: Scalars,
-    /// What shows how the images are: `noise_effect`, the mean difference of two images of one label map
-    /// (0 to 2), and `exposure_fake` and `exposure_real`, the mean brightness of generated images and
-    /// photos (-1 to 1).
-    #[serde(default)]
-    pub measures: Scalars,
-    /// Learning rate by optimizer (`generator`, `discriminator`).
-    pub learning_rates: Scalars,
+    /// L2 norm of the gradient of each loss term of the generator, before clipping.
+    pub gradient_norms: BTreeMap<Term, f64>,
+    /// What shows how the images are.
+    pub measures: BTreeMap<Measure, f64>,
+    /// Learning rate by optimizer.
+    pub learning_rates: BTreeMap<Network, f64>,
     /// Wall-clock time of this step, in seconds.
     pub seconds: f64,
     /// Throughput in real images per second.
@@ -69,7 +151,7 @@ pub enum TrainEvent {
     Preview {
         /// Number of finished steps.
         step: u64,
-        /// The grid, as built by [`crate::consumers::preview::grid`].
+        /// The grid, as built by [`crate::runtime::pictures::grid`].
         image: RgbImage,
     },
     /// The averaged generator was evaluated.

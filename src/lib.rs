@@ -5,28 +5,17 @@
 #![recursion_limit = "256"]
 
 #[macro_use]
-pub mod console;
+pub mod runtime;
 
-pub mod arguments;
 pub mod bench;
 pub mod checkpoint;
 pub mod commands;
 pub mod config;
 pub mod consumers;
 pub mod data;
-pub mod device;
 pub mod evaluate;
 pub mod events;
 pub mod experiments;
-pub mod files;
-pub mod grid;
-pub mod lock;
-pub mod memory;
-pub mod naming;
-pub mod paths;
-pub mod run_folder;
-pub mod snapshot;
-pub mod threads;
 pub mod train;
 pub mod verify;
 pub mod weights;

@@ -8,9 +8,9 @@ use clap::Parser;
 use dp_sims::commands::{Cli, run};
 
 fn main() -> ExitCode {
-    dp_sims::memory::keep_freed();
-    if let Some(refusal) = dp_sims::arguments::refusal(std::env::args_os().skip(1)) {
-        dp_sims::console::Stream::Error.write(&format!("error: {refusal}\n"));
+    dp_sims::runtime::memory::keep_freed();
+    if let Some(refusal) = dp_sims::runtime::arguments::refusal(std::env::args_os().skip(1)) {
+        dp_sims::runtime::console::Stream::Error.write(&format!("error: {refusal}\n"));
         return ExitCode::from(2);
     }
     let cli = match Cli::try_parse() {
@@ -24,5 +24,5 @@ fn main() -> ExitCode {
             };
         }
     };
-    dp_sims::threads::run_among(|| run(cli))
+    dp_sims::runtime::threads::run_among(|| run(cli))
 }

@@ -16,8 +16,10 @@ mod program {
     pub mod loading;
     pub mod maps;
     pub mod model;
+    pub mod notes;
     pub mod refusals;
     pub mod resume;
+    pub mod rooms;
     pub mod run;
     pub mod run_folder;
     pub mod train;

@@ -42,7 +42,7 @@ fi
 if command -v valgrind > /dev/null; then
     echo "== valgrind: tests of backends/src/cpu"
     # The same command as for all tests: another one would compile burn again.
-    binary=$(cargo test --release --workspace --lib --no-run --message-format json 2> /dev/null |
+    binary=$(cargo test --workspace --lib --no-run --message-format json 2> /dev/null |
         grep '"name":"dp_sims_backends"' | grep -o '"executable":"[^"]*"' | cut -d '"' -f 4 | tail -1)
     RAYON_NUM_THREADS=2 valgrind --quiet --error-exitcode=3 --undef-value-errors=no \
         "$binary" --test-threads 1 ${UNSAFE_TESTS:-cpu::}

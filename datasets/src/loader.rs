@@ -27,7 +27,7 @@ pub struct LoaderConfig {
     pub size: Size,
     /// Height and width, in pixels, that images are read at before a place of `size` is cut out of
     /// them at random; neither side smaller than that of `size`. `None` reads them at `size`, which
-    /// is what the published training runs did (facts S7, O25).
+    /// is what the published training runs did (notes S7, O25).
     pub load: Option<Size>,
     /// Samples per batch, at least 1.
     pub batch: usize,

@@ -1,4 +1,4 @@
-//! Offsets from the pixels of instances to the centres of mass (facts S15 and O26).
+//! Offsets from the pixels of instances to the centres of mass (notes S15 and O26).
 
 use crate::sample::Sample;
 use crate::size::Size;

@@ -113,7 +113,7 @@ pub fn crop(seed: u64, position: u64, from: Size, to: Size) -> (usize, usize) {
 }
 
 /// Class-balanced weights by image: f_k^(-1/2), where f_c is the fraction of images with class c
-/// and k the class of the image with the least f_c, void aside (paper section 4.1, facts S17).
+/// and k the class of the image with the least f_c, void aside (paper section 4.1, notes S17).
 ///
 /// An image with nothing but void has weight 1.
 pub fn balanced_weights(presence: &[ClassSet]) -> Vec<f64> {

@@ -18,7 +18,7 @@ use crate::weights::ModulePath;
 ///
 /// The discriminator step runs the generator in training mode without a graph, and the generator
 /// step runs a frozen copy of the discriminator; both advance state that the trained module must
-/// keep (facts L30). Copies references, not data.
+/// keep (notes L30). Copies references, not data.
 pub fn copy_buffers<B, M>(into: M, from: &M::InnerModule) -> M
 where
     B: AutodiffBackend,
@@ -29,7 +29,7 @@ where
     into.map(&mut BufferCopier::<B>(values.0))
 }
 
-/// Moving average of every entry of a module, buffers included (facts L33):
+/// Moving average of every entry of a module, buffers included (notes L33):
 /// `decay · average + (1 − decay) · current`.
 pub fn average<B: Backend, M: Module<B>>(average: M, current: &M, decay: f64) -> M {
     let mut values = Values(VecDeque::new());

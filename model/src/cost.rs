@@ -30,7 +30,7 @@ pub enum Convention {
     Executed,
     /// What published figures count: convolutions over one-hot label maps and over latents
     /// repeated over all pixels, 1×1 convolutions of shortcuts on the finer of their two sides,
-    /// and SPADEs that read a resized map (facts G14, G20, D5).
+    /// and SPADEs that read a resized map (notes G14, G20, D5).
     Published,
 }
 

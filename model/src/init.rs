@@ -13,7 +13,7 @@ use rand_distr::{Distribution, StandardNormal};
 
 use crate::ConfigError;
 
-/// Gain of the xavier-normal initialisation of OASIS, DP-GAN and SPADE (facts L32).
+/// Gain of the xavier-normal initialisation of OASIS, DP-GAN and SPADE (notes L32).
 pub const XAVIER_GAIN: f64 = 0.02;
 
 /// Refuses a gain of initial weights that is no positive number.
@@ -131,7 +131,7 @@ impl InitRng {
     }
 
     /// Convolution weight `[out, in, kh, kw]`, xavier-normal with the gain of the network: 0.02
-    /// unless a configuration says otherwise (facts L32).
+    /// unless a configuration says otherwise (notes L32).
     pub fn xavier<B: Backend>(
         &mut self,
         shape: [usize; 4],

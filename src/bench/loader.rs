@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use dp_sims_datasets::{DescribedFolder, LabelledImages, Loader, LoaderConfig};
 use serde::Serialize;
 
-use crate::memory::Memory;
+use crate::runtime::memory::Memory;
 
 /// Samples of the dataset whose reading is timed part by part.
 const TIMED_SAMPLES: usize = 64;
@@ -162,7 +162,7 @@ impl fmt::Display for LoaderReport {
         if let Some(shares) = &self.shares {
             writeln!(
                 f,
-                "{:.2} ms a sample on one thread: decode {:.0} %, resize {:.0} %, offsets {:.0} %",
+                "{:.2} ms per sample on one thread: decode {:.0} %, resize {:.0} %, offsets {:.0} %",
                 shares.milliseconds,
                 100.0 * shares.decode,
                 100.0 * shares.resize,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::parts::{Part, take_apart};
 use super::settings::Settings;
 use super::speed::{ProbeSizes, Speeds};
-use crate::data::progress_bar;
+use crate::runtime::progress::progress_bar;
 
 /// Repetitions before the clock runs: kernels are tuned and memory is taken then.
 pub(super) const WARM_UP: usize = 2;
@@ -104,7 +104,7 @@ pub(super) fn measure<B: Backend, P: Display>(
         bar.inc(1);
     }
     bar.finish_and_clear();
-    let peak_memory_bytes = crate::memory::peak();
+    let peak_memory_bytes = crate::runtime::memory::peak();
     let parts = take_apart::<B, P>(device, &mut work)?;
     let mut launches = None;
     let mut operations = Profile::default();

@@ -7,12 +7,12 @@ use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 
 use super::machine::{Machine, line};
+use super::network::TimedNetwork;
 use super::passes::{Pass, passes};
 use super::settings::{GENERATOR_CLASSES, Settings};
 use super::speed::{ProbeSizes, Speeds};
-use super::subject::Subject;
 use super::timing::Timing;
-use crate::data::progress_bar;
+use crate::runtime::progress::progress_bar;
 
 /// Speed of networks one by one, as `--json` prints it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -86,7 +86,7 @@ pub struct PassSpeed {
 /// When a setting is out of range or the device fails.
 pub fn networks<B: AutodiffBackend>(
     settings: &Settings,
-    subjects: &[Subject],
+    subjects: &[TimedNetwork],
     machine: Machine,
     sizes: ProbeSizes,
     device: &B::Device,
@@ -104,9 +104,9 @@ pub fn networks<B: AutodiffBackend>(
         timings.push((subject, forward, both));
     }
     bar.finish_and_clear();
-    let peak_memory_bytes = crate::memory::peak();
+    let peak_memory_bytes = crate::runtime::memory::peak();
     let speeds = before.best(Speeds::measure::<B::InnerBackend>(sizes, device)?);
-    let speed_of = |(subject, forward, both): (Subject, Timing, Timing)| {
+    let speed_of = |(subject, forward, both): (TimedNetwork, Timing, Timing)| {
         let (macs, parameters) = subject.cost(settings);
         let speed = |timing: Timing, passes: u64| {
             let per_second = |macs: u64| 2.0 * (passes * macs) as f64 / timing.median_seconds / 1e9;
@@ -133,7 +133,7 @@ pub fn networks<B: AutodiffBackend>(
         width: settings.size.width,
         batch: settings.batch,
         base_width: settings.base_width,
-        backbone: Subject::Backbone(settings.backbone).name().to_string(),
+        backbone: TimedNetwork::Backbone(settings.backbone).name().to_string(),
         classes: GENERATOR_CLASSES,
         repeats: settings.repeats,
         matmul_gflop_per_second: speeds.matmul,
@@ -228,10 +228,10 @@ mod tests {
             ..tiny()
         };
         let subjects = [
-            Subject::DpSimsGenerator,
-            Subject::OasisGenerator,
-            Subject::DpSimsDiscriminator,
-            Subject::Backbone(BackboneKind::ConvnextPicoScenes),
+            TimedNetwork::DpSimsGenerator,
+            TimedNetwork::OasisGenerator,
+            TimedNetwork::DpSimsDiscriminator,
+            TimedNetwork::Backbone(BackboneKind::ConvnextPicoScenes),
         ];
         let device = Default::default();
         let report =

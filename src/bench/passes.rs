@@ -8,10 +8,11 @@ use dp_sims_model::generator::GeneratorConfig;
 use dp_sims_model::init::normals;
 use dp_sims_model::layers::{LabelMaps, Mode};
 
+use super::network::{Plan, TimedNetwork};
 use super::settings::{GENERATOR_CLASSES, Settings};
-use super::subject::{Plan, Subject};
-use crate::device::finish;
-use crate::train::{Purpose, SeededDraws, image_tensor, label_tensor, latents};
+use crate::runtime::batch::{image_tensor, label_tensor};
+use crate::runtime::device::finish;
+use crate::runtime::noise::{Purpose, SeededDraws, latents};
 
 /// A pass through a network; returns when the device has done it.
 pub(super) type Pass = Box<dyn FnMut() -> Result<()>>;
@@ -21,7 +22,7 @@ pub(super) type Pass = Box<dyn FnMut() -> Result<()>>;
 /// # Errors
 /// When the network cannot be built.
 pub(super) fn passes<B: AutodiffBackend>(
-    subject: Subject,
+    subject: TimedNetwork,
     settings: &Settings,
     device: &B::Device,
 ) -> Result<[Pass; 2]> {

@@ -145,7 +145,7 @@ impl fmt::Display for Report {
         line(f, "time", format!("{timing}, the median of {repeats}"))?;
         line(
             f,
-            "images a second",
+            "images per second",
             format!("{:.2}", self.images_per_second),
         )?;
         for (label, gflop, speed) in [

@@ -39,7 +39,7 @@ type Published = (Option<f64>, Option<f64>);
 /// takes no time and no memory.
 pub fn network_sizes() -> Vec<NetworkSize> {
     let mut rows = Vec::new();
-    // Facts G20 and G14.
+    // Notes G20 and G14.
     let dp_gan = [
         (Some(70.62), Some(135.6)),
         (Some(70.92), None),
@@ -60,7 +60,7 @@ pub fn network_sizes() -> Vec<NetworkSize> {
         ("OASIS generator", GeneratorConfig::oasis(), oasis),
     ] {
         for ((dataset, classes, size), published) in DATASETS.into_iter().zip(published) {
-            // The paper reads offsets on COCO-Stuff and Cityscapes, the others on none (facts G31, S13).
+            // The paper reads offsets on COCO-Stuff and Cityscapes, the others on none (notes G31, S13).
             let offsets = name == "DP-SIMS generator" && !dataset.starts_with("ADE20K");
             let config = GeneratorConfig {
                 offsets,
@@ -75,7 +75,7 @@ pub fn network_sizes() -> Vec<NetworkSize> {
     rows
 }
 
-/// Facts D5 and D38.
+/// Notes D5 and D38.
 fn discriminators() -> Vec<NetworkSize> {
     let oasis = DiscriminatorConfig {
         architecture: DiscriminatorArchitecture::Oasis,

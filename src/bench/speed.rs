@@ -7,7 +7,7 @@ use dp_sims_backends::{BackendKind, DeviceInfo};
 use dp_sims_model::init::normals;
 use serde::Serialize;
 
-use crate::device::wait;
+use crate::runtime::device::wait;
 
 /// A probe is repeated until this much time is used, and the fastest repetition counts.
 const BUDGET: Duration = Duration::from_millis(300);

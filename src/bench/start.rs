@@ -15,11 +15,12 @@ use super::measure::WARM_UP;
 use super::settings::{GENERATOR_CLASSES, Settings};
 use super::timed::Images;
 use super::timing::Timing;
+use crate::checkpoint::snapshot::{State, generator_files};
 use crate::checkpoint::{self, MANIFEST};
 use crate::config::{self, Experiment};
-use crate::data::{description, progress_bar};
-use crate::device::wait;
-use crate::train::{State, generator_files};
+use crate::data::description;
+use crate::runtime::device::wait;
+use crate::runtime::progress::progress_bar;
 
 /// Time from the start of the program to the first image, as `--json` prints it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -11,11 +11,10 @@ use super::count::step_macs;
 use super::measure::{Macs, Measured, measure};
 use super::settings::{GENERATOR_CLASSES, STEP_CLASSES, Settings};
 use super::speed::ProbeSizes;
-use crate::device::wait;
-use crate::train::{
-    DeviceBatch, Networks, Purpose, SeededDraws, StepPart, Training, label_tensor, latents,
-    step_parameters,
-};
+use crate::runtime::batch::{DeviceBatch, label_tensor};
+use crate::runtime::device::wait;
+use crate::runtime::noise::{Purpose, SeededDraws, latents};
+use crate::train::{Networks, StepPart, Training, step_parameters};
 
 /// Times training steps on procedural scenes that lie on the device.
 ///

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::io;
 use super::{CheckpointError, MANIFEST, list};
-use crate::files::{self, MOST_TEXT};
+use crate::runtime::files::{self, MOST_TEXT};
 
 /// Version of the checkpoint format this program writes and reads.
 const VERSION: u32 = 2;

@@ -11,6 +11,7 @@ mod foreign;
 mod list;
 mod manifest;
 mod parts;
+pub mod snapshot;
 mod timeline;
 mod write;
 
@@ -24,7 +25,7 @@ pub(crate) use timeline::free_place;
 pub use timeline::go_back;
 pub use write::write;
 
-use crate::files;
+use crate::runtime::files;
 use error::io;
 use manifest::open_listed;
 use parts::{entry_of, read_parts};

@@ -8,9 +8,9 @@ use clap::{Args, Subcommand};
 use dp_sims_backends::{DeviceInfo, Selected, available};
 use serde::Serialize;
 
-use super::{BackendArgs, Failure, failed, mistake};
+use super::{BackendArgs, User};
 use crate::bench::{SIZES_HEADING, network_sizes};
-use crate::memory::use_large_pages;
+use crate::runtime::memory::use_large_pages;
 
 /// Arguments of `bench`.
 #[derive(Debug, Args)]
@@ -41,7 +41,7 @@ enum BenchCommand {
 }
 
 /// Times what was asked for, or counts all networks, and prints what it found.
-pub fn run(args: BenchArgs) -> Result<(), Failure> {
+pub fn run(args: BenchArgs) -> Result<()> {
     if args.count {
         return count(args.json);
     }
@@ -52,16 +52,17 @@ pub fn run(args: BenchArgs) -> Result<(), Failure> {
         Some(BenchCommand::Networks(args)) => networks::run(args),
         Some(BenchCommand::Loader(args)) => loader::run(args),
         Some(BenchCommand::Start(args)) => start::run(args),
-        None => Err(mistake(anyhow!(
+        None => Err(anyhow!(
             "nothing to do: give `step`, `generator`, `networks`, `loader`, `start` or `--count`"
-        ))),
+        ))
+        .user(),
     }
 }
 
-fn count(json: bool) -> Result<(), Failure> {
+fn count(json: bool) -> Result<()> {
     let sizes = network_sizes();
     if json {
-        println!("{}", serde_json::to_string_pretty(&sizes).map_err(failed)?);
+        println!("{}", serde_json::to_string_pretty(&sizes)?);
         return Ok(());
     }
     println!("{SIZES_HEADING}");
@@ -72,21 +73,20 @@ fn count(json: bool) -> Result<(), Failure> {
 }
 
 /// The chosen backend with its device, which is named on standard error.
-fn device(args: &BackendArgs) -> Result<(Selected, DeviceInfo), Failure> {
-    let selected = args.select().map_err(mistake)?;
+fn device(args: &BackendArgs) -> Result<(Selected, DeviceInfo)> {
+    let selected = args.select().user()?;
     let info = available()
         .into_iter()
         .find(|info| info.backend == selected.kind && info.index == selected.device)
-        .with_context(|| format!("{} device {} has gone", selected.kind, selected.device))
-        .map_err(failed)?;
+        .with_context(|| format!("{} device {} has gone", selected.kind, selected.device))?;
     eprintln!("timing on {} {} ({})", info.backend, info.index, info.name);
     Ok((selected, info))
 }
 
 /// Prints a report as text or as JSON.
-fn print<R: Serialize + std::fmt::Display>(report: &R, json: bool) -> Result<(), Failure> {
+fn print<R: Serialize + std::fmt::Display>(report: &R, json: bool) -> Result<()> {
     if json {
-        println!("{}", serde_json::to_string_pretty(report).map_err(failed)?);
+        println!("{}", serde_json::to_string_pretty(report)?);
     } else {
         print!("{report}");
     }

@@ -3,12 +3,12 @@ mod panel;
 
 use std::path::PathBuf;
 
-use anyhow::ensure;
+use anyhow::{Result, ensure};
 use clap::Args;
 
 use self::panel::PanelArgs;
 use super::device::run_on;
-use super::{BackendArgs, Failure, failed, mistake};
+use super::{BackendArgs, User};
 use crate::evaluate::{Comparison, Results};
 
 /// Arguments of `compare`.
@@ -28,10 +28,10 @@ pub struct CompareArgs {
 }
 
 /// Puts results side by side, or images.
-pub fn run(args: CompareArgs) -> Result<(), Failure> {
+pub fn run(args: CompareArgs) -> Result<()> {
     if args.panel.is_wanted() {
-        let selected = args.backend.select().map_err(mistake)?;
-        let job = panel::Job::open(args.panel, &args.results).map_err(mistake)?;
+        let selected = args.backend.select().user()?;
+        let job = panel::Job::open(args.panel, &args.results).user()?;
         return run_on(selected, job, "lower --noises");
     }
     let read = || {
@@ -44,13 +44,10 @@ pub fn run(args: CompareArgs) -> Result<(), Failure> {
             .map(|path| Ok((path.display().to_string(), Results::read(path)?)))
             .collect::<anyhow::Result<Vec<_>>>()
     };
-    let results = read().map_err(mistake)?;
-    let comparison = Comparison::new(&results).map_err(mistake)?;
+    let results = read().user()?;
+    let comparison = Comparison::new(&results).user()?;
     if args.json {
-        println!(
-            "{}",
-            serde_json::to_string_pretty(&comparison).map_err(failed)?
-        );
+        println!("{}", serde_json::to_string_pretty(&comparison)?);
     } else {
         print!("{}", comparison.table());
     }

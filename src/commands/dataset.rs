@@ -12,7 +12,6 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use dp_sims_datasets::Description;
 
-use super::Failure;
 use crate::data::source;
 
 /// Arguments of `dataset`.
@@ -63,7 +62,7 @@ impl SourceArgs {
 }
 
 /// Looks at, checks or makes a dataset.
-pub fn run(args: DatasetArgs) -> Result<(), Failure> {
+pub fn run(args: DatasetArgs) -> Result<()> {
     match args.command {
         DatasetCommand::Pack(args) => pack::run(&args),
         DatasetCommand::Export(args) => export::run(args),

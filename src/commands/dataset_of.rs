@@ -3,8 +3,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 use dp_sims_datasets::Description;
 
+use crate::checkpoint::snapshot::Snapshot;
 use crate::data::{description, detect};
-use crate::snapshot::Snapshot;
 
 /// The dataset that a model is used on, and its folder: that of the flags, or the one it was trained on. A
 /// folder alone is another place of that dataset, or a dataset of its own where the model was trained on

@@ -2,10 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, bail};
 use dp_sims_backends::{BackendKind, Selected, Task};
-
-use super::{Failure, failed};
 
 /// Runs work that drivers may end with an error or a panic: a GPU without room for a tensor does.
 ///
@@ -23,17 +21,17 @@ pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T, String> 
 ///
 /// # Errors
 /// Those of the work, and a device that fails.
-pub(super) fn run_on<T: Task<Output = Result<(), Failure>>>(
+pub(super) fn run_on<T: Task<Output = Result<()>>>(
     selected: Selected,
     task: T,
     remedy: &str,
-) -> Result<(), Failure> {
+) -> Result<()> {
     if matches!(selected.kind, BackendKind::Flex | BackendKind::Ndarray) {
         return selected.run(task);
     }
     caught(|| selected.run(task)).unwrap_or_else(|reason| {
         let Selected { kind, device } = selected;
-        Err(failed(anyhow!(failure(kind, device, &reason, remedy))))
+        bail!(failure(kind, device, &reason, remedy))
     })
 }
 

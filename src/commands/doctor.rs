@@ -10,10 +10,10 @@ use dp_sims_backends::{BackendChoice, BackendKind, DeviceInfo, Selected, Task, a
 use dp_sims_model::backbones::{BackboneKind, info};
 use serde::Serialize;
 
+use super::BackendArgs;
 use super::device::guarded;
-use super::{BackendArgs, Failure, failed};
 use crate::bench::{ProbeSizes, convolution_speed, matmul_speed};
-use crate::train::{default_weights_folder, pretrained_names};
+use crate::weights::{default_weights_folder, pretrained_names};
 
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
@@ -102,7 +102,7 @@ struct BackboneState {
 }
 
 /// Prints what is there.
-pub fn run(args: DoctorArgs) -> Result<(), Failure> {
+pub fn run(args: DoctorArgs) -> Result<()> {
     if args.verify {
         return verify::run(args);
     }
@@ -122,10 +122,7 @@ pub fn run(args: DoctorArgs) -> Result<(), Failure> {
         weights: WeightsState::of(&folder),
     };
     if args.json {
-        println!(
-            "{}",
-            serde_json::to_string_pretty(&diagnosis).map_err(failed)?
-        );
+        println!("{}", serde_json::to_string_pretty(&diagnosis)?);
     } else {
         print!("{diagnosis}");
     }

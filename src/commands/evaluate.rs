@@ -14,17 +14,19 @@ use choice::{dataset, metrics};
 use place::{refuse_place, results_folder, with_evaluation};
 
 use super::device::run_on;
-use super::{BackendArgs, Failure, TrustArgs, count, failed, mistake, up_to};
+use super::{BackendArgs, TrustArgs, User, count, up_to};
+use crate::checkpoint::snapshot::Snapshot;
+use crate::config::{Metric, described};
 use crate::data::refuse_among_inputs;
 use crate::evaluate::{
-    DataRecord, Evaluator, Gallery, ImageFolder, Metric, Outcome, Photos, Plan, Protocol, Results,
-    Source, Subject, described, number, page, statistics_folder, time_generator,
+    DataRecord, Evaluator, Gallery, ImageFolder, Outcome, Photos, Plan, Protocol, Results, Source,
+    Subject, page, statistics_folder, time_generator,
 };
-use crate::files::{check_place, make_folder, write_whole};
-use crate::memory::use_large_pages;
-use crate::paths::beside;
-use crate::snapshot::Snapshot;
-use crate::train::default_weights_folder;
+use crate::runtime::files::{check_place, make_folder, write_whole};
+use crate::runtime::memory::use_large_pages;
+use crate::runtime::paths::beside;
+use crate::runtime::units::number;
+use crate::weights::default_weights_folder;
 
 /// Arguments of `evaluate`.
 #[derive(Debug, Args)]
@@ -67,7 +69,7 @@ pub struct EvaluateArgs {
     /// the model file or the images].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Segmentation network of one's own dataset: a folder of `dp-sims train-segmenter`.
+    /// Segmentation network of your own dataset: a folder of `dp-sims train-segmenter`.
     #[arg(long, value_name = "DIR")]
     segmenter: Option<PathBuf>,
     /// Statistics of the photos for FID: an .npz file of this program or of pytorch-fid.
@@ -110,11 +112,11 @@ struct Job {
 }
 
 /// Judges images.
-pub fn run(args: EvaluateArgs) -> Result<(), Failure> {
+pub fn run(args: EvaluateArgs) -> Result<()> {
     use_large_pages();
-    let selected = args.backend.select().map_err(mistake)?;
+    let selected = args.backend.select().user()?;
     let trust = args.trust.clone();
-    let mut job = Job::open(args).map_err(mistake)?;
+    let mut job = Job::open(args).user()?;
     job.backend = trust.check(selected, None)?;
     run_on(selected, job, "lower --batch")
 }
@@ -215,24 +217,23 @@ impl Job {
         })
     }
 
-    fn work<B: Backend>(&mut self, device: &B::Device) -> Result<(Results, Gallery), Failure> {
+    fn work<B: Backend>(&mut self, device: &B::Device) -> Result<(Results, Gallery)> {
         let mut evaluator =
-            Evaluator::<B>::load(self.plan.clone(), &self.photos, &self.weights, device)
-                .map_err(mistake)?;
+            Evaluator::<B>::load(self.plan.clone(), &self.photos, &self.weights, device).user()?;
         match &self.judged {
             Judged::Model(model) => {
                 let started = Instant::now();
-                let mut generator = model.load::<B>(device).map_err(mistake)?;
-                let sha256 = model.sha256().map_err(failed)?;
+                let mut generator = model.load::<B>(device).user()?;
+                let sha256 = model.sha256()?;
                 let seed = self.plan.protocol.seed;
                 let mut source = Source::Generator {
                     generator: &mut generator,
                     seed,
                 };
-                let first = [self.photos.sample(0).map_err(mistake)?];
-                source.images(&first, 0, device).map_err(failed)?;
+                let first = [self.photos.sample(0).user()?];
+                source.images(&first, 0, device)?;
                 let start_seconds = started.elapsed().as_secs_f64();
-                let outcome = evaluator.run(&self.photos, &mut source).map_err(failed)?;
+                let outcome = evaluator.run(&self.photos, &mut source)?;
                 let timing = self
                     .plan
                     .metrics
@@ -250,8 +251,7 @@ impl Job {
                             device,
                         )
                     })
-                    .transpose()
-                    .map_err(failed)?;
+                    .transpose()?;
                 let subject = Subject {
                     kind: model.kind().to_string(),
                     sample: None,
@@ -266,7 +266,7 @@ impl Job {
             }
             Judged::Images(folder, images) => {
                 let mut source = Source::Folder(images);
-                let outcome = evaluator.run(&self.photos, &mut source).map_err(failed)?;
+                let outcome = evaluator.run(&self.photos, &mut source)?;
                 let subject = Subject {
                     kind: "images".to_string(),
                     sample: self.sample,
@@ -356,10 +356,10 @@ impl Job {
 }
 
 impl Task for Job {
-    type Output = Result<(), Failure>;
+    type Output = Result<()>;
 
     fn run<B: AutodiffBackend>(mut self, device: &B::Device) -> Self::Output {
         let (results, gallery) = self.work::<B::InnerBackend>(device)?;
-        self.write(&results, &gallery).map_err(failed)
+        self.write(&results, &gallery)
     }
 }

@@ -4,12 +4,12 @@ mod run;
 
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use dp_sims_backends::available;
 use sysinfo::{CpuRefreshKind, RefreshKind, System};
 
-use super::{BackendArgs, Failure, failed, mistake, steps};
+use super::{BackendArgs, User, steps};
 use crate::config::{Origins, load};
 use crate::experiments::{Catalogue, Overrides, Program, Roots};
 
@@ -86,11 +86,10 @@ impl RowArgs {
     }
 
     /// This program with the backend that was asked for and a share of the threads, and where it runs.
-    fn program(&self, at_once: usize) -> Result<(Program, String), Failure> {
-        let selected = self.backend.select().map_err(mistake)?;
-        let path = std::env::current_exe()
-            .context("the system does not tell where this program is")
-            .map_err(failed)?;
+    fn program(&self, at_once: usize) -> Result<(Program, String)> {
+        let selected = self.backend.select().user()?;
+        let path =
+            std::env::current_exe().context("the system does not tell where this program is")?;
         let threads = (rayon::current_num_threads() / at_once.max(1)).max(1);
         let device = available()
             .into_iter()
@@ -126,7 +125,7 @@ fn processor() -> String {
 }
 
 /// Runs a command on experiments.
-pub fn run(args: ExperimentsArgs) -> Result<(), Failure> {
+pub fn run(args: ExperimentsArgs) -> Result<()> {
     match args.command {
         ExperimentsCommand::List(args) => list(&args),
         ExperimentsCommand::Show(args) => show(&args),
@@ -136,10 +135,10 @@ pub fn run(args: ExperimentsArgs) -> Result<(), Failure> {
     }
 }
 
-fn list(args: &ListArgs) -> Result<(), Failure> {
-    let catalogue = Catalogue::read().map_err(failed)?;
+fn list(args: &ListArgs) -> Result<()> {
+    let catalogue = Catalogue::read()?;
     if args.json {
-        let text = serde_json::to_string_pretty(&catalogue).map_err(failed)?;
+        let text = serde_json::to_string_pretty(&catalogue)?;
         println!("{text}");
     } else {
         print!("{catalogue}");
@@ -147,10 +146,10 @@ fn list(args: &ListArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn show(args: &ShowArgs) -> Result<(), Failure> {
-    let experiment = load(&args.experiment, &args.set).map_err(mistake)?;
-    experiment.validate().map_err(mistake)?;
-    let origins = Origins::of(&args.experiment, &args.set).map_err(mistake)?;
-    print!("{}", origins.annotated(&experiment).map_err(failed)?);
+fn show(args: &ShowArgs) -> Result<()> {
+    let experiment = load(&args.experiment, &args.set).user()?;
+    experiment.validate().user()?;
+    let origins = Origins::of(&args.experiment, &args.set).user()?;
+    print!("{}", origins.annotated(&experiment)?);
     Ok(())
 }

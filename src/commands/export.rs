@@ -5,10 +5,10 @@ use burn::tensor::backend::AutodiffBackend;
 use clap::Args;
 use dp_sims_backends::Task;
 
+use super::User;
 use super::weights::processor;
-use super::{Failure, failed, mistake};
-use crate::files::write_whole;
-use crate::snapshot::Snapshot;
+use crate::checkpoint::snapshot::Snapshot;
+use crate::runtime::files::write_whole;
 
 /// Arguments of `export`.
 #[derive(Debug, Args)]
@@ -26,15 +26,15 @@ pub struct ExportArgs {
 }
 
 /// Writes a generator into one file.
-pub fn run(args: ExportArgs) -> Result<(), Failure> {
-    let model = Snapshot::open(&args.checkpoint).map_err(mistake)?;
+pub fn run(args: ExportArgs) -> Result<()> {
+    let model = Snapshot::open(&args.checkpoint).user()?;
     let half = args.half;
     let job = ExportJob {
         model: &model,
         half,
     };
-    let bytes = processor()?.run(job).map_err(mistake)?;
-    write_whole(&args.out, &bytes).map_err(failed)?;
+    let bytes = processor()?.run(job).user()?;
+    write_whole(&args.out, &bytes)?;
     println!("{}", described(&args.out, bytes.len(), &model));
     Ok(())
 }

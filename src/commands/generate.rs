@@ -17,12 +17,13 @@ use self::outputs::Outputs;
 use self::stream::stream;
 use super::device::run_on;
 use super::maps::Maps;
-use super::{BackendArgs, Failure, TrustArgs, count, failed, mistake};
-use crate::consumers::preview::{GridRow, grid};
-use crate::grid::save;
-use crate::memory::use_large_pages;
-use crate::snapshot::Snapshot;
-use crate::train::{Purpose, SeededDraws, latents, sample_maps, to_rgb};
+use super::{BackendArgs, TrustArgs, User, count};
+use crate::checkpoint::snapshot::Snapshot;
+use crate::runtime::batch::{sample_maps, to_rgb};
+use crate::runtime::memory::use_large_pages;
+use crate::runtime::noise::{Purpose, SeededDraws, latents};
+use crate::runtime::pictures::save;
+use crate::runtime::pictures::{GridRow, grid};
 
 /// Name of the tensor in a file of latents.
 const LATENTS: &str = "latents";
@@ -72,9 +73,9 @@ pub struct GenerateArgs {
 }
 
 /// Makes images.
-pub fn run(args: GenerateArgs) -> Result<(), Failure> {
-    let selected = args.backend.select().map_err(mistake)?;
-    let job = Job::open(args).map_err(mistake)?;
+pub fn run(args: GenerateArgs) -> Result<()> {
+    let selected = args.backend.select().user()?;
+    let job = Job::open(args).user()?;
     job.args.trust.check(selected, None)?;
     run_on(selected, job, "lower --samples")
 }
@@ -196,19 +197,14 @@ impl Job {
 }
 
 impl Task for Job {
-    type Output = Result<(), Failure>;
+    type Output = Result<()>;
 
     fn run<B: AutodiffBackend>(self, device: &B::Device) -> Self::Output {
-        let mut generator = self
-            .model
-            .load::<B::InnerBackend>(device)
-            .map_err(mistake)?;
-        let latent = self
-            .latent(generator.latent_dim(), device)
-            .map_err(mistake)?;
+        let mut generator = self.model.load::<B::InnerBackend>(device).user()?;
+        let latent = self.latent(generator.latent_dim(), device).user()?;
         self.outputs(latent.dims()[0])
             .refuse_inputs(self.args.grid, &self.model)
-            .map_err(mistake)?;
-        self.write(&mut generator, &latent, device).map_err(failed)
+            .user()?;
+        self.write(&mut generator, &latent, device)
     }
 }

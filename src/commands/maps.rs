@@ -10,7 +10,7 @@ use dp_sims_datasets::{
 };
 use rayon::prelude::*;
 
-use crate::data::progress_bar;
+use crate::runtime::progress::progress_bar;
 
 /// Label maps in files, for commands that make images of them, read one at a time at the size of the model.
 /// Names and values are those of the splits of the description.

@@ -2,6 +2,7 @@
 
 mod bench;
 mod compare;
+mod completions;
 mod dataset;
 mod dataset_of;
 mod device;
@@ -11,6 +12,7 @@ mod experiments;
 mod export;
 mod generate;
 mod maps;
+mod mistake;
 mod pretrain;
 mod train;
 mod train_segmenter;
@@ -18,15 +20,16 @@ mod weights;
 
 use std::process::ExitCode;
 
-use anyhow::anyhow;
+use anyhow::{Result, anyhow};
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand};
 use dp_sims_backends::{BackendChoice, BackendError, Selected, select};
 use dp_sims_datasets::Size;
 
 use crate::config::MAX_STEPS;
-use crate::console;
+use crate::runtime::console;
 use crate::verify::{StepCase, trust};
+use mistake::{Mistake, User};
 
 /// Semantic image synthesis: a label map in, a photo out.
 #[derive(Debug, Parser)]
@@ -50,7 +53,7 @@ enum Command {
     Experiments(experiments::ExperimentsArgs),
     /// Write the generator of a run into one file, to hand it out.
     Export(export::ExportArgs),
-    /// Train a segmentation network on a dataset's photos, for the mIoU of one's own dataset.
+    /// Train a segmentation network on a dataset's photos, for the mIoU of your own dataset.
     TrainSegmenter(train_segmenter::TrainSegmenterArgs),
     /// Pre-train the small backbone of the `quickstart` experiment on procedural scenes.
     Pretrain(pretrain::PretrainArgs),
@@ -60,8 +63,10 @@ enum Command {
     Weights(weights::WeightsArgs),
     /// Look at, check and make datasets.
     Dataset(dataset::DatasetArgs),
-    /// Time a training step or the generator.
+    /// Time a training step, the generator, the frozen networks or the loader.
     Bench(bench::BenchArgs),
+    /// Print shell completions, or write manual pages.
+    Completions(completions::CompletionsArgs),
 }
 
 /// Which backend computes.
@@ -93,34 +98,15 @@ pub struct TrustArgs {
 
 impl TrustArgs {
     /// Compares the device, if it has to be; how it is called in logs, checkpoints and reports.
-    fn check(&self, selected: Selected, step: Option<&StepCase>) -> Result<String, Failure> {
+    fn check(&self, selected: Selected, step: Option<&StepCase>) -> Result<String> {
         // A driver may panic here as it may in the work itself.
         let trust = device::guarded(|| trust(selected, step, self.trust_device))
-            .map_err(|reason| failed(anyhow!(reason)))?;
+            .map_err(|reason| anyhow!(reason))?;
         if let Some(warning) = trust.warning() {
             eprintln!("{warning}");
         }
         Ok(trust.describe(selected))
     }
-}
-
-/// Why a command ended without doing its work.
-#[derive(Debug)]
-pub enum Failure {
-    /// Something the user can put right: exit code 2.
-    Mistake(anyhow::Error),
-    /// Everything else: exit code 1.
-    Failed(anyhow::Error),
-}
-
-/// Marks an error as one that the user can put right.
-fn mistake<E: Into<anyhow::Error>>(error: E) -> Failure {
-    Failure::Mistake(error.into())
-}
-
-/// Marks an error as a failure of the program or the machine.
-fn failed<E: Into<anyhow::Error>>(error: E) -> Failure {
-    Failure::Failed(error.into())
 }
 
 /// Reads a number of steps.
@@ -161,14 +147,17 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Weights(args) => weights::run(args),
         Command::Dataset(args) => dataset::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Completions(args) => completions::run(args),
     };
     let (error, code) = match outcome {
         Ok(()) => match console::failure() {
             None => return ExitCode::SUCCESS,
             Some((stream, why)) => (anyhow!("cannot write to {stream}: {why}"), 1),
         },
-        Err(Failure::Mistake(error)) => (error, 2),
-        Err(Failure::Failed(error)) => (error, 1),
+        Err(error) => {
+            let code = if error.is::<Mistake>() { 2 } else { 1 };
+            (error, code)
+        }
     };
     eprintln!("error: {error}");
     for cause in error.chain().skip(1) {

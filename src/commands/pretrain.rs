@@ -1,13 +1,14 @@
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::Args;
 
 use burn::tensor::backend::AutodiffBackend;
 use dp_sims_backends::Task;
 
-use super::{BackendArgs, Failure, failed, mistake, steps};
-use crate::files::{check_place, keep};
-use crate::memory::use_large_pages;
+use super::{BackendArgs, User, steps};
+use crate::runtime::files::{check_place, keep};
+use crate::runtime::memory::use_large_pages;
 use crate::train::pretrain;
 
 /// Arguments of `pretrain`.
@@ -27,12 +28,12 @@ pub struct PretrainArgs {
 }
 
 /// Pre-trains the scenes backbone.
-pub fn run(args: PretrainArgs) -> Result<(), Failure> {
+pub fn run(args: PretrainArgs) -> Result<()> {
     use_large_pages();
-    let selected = args.backend.select().map_err(mistake)?;
-    keep(&args.out, args.overwrite).map_err(mistake)?;
-    check_place(&args.out).map_err(mistake)?;
-    selected.run(PretrainTask(args)).map_err(failed)
+    let selected = args.backend.select().user()?;
+    keep(&args.out, args.overwrite).user()?;
+    check_place(&args.out).user()?;
+    selected.run(PretrainTask(args))
 }
 
 struct PretrainTask(PretrainArgs);

@@ -9,7 +9,7 @@ use clap::Args;
 use dp_sims_backends::{BackendKind, Task};
 
 use super::device::run_on;
-use super::{BackendArgs, Failure, TrustArgs, failed, mistake, steps};
+use super::{BackendArgs, TrustArgs, User, steps};
 use crate::consumers::dashboard::Dashboard;
 use crate::consumers::jsonl::{JsonLog, logged_seconds};
 use crate::consumers::lines::LineDisplay;
@@ -18,12 +18,11 @@ use crate::consumers::tensorboard::TensorBoard;
 use crate::consumers::terminal;
 use crate::data::{Data, checks_folder, refuse_among_inputs};
 use crate::events::{Fanout, TrainEvent};
-use crate::memory::{total, use_large_pages};
-use crate::run_folder::LOG;
-use crate::train::{
-    Run, RunOptions, Stop, TimeLimit, default_weights_folder, refuse_changes_of_networks,
-};
+use crate::runtime::memory::{total, use_large_pages};
+use crate::train::run_folder::LOG;
+use crate::train::{Run, RunOptions, Stop, TimeLimit, refuse_changes_of_networks};
 use crate::verify::StepCase;
+use crate::weights::default_weights_folder;
 use plan::Plan;
 
 /// Arguments of `train`.
@@ -76,27 +75,27 @@ pub struct TrainArgs {
 }
 
 /// Trains.
-pub fn run(args: TrainArgs) -> Result<(), Failure> {
+pub fn run(args: TrainArgs) -> Result<()> {
     use_large_pages();
-    let selected = args.backend.select().map_err(mistake)?;
+    let selected = args.backend.select().user()?;
     if args
         .seconds
         .is_some_and(|seconds| seconds.is_nan() || seconds <= 0.0)
     {
-        return Err(mistake(anyhow!("--seconds must be above 0")));
+        return Err(anyhow!("--seconds must be above 0")).user();
     }
-    let plan = Plan::of(&args).map_err(mistake)?;
+    let plan = Plan::of(&args).user()?;
     let experiment = &plan.experiment;
     let data = Data::open(
         &experiment.data,
         experiment.generator.offsets,
         &checks_folder(),
     )
-    .map_err(mistake)?;
+    .user()?;
     let root = experiment.data.root.as_deref();
-    refuse_among_inputs(&plan.out, &data.description, root, true).map_err(mistake)?;
+    refuse_among_inputs(&plan.out, &data.description, root, true).user()?;
     if let Some(checkpoint) = &plan.resume {
-        refuse_changes_of_networks(checkpoint, experiment, &data.description).map_err(mistake)?;
+        refuse_changes_of_networks(checkpoint, experiment, &data.description).user()?;
     }
     let weights = args.weights.clone().unwrap_or_else(default_weights_folder);
     let backend = if args.dry_run {
@@ -131,7 +130,7 @@ struct TrainTask {
 }
 
 impl Task for TrainTask {
-    type Output = Result<(), Failure>;
+    type Output = Result<()>;
 
     fn run<B: AutodiffBackend>(self, device: &B::Device) -> Self::Output {
         let Self {
@@ -151,8 +150,7 @@ impl Task for TrainTask {
                 let used = logged_seconds(&out.join(LOG), finished)?;
                 anyhow::Ok(TimeLimit { seconds, used })
             })
-            .transpose()
-            .map_err(failed)?;
+            .transpose()?;
         let options = RunOptions {
             out: out.clone(),
             weights,
@@ -162,7 +160,7 @@ impl Task for TrainTask {
             memory,
             named: plan.named.clone(),
         };
-        let mut run = Run::<B>::new(&experiment, &data, options, device).map_err(mistake)?;
+        let mut run = Run::<B>::new(&experiment, &data, options, device).user()?;
         if args.dry_run {
             print!("{}", run.summary());
             return Ok(());
@@ -172,18 +170,18 @@ impl Task for TrainTask {
             display.emit(&TrainEvent::Note { message });
             return Ok(());
         }
-        let folder = plan.claim().map_err(mistake)?;
-        let stop = Stop::listen().map_err(failed)?;
+        let folder = plan.claim().user()?;
+        let stop = Stop::listen()?;
         if args.stop_at_eof {
             stop.when_input_ends();
         }
-        let moved = folder.prepare(plan.beginning()).map_err(failed)?;
-        let mut events = consumers(&args, &out, finished, &stop).map_err(failed)?;
+        let moved = folder.prepare(plan.beginning())?;
+        let mut events = consumers(&args, &out, finished, &stop)?;
         if let Some(message) = moved {
             events.emit(&TrainEvent::Note { message });
         }
         run.hold(folder);
-        run.train(&mut events, &stop).map_err(failed)
+        run.train(&mut events, &stop)
     }
 }
 

@@ -11,16 +11,19 @@ use dp_sims_model::backbones::BackboneKind;
 use serde::Serialize;
 
 use super::device::run_on;
-use super::{BackendArgs, Failure, count, failed, mistake, parse_size, steps};
-use crate::config::DataConfig;
-use crate::data::{self, Data, checks_folder, progress_bar};
+use super::{BackendArgs, User, count, parse_size, steps};
+use crate::config::{DataConfig, parse_backbone};
+use crate::data::{self, Data, checks_folder};
 use crate::evaluate::{
-    ClassValue, Judge, Photos, SEGMENTER_WEIGHTS, SegmentationSettings, Segmenter, SegmenterConfig,
-    number, parse_backbone,
+    ClassValue, Judge, OwnSegmenter, OwnSegmenterConfig, Photos, SEGMENTER_WEIGHTS,
+    SegmentationSettings,
 };
-use crate::files::{keep, make_folder, write_whole};
-use crate::memory::use_large_pages;
-use crate::train::{Stop, default_weights_folder, train_segmenter};
+use crate::runtime::files::{keep, make_folder, write_whole};
+use crate::runtime::memory::use_large_pages;
+use crate::runtime::progress::progress_bar;
+use crate::runtime::units::number;
+use crate::train::{Stop, train_segmenter};
+use crate::weights::default_weights_folder;
 
 /// Photos that are judged at once.
 const BATCH: usize = 4;
@@ -45,7 +48,7 @@ pub struct TrainSegmenterArgs {
     /// Training steps.
     #[arg(long, default_value_t = 1000, value_name = "N", value_parser = steps())]
     steps: u64,
-    /// Images a step.
+    /// Batch size.
     #[arg(long, default_value_t = 4, value_name = "N", value_parser = count(65_536))]
     batch: usize,
     /// Largest learning rate; it falls along a half cosine.
@@ -85,7 +88,7 @@ struct Validation {
 
 struct Job {
     args: TrainSegmenterArgs,
-    config: SegmenterConfig,
+    config: OwnSegmenterConfig,
     description: Description,
     images: Arc<dyn LabelledImages>,
     presence: Vec<ClassSet>,
@@ -94,10 +97,10 @@ struct Job {
 }
 
 /// Trains a segmentation network on photos and tells how well it recognises others.
-pub fn run(args: TrainSegmenterArgs) -> Result<(), Failure> {
+pub fn run(args: TrainSegmenterArgs) -> Result<()> {
     use_large_pages();
-    let selected = args.backend.select().map_err(mistake)?;
-    let job = Job::open(args).map_err(mistake)?;
+    let selected = args.backend.select().user()?;
+    let job = Job::open(args).user()?;
     run_on(selected, job, "lower --batch or --size")
 }
 
@@ -109,7 +112,7 @@ impl Job {
             "--learning-rate must be a number above 0"
         );
         let weights = args.weights.clone().unwrap_or_else(default_weights_folder);
-        let mut config = SegmenterConfig::new(args.backbone, args.size, &weights)?;
+        let mut config = OwnSegmenterConfig::new(args.backbone, args.size, &weights)?;
         (config.steps, config.batch) = (args.steps, args.batch);
         (config.learning_rate, config.seed) = (args.learning_rate, args.seed);
         let opened = if args.dataset.as_deref() == Some("scenes") {
@@ -178,7 +181,8 @@ impl Job {
     fn work<B: AutodiffBackend>(&self, device: &B::Device) -> Result<()> {
         let stop = Stop::listen()?;
         let classes = self.images.classes().len();
-        let segmenter = Segmenter::<B>::new(self.config.clone(), classes, &self.weights, device)?;
+        let segmenter =
+            OwnSegmenter::<B>::new(self.config.clone(), classes, &self.weights, device)?;
         let images = self.images.clone();
         let (mut segmenter, steps) =
             train_segmenter(segmenter, images, Some(&self.presence), &stop, device)?;
@@ -212,11 +216,9 @@ impl Job {
 }
 
 impl Task for Job {
-    type Output = Result<(), Failure>;
+    type Output = Result<()>;
 
     fn run<B: AutodiffBackend>(self, device: &B::Device) -> Self::Output {
-        self.work::<B>(device)
-            .context("training the segmenter")
-            .map_err(failed)
+        self.work::<B>(device).context("training the segmenter")
     }
 }

@@ -4,15 +4,16 @@ mod reporter;
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Result;
 use burn::tensor::backend::AutodiffBackend;
 use clap::{Args, Subcommand};
 use dp_sims_backends::{BackendChoice, BackendKind, Selected, Task, select};
 use dp_sims_model::weights::WeightsError;
 use serde::Serialize;
 
-use super::{Failure, failed, mistake};
-use crate::snapshot::{BUILT_IN, ModelFile, Record, Snapshot};
-use crate::train::default_weights_folder;
+use super::User;
+use crate::checkpoint::snapshot::{BUILT_IN, ModelFile, Record, Snapshot};
+use crate::weights::default_weights_folder;
 use crate::weights::{ImportError, Imported, Inspection, WeightsFolder, import, inspect};
 
 /// Arguments of `weights`.
@@ -78,7 +79,7 @@ impl FolderArgs {
 }
 
 /// Lists, downloads, converts or describes weight files.
-pub fn run(args: WeightsArgs) -> Result<(), Failure> {
+pub fn run(args: WeightsArgs) -> Result<()> {
     match args.command {
         WeightsCommand::List { json, folder } => list::run(&folder.open(), json),
         WeightsCommand::Fetch { name, from, folder } => {
@@ -90,23 +91,22 @@ pub fn run(args: WeightsArgs) -> Result<(), Failure> {
                 name: name.as_deref(),
                 folder: &folder.open(),
             };
-            let imported = processor()?.run(job).map_err(|error| match error {
-                ImportError::Folder(_) => failed(error),
-                _ => mistake(error),
-            })?;
+            let imported = processor()?
+                .run(job)
+                .user_unless(|error| matches!(error, ImportError::Folder(_)))?;
             println!("{}", described(&imported));
             Ok(())
         }
         WeightsCommand::Inspect { file, json } => {
             if file == Path::new(BUILT_IN) && !file.exists() {
-                let model = Snapshot::built_in().map_err(mistake)?;
-                let record = model.record().map_err(mistake)?;
+                let model = Snapshot::built_in().user()?;
+                let record = model.record().user()?;
                 return match json {
                     true => print_json(&record),
                     false => print_card(&record),
                 };
             }
-            let described = processor()?.run(InspectJob(&file)).map_err(mistake)?;
+            let described = processor()?.run(InspectJob(&file)).user()?;
             if json {
                 return print_json(&described);
             }
@@ -120,10 +120,10 @@ pub fn run(args: WeightsArgs) -> Result<(), Failure> {
 }
 
 /// Networks are only compared, for which a processor is as good as anything else.
-pub(super) fn processor() -> Result<Selected, Failure> {
+pub(super) fn processor() -> Result<Selected> {
     select(BackendChoice::Named(BackendKind::Flex), 0)
         .or_else(|_| select(BackendChoice::Auto, 0))
-        .map_err(mistake)
+        .user()
 }
 
 struct ImportJob<'a> {
@@ -190,12 +190,12 @@ struct Described {
     model: Option<Record>,
 }
 
-fn print_card(record: &Record) -> Result<(), Failure> {
-    print!("{}", record.card().map_err(mistake)?);
+fn print_card(record: &Record) -> Result<()> {
+    print!("{}", record.card().user()?);
     Ok(())
 }
 
-fn print_json(value: &impl Serialize) -> Result<(), Failure> {
-    println!("{}", serde_json::to_string_pretty(value).map_err(failed)?);
+fn print_json(value: &impl Serialize) -> Result<()> {
+    println!("{}", serde_json::to_string_pretty(value)?);
     Ok(())
 }

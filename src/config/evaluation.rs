@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use anyhow::{Result, anyhow, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::evaluate::Metric;
+use super::metric::Metric;
 
 /// Evaluation of the averaged generator during training, on the validation split.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,7 +18,7 @@ pub struct EvaluationConfig {
     /// The value whose best checkpoint is kept in the folder `best` of the run: a metric, or
     /// `lpips-diversity` or `lpips-distance`.
     pub best: String,
-    /// Folder of a segmenter, for `miou` and `accuracy` on one's own dataset.
+    /// Folder of a segmenter, for `miou` and `accuracy` on your own dataset.
     pub segmenter: Option<PathBuf>,
 }
 

@@ -52,10 +52,10 @@ pub struct RunConfig {
     /// Images per forward pass.
     pub batch: usize,
     /// Forward passes whose gradients are averaged into one optimizer step. Batch statistics and
-    /// class weights are those of one pass (facts O23).
+    /// class weights are those of one pass (notes O23).
     pub accumulation: usize,
     /// Whether the discriminator is shown the images of the generator's step, which the generator made
-    /// before it changed, and not new ones (facts L30, O22). Saves one forward pass of the generator.
+    /// before it changed, and not new ones (notes L30, O22). Saves one forward pass of the generator.
     pub reuse_fakes: bool,
     /// Seed of initial weights, data order and noise.
     pub seed: u64,
@@ -103,7 +103,7 @@ pub struct DataConfig {
     pub width: usize,
     /// Height in pixels that images are resized to, with the width in proportion to `height` and
     /// `width`, before a place of `height` x `width` is cut out at random. Without it images are
-    /// resized to `height` x `width`, as in the published runs (facts S7, O25); SPADE has 286 for 256.
+    /// resized to `height` x `width`, as in the published runs (notes S7, O25); SPADE has 286 for 256.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load_size: Option<usize>,
     /// Folder of packed splits, as `dp-sims dataset pack` writes them, in place of the files of the
@@ -115,7 +115,7 @@ pub struct DataConfig {
     pub reduced_jpeg: bool,
     /// Whether half of the training images are mirrored.
     pub flip: bool,
-    /// Whether images with rare classes are drawn more often (section 4.1, facts S17).
+    /// Whether images with rare classes are drawn more often (section 4.1, notes S17).
     pub balanced: bool,
     /// Number of different images of the procedural dataset.
     pub scenes: usize,

@@ -6,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 use toml::{Table, Value};
 
 use super::difference::flatten;
-use crate::naming::closest;
+use crate::runtime::naming::closest;
 
 /// What the value of a key is.
 #[derive(Clone, Copy, Debug, PartialEq)]

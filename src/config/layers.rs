@@ -5,7 +5,7 @@ use toml::{Table, Value};
 
 use super::Experiment;
 use super::keys::check_types;
-use crate::naming::closest;
+use crate::runtime::naming::closest;
 
 macro_rules! built_in {
     ($($name:literal,)*) => {
@@ -99,7 +99,7 @@ pub(super) fn layers(name_or_path: &str) -> Result<Vec<(String, Table)>> {
 fn read(name_or_path: &str, depth: usize) -> Result<Vec<(String, Table)>> {
     let text = match BUILT_IN.iter().find(|(name, _)| *name == name_or_path) {
         Some((_, text)) => text.to_string(),
-        None => crate::files::read_text(Path::new(name_or_path)).with_context(|| {
+        None => crate::runtime::files::read_text(Path::new(name_or_path)).with_context(|| {
             let names: Vec<_> = experiment_names().collect();
             match closest(name_or_path, experiment_names()) {
                 Some(name) => format!(

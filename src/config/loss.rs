@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Weights;
 
-/// Loss terms and their weights (section 3.3; facts L24).
+/// Loss terms and their weights (section 3.3; notes L24).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LossConfig {
@@ -26,7 +26,7 @@ pub struct LossConfig {
     /// Diversity asked of every place of the features of the contrastive loss's network; not the
     /// paper's.
     pub feature_diversity: FeatureDiversityTerm,
-    /// Weight of the discriminator's LabelMix consistency (facts L11). 0, as in the paper, leaves
+    /// Weight of the discriminator's LabelMix consistency (notes L11). 0, as in the paper, leaves
     /// it out; OASIS has 10.
     pub lambda_label_mix: f64,
     /// Largest shift in pixels, up and to the left, of the images and label maps of a batch before

@@ -14,11 +14,11 @@ pub struct OptimizerConfig {
     pub beta_2: f32,
     /// ε.
     pub epsilon: f32,
-    /// Largest global norm of the gradients of a network, which Swin backbones need (facts O24);
+    /// Largest global norm of the gradients of a network, which Swin backbones need (notes O24);
     /// none leaves gradients as they are.
     pub clip_norm: Option<f64>,
     /// Steps over which the rates rise from 0 to their values, in equal parts. With β₁ = 0 Adam moves
-    /// every weight by about the rate in its first steps (facts E11).
+    /// every weight by about the rate in its first steps (notes E11).
     pub warmup_steps: u64,
     /// Steps at the end of the run over which the rates fall to 0 in equal parts.
     pub decay_steps: u64,
@@ -50,7 +50,7 @@ impl OptimizerConfig {
     }
 }
 
-/// Moving average of the generator (facts L33 to L35, E4).
+/// Moving average of the generator (notes L33 to L35, E4).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EmaConfig {
@@ -66,7 +66,7 @@ pub struct EmaConfig {
 
 impl EmaConfig {
     /// Share of the old average kept at step `step` (from 1): with the ramp, short runs forget
-    /// their initial weights (facts E4).
+    /// their initial weights (notes E4).
     pub fn decay_at(&self, step: u64) -> f64 {
         let ramp = (1.0 + step as f64) / (10.0 + step as f64);
         if self.ramp {

@@ -12,7 +12,7 @@ use crate::events::{Consumer, TrainEvent};
 
 /// Writes every [`StepEvent`](crate::events::StepEvent) as one line of JSON.
 ///
-/// Each line reaches the operating system before the next step begins. A value that is not finite
+/// Each line reaches the operating system as soon as its step is reported. A value that is not finite
 /// is written as `null`.
 #[derive(Debug)]
 pub struct JsonLog {
@@ -36,12 +36,9 @@ impl JsonLog {
     /// When the file cannot be read or written, or a line other than the last is not an object
     /// with a `step`: the message names file and line.
     pub fn open(path: &Path, finished_steps: u64) -> anyhow::Result<Self> {
-        let length = match File::open(path) {
-            Ok(file) => kept_length(BufReader::new(file), path, finished_steps)?,
-            Err(error) if error.kind() == ErrorKind::NotFound => 0,
-            Err(error) => {
-                return Err(error).with_context(|| format!("cannot read {}", path.display()));
-            }
+        let length = match open(path)? {
+            Some(file) => kept_length(file, path, finished_steps)?,
+            None => 0,
         };
         Ok(Self {
             file: AppendFile::open(path, length)?,
@@ -57,12 +54,9 @@ impl JsonLog {
 /// Those of [`JsonLog::open`].
 pub fn later_lines(path: &Path, finished_steps: u64) -> anyhow::Result<Vec<u8>> {
     let unreadable = || format!("cannot read {}", path.display());
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error).with_context(unreadable),
+    let Some(mut reader) = open(path)? else {
+        return Ok(Vec::new());
     };
-    let mut reader = BufReader::new(file);
     let length = kept_length(&mut reader, path, finished_steps)?;
     reader
         .seek(SeekFrom::Start(length))
@@ -85,13 +79,11 @@ pub fn logged_seconds(path: &Path, last_step: u64) -> anyhow::Result<f64> {
         step: u64,
         seconds: f64,
     }
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0.0),
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    let Some(reader) = open(path)? else {
+        return Ok(0.0);
     };
     let mut sum = 0.0;
-    for line in BufReader::new(file).lines() {
+    for line in reader.lines() {
         let line = line.with_context(|| format!("cannot read {}", path.display()))?;
         // A line whose writer was killed counts for nothing.
         if let Ok(timed) = serde_json::from_str::<Timed>(&line)
@@ -101,6 +93,15 @@ pub fn logged_seconds(path: &Path, last_step: u64) -> anyhow::Result<f64> {
         }
     }
     Ok(sum)
+}
+
+/// The log at `path`; none where there is none.
+fn open(path: &Path) -> anyhow::Result<Option<BufReader<File>>> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(BufReader::new(file))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
 }
 
 /// Number of leading bytes that hold the steps up to `finished_steps`.
@@ -143,14 +144,14 @@ impl Consumer for JsonLog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::events::StepEvent;
+    use crate::events::{Loss, Network, StepEvent, Term};
 
     fn step(step: u64) -> StepEvent {
         StepEvent {
             step,
             total_steps: 9,
             images_seen: 4 * step,
-            losses: [("g_total".to_owned(), 0.1 * step as f64)].into(),
+            losses: [(Loss(Network::Generator, Term::Total), 0.1 * step as f64)].into(),
             seconds: 1.5,
             ..StepEvent::default()
         }
@@ -163,11 +164,16 @@ mod tests {
         }
     }
 
-    fn read(path: &Path) -> Vec<StepEvent> {
+    fn read(path: &Path) -> Vec<serde_json::Value> {
         let text = std::fs::read_to_string(path).unwrap();
         text.lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
+    }
+
+    /// What the line of a step says.
+    fn line(number: u64) -> serde_json::Value {
+        serde_json::to_value(step(number)).unwrap()
     }
 
     #[test]
@@ -176,7 +182,7 @@ mod tests {
         let path = folder.path().join("log.jsonl");
         write(&path, 0, 1..=5);
         write(&path, 3, 4..=6);
-        let expected: Vec<_> = (1..=6).map(step).collect();
+        let expected: Vec<_> = (1..=6).map(line).collect();
         assert_eq!(read(&path), expected);
     }
 
@@ -191,7 +197,7 @@ mod tests {
         assert!(whole.ends_with(&later) && later.starts_with(b"{\"step\":2,"));
         assert!(later_lines(&path, 2).unwrap().is_empty());
         write(&path, 2, 3..=3);
-        assert_eq!(read(&path), [step(1), step(2), step(3)]);
+        assert_eq!(read(&path), [line(1), line(2), line(3)]);
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use super::preview;
-use crate::console::Stream;
-use crate::evaluate::number;
-use crate::events::{Consumer, Scalars, StepEvent, TrainEvent};
+use crate::events::{Consumer, Loss, Network, Scalars, StepEvent, Term, TrainEvent};
+use crate::runtime::console::Stream;
+use crate::runtime::units::{duration, memory, number, percent};
 
 /// Training time between two printed steps, in seconds.
 const INTERVAL_SECONDS: f64 = 2.0;
@@ -107,7 +107,7 @@ fn step_line(step: &StepEvent) -> String {
         "step {:>digits$}/{}  {}  real {}  fake {}  {:>7.2} img/s  {:>8}  {} left",
         step.step,
         step.total_steps,
-        totals(&step.losses),
+        totals(step),
         percent(step.accuracy_real),
         percent(step.accuracy_fake),
         step.images_per_second,
@@ -117,12 +117,13 @@ fn step_line(step: &StepEvent) -> String {
 }
 
 /// The total loss of each network: `G  1.234  D  0.812`.
-fn totals(losses: &Scalars) -> String {
-    let total = |label: &str, key: &str| {
-        let value = losses.get(key).copied().unwrap_or(f64::NAN);
-        format!("{label} {value:>8.4}")
+fn totals(step: &StepEvent) -> String {
+    let total = |network| {
+        let value = step.losses.get(&Loss(network, Term::Total));
+        value.copied().unwrap_or(f64::NAN)
     };
-    format!("{}  {}", total("G", "g_total"), total("D", "d_total"))
+    let [g, d] = [Network::Generator, Network::Discriminator].map(total);
+    format!("G {g:>8.4}  D {d:>8.4}")
 }
 
 /// The values of an evaluation in one line.
@@ -132,36 +133,6 @@ pub(super) fn evaluation(values: &Scalars) -> String {
         .map(|(name, value)| format!("{name} {}", number(*value)))
         .collect();
     shown.join("  ")
-}
-
-/// A share of 1 as a whole percentage, four characters wide.
-pub(super) fn percent(share: f64) -> String {
-    format!("{:>3.0}%", 100.0 * share)
-}
-
-/// Bytes as MiB or GiB.
-pub fn memory(bytes: u64) -> String {
-    let mib = bytes as f64 / (1u64 << 20) as f64;
-    if mib < 1024.0 {
-        format!("{mib:.0} MiB")
-    } else {
-        format!("{:.2} GiB", mib / 1024.0)
-    }
-}
-
-/// Seconds in the two largest units that matter: `42s`, `12m 05s`, `3h 07m`, `2d 04h`.
-pub fn duration(seconds: f64) -> String {
-    if !seconds.is_finite() || seconds < 0.0 {
-        return "?".to_owned();
-    }
-    let seconds = seconds.round() as u64;
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
-    match () {
-        () if minutes == 0 => format!("{seconds}s"),
-        () if hours == 0 => format!("{minutes}m {:02}s", seconds % 60),
-        () if days == 0 => format!("{hours}h {:02}m", minutes % 60),
-        () => format!("{days}d {:02}h", hours % 24),
-    }
 }
 
 #[cfg(test)]
@@ -174,7 +145,9 @@ mod tests {
         TrainEvent::Step(StepEvent {
             step,
             total_steps: 1000,
-            losses: [("g_total".to_owned(), 1.25), ("d_total".to_owned(), 10.5)].into(),
+            losses: [(Network::Generator, 1.25), (Network::Discriminator, 10.5)]
+                .map(|(network, value)| (Loss(network, Term::Total), value))
+                .into(),
             accuracy_real: 0.914,
             accuracy_fake: 0.05,
             seconds,
@@ -273,17 +246,5 @@ mod tests {
                 "finished after step 9: completed",
             ]
         );
-    }
-
-    #[test]
-    fn units() {
-        assert_eq!(duration(42.4), "42s");
-        assert_eq!(duration(59.6), "1m 00s");
-        assert_eq!(duration(3.0 * 3600.0 + 7.0 * 60.0), "3h 07m");
-        assert_eq!(duration(2.0 * 86400.0 + 4.5 * 3600.0), "2d 04h");
-        assert_eq!(duration(f64::INFINITY), "?");
-        assert_eq!(memory(300 << 20), "300 MiB");
-        assert_eq!(memory(1 << 30), "1.00 GiB");
-        assert_eq!(percent(1.0), "100%");
     }
 }

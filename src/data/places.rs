@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use dp_sims_datasets::files::folders_of;
 use dp_sims_datasets::{Description, Split};
 
-use crate::paths::real;
+use crate::runtime::paths::real;
 
 /// Refuses to put what a command writes, a file or a folder, among the photos, label maps or instance maps
 /// of a dataset. `pictures` says whether there are pictures among it, which would be taken for some.

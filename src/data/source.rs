@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use dp_sims_datasets::Description;
 
-use crate::naming::hint;
+use crate::runtime::naming::hint;
 
 macro_rules! built_in {
     ($($name:literal,)*) => {

@@ -6,8 +6,10 @@ use std::fmt::Write;
 use anyhow::{Result, bail, ensure};
 use serde::Serialize;
 
-use super::report::{described, heading, number};
+use super::report::heading;
 use super::results::Results;
+use crate::config::described;
+use crate::runtime::units::number;
 
 /// Results that can be compared.
 #[derive(Debug, Serialize)]

@@ -14,8 +14,8 @@ use super::photos::Photos;
 use super::protocol::LpipsSettings;
 use super::results::{NetworkRecord, Value};
 use super::source::maps;
-use crate::device::read;
-use crate::train::{Purpose, SeededDraws, latents};
+use crate::runtime::device::read;
+use crate::runtime::noise::{Purpose, SeededDraws, latents};
 
 /// Samples that are made at once.
 const AT_ONCE: usize = 4;

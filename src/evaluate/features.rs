@@ -22,7 +22,7 @@ pub use plan::{FeaturePlan, Features};
 use super::networks::{NetworkFolder, Weighted, hashed};
 use super::protocol::{FeatureLayer, FeatureSettings};
 use super::results::{NetworkRecord, Value};
-use crate::device::read;
+use crate::runtime::device::read;
 
 /// Most features of a side that are kept for the kernel distance, in numbers: 1 GiB. The Fréchet
 /// distance keeps none.
@@ -256,8 +256,8 @@ fn values<B: Backend>(features: Tensor<B, 2>) -> Result<Vec<f32>> {
 mod tests {
     use dp_sims_model::backbones::BackboneKind;
 
-    use super::super::metric::Metric;
     use super::*;
+    use crate::config::Metric;
 
     #[test]
     fn metrics_of_one_network_share_it() {

@@ -16,9 +16,9 @@ use dp_sims_model::evaluators::{
 use super::networks::{NetworkFolder, Weighted, record};
 use super::protocol::SegmentationSettings;
 use super::results::{ClassValue, NetworkRecord, Value};
-use super::segmenter::{Segmenter, segmenter_weights};
+use super::segmenter::{OwnSegmenter, segmenter_weights};
 use super::source::float;
-use crate::device::read;
+use crate::runtime::device::read;
 use crate::weights::sha256;
 
 /// Name of the network of `train-segmenter` in protocols.
@@ -36,7 +36,7 @@ pub struct Judge<B: Backend> {
 
 enum Network<B: Backend> {
     /// Of `train-segmenter`.
-    Own(Box<Segmenter<B>>),
+    Own(Box<OwnSegmenter<B>>),
     /// One that papers judge images with.
     Published(SegmenterKind, Box<evaluators::Segmenter<B>>),
     /// The judge of mIoU_MF.
@@ -108,11 +108,11 @@ impl<B: Backend> Judge<B> {
     ) -> Result<Self> {
         let Some(folder) = own else {
             bail!(
-                "mIoU on one's own dataset needs a segmentation network: train one with `dp-sims \
+                "mIoU on your own dataset needs a segmentation network: train one with `dp-sims \
                  train-segmenter` and name its folder with --segmenter"
             );
         };
-        let (network, description) = Segmenter::load(folder, weights, device)?;
+        let (network, description) = OwnSegmenter::load(folder, weights, device)?;
         ensure!(
             description.class_table() == *dataset,
             "the segmenter in {} knows other classes than the dataset: train one on this dataset",
@@ -148,7 +148,7 @@ impl<B: Backend> Judge<B> {
     /// Compares the network's view of images with their label maps, and returns a confusion matrix
     /// per image.
     ///
-    /// A segmenter of one's own sees images at the size it was trained on (bicubic), and its answer
+    /// Your own segmenter sees images at the size it was trained on (bicubic), and its answer
     /// is resized to that of the label maps (nearest). A published network sees them at the sizes of
     /// its project and answers at the size of the label maps.
     ///

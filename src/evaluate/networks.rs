@@ -13,12 +13,12 @@ use dp_sims_model::known::known_weights_of;
 use dp_sims_model::weights::read_weights;
 
 use super::judge::OWN;
-use super::metric::{Metric, dashed};
 use super::protocol::{Protocol, SegmentationSettings};
 use super::results::NetworkRecord;
 use crate::config::Weights;
-use crate::train::{BackboneFile, load_backbone};
+use crate::config::{Metric, dashed};
 use crate::weights::sha256;
+use crate::weights::{BackboneFile, load_backbone};
 
 /// A loaded network and what it was loaded from.
 pub struct Weighted<N> {

@@ -11,7 +11,7 @@ use dp_sims_datasets::{
 use sha2::{Digest, Sha256};
 
 use crate::data::{checked, checks_folder, scenes};
-use crate::files::hex;
+use crate::runtime::files::hex;
 
 /// A split at one size, in its order.
 #[derive(Clone)]

@@ -8,7 +8,7 @@ use dp_sims_model::evaluators::LpipsTrunk;
 use serde::{Deserialize, Serialize};
 
 use super::paper;
-use crate::files::read_text;
+use crate::runtime::files::read_text;
 
 macro_rules! built_in {
     ($($name:literal,)*) => {
@@ -53,7 +53,7 @@ pub struct Protocol {
     /// Width of the images in pixels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub width: Option<usize>,
-    /// Seed of the noise: one fresh latent per label map (facts M3, O35).
+    /// Seed of the noise: one fresh latent per label map (notes M3, O35).
     pub seed: u64,
     /// Fréchet distances.
     pub fid: FrechetSettings,
@@ -82,8 +82,8 @@ pub struct Protocol {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FrechetSettings {
-    /// Whether generated images are rounded to 8 bits first. The OASIS protocol does not (facts
-    /// M2); images from a folder always are.
+    /// Whether generated images are rounded to 8 bits first. The OASIS protocol does not
+    /// (notes M2); images from a folder always are.
     pub quantise: bool,
 }
 
@@ -165,7 +165,7 @@ pub struct SegmentationSettings {
 pub struct TimingSettings {
     /// Untimed runs at first.
     pub warm_up: usize,
-    /// Timed runs of one image (facts M24).
+    /// Timed runs of one image (notes M24).
     pub runs: usize,
     /// Batch sizes of the throughput.
     pub batches: Vec<usize>,

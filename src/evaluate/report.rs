@@ -7,6 +7,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::gallery::Gallery;
 use super::results::{ClassValue, Results, Timing, Value};
+use crate::config::described;
+use crate::runtime::units::number;
 
 mod pictures;
 
@@ -19,51 +21,6 @@ pub(crate) const STYLE: &str = include_str!("report/style.css");
 
 /// Digits of a hash that are printed.
 const DIGITS: usize = 12;
-
-/// What a value is called in tables, its unit, and whether more of it is better.
-pub fn described(name: &str) -> (String, &'static str, Option<bool>) {
-    match name {
-        "fid" => ("FID".to_string(), "", Some(false)),
-        "kid" => ("KID".to_string(), "", Some(false)),
-        "swav-fid" => ("SwAV-FID".to_string(), "", Some(false)),
-        "lpips-diversity" => ("LPIPS diversity".to_string(), "", Some(true)),
-        "lpips-distance" => ("LPIPS to the photo".to_string(), "", Some(false)),
-        "perceptual-diversity" => ("diversity in VGG-16 features".to_string(), "", Some(true)),
-        "perceptual-distance" => (
-            "distance to the photo in VGG-16 features".to_string(),
-            "",
-            Some(false),
-        ),
-        "diversity-vgg16" => (
-            "diversity in VGG-16 features, no LPIPS weights".to_string(),
-            "",
-            Some(true),
-        ),
-        "miou" => ("mIoU".to_string(), "%", Some(true)),
-        "miou-mf" => ("mIoU (Mask2Former)".to_string(), "%", Some(true)),
-        "accuracy" => ("pixel accuracy".to_string(), "%", Some(true)),
-        "seconds" => ("seconds per image".to_string(), "s", Some(false)),
-        other => match other.split_once('-') {
-            Some(("fd", network)) => (format!("Fréchet distance, {network}"), "", Some(false)),
-            Some(("kd", network)) => (format!("kernel distance, {network}"), "", Some(false)),
-            _ => (other.to_string(), "", None),
-        },
-    }
-}
-
-/// A number with as many digits as are worth reading.
-pub fn number(value: f64) -> String {
-    let magnitude = value.abs();
-    if magnitude >= 1000.0 {
-        format!("{value:.0}")
-    } else if magnitude >= 10.0 {
-        format!("{value:.2}")
-    } else if magnitude >= 0.01 || value == 0.0 {
-        format!("{value:.4}")
-    } else {
-        format!("{value:.2e}")
-    }
-}
 
 /// The page. Pictures are those of the gallery, of `[height, width]` pixels.
 ///
@@ -227,7 +184,7 @@ fn timing_section(timing: &Timing, results: &Results) -> Markup {
                     tr { th { "95 in 100 below" } td.number { (number(timing.p95_seconds)) " s" } }
                     @for (batch, rate) in &timing.images_per_second {
                         tr {
-                            th { "images a second, batch " (batch) }
+                            th { "images per second, batch " (batch) }
                             td.number { (number(*rate)) }
                         }
                     }

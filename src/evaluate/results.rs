@@ -179,7 +179,7 @@ pub struct Timing {
     pub median_seconds: f64,
     /// Seconds that 95 in 100 runs stay below.
     pub p95_seconds: f64,
-    /// Images a second by batch size.
+    /// Images per second by batch size.
     pub images_per_second: BTreeMap<usize, f64>,
     /// Parameters of the generator.
     pub parameters: u64,
@@ -215,8 +215,8 @@ impl Results {
             path.to_path_buf()
         };
         let shown = path.display();
-        let text =
-            crate::files::read_text(&path).with_context(|| format!("cannot read {shown}"))?;
+        let text = crate::runtime::files::read_text(&path)
+            .with_context(|| format!("cannot read {shown}"))?;
         #[derive(Deserialize)]
         struct Head {
             format: u32,

@@ -13,14 +13,14 @@ use super::diversity::LpipsMeter;
 use super::features::{FeatureMeter, FeaturePlan};
 use super::gallery::{Exhibit, Gallery};
 use super::judge::Judge;
-use super::metric::Metric;
 use super::networks::NetworkFolder;
 use super::photos::{Photos, SampleHash};
 use super::protocol::{FeatureSettings, Protocol, SegmentationSettings};
-use super::report::described;
 use super::results::{ClassValue, NetworkRecord, Value};
 use super::source::{Source, float};
-use crate::data::progress_bar;
+use crate::config::Metric;
+use crate::config::described;
+use crate::runtime::progress::progress_bar;
 
 /// What is measured, and how.
 #[derive(Clone, Debug)]

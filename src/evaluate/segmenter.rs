@@ -1,4 +1,4 @@
-//! A segmentation network for one's own dataset: the discriminator's architecture, trained on
+//! A segmentation network for your own dataset: the discriminator's architecture, trained on
 //! photos alone.
 
 use std::path::Path;
@@ -15,10 +15,10 @@ use dp_sims_model::layers::Mode;
 use dp_sims_model::weights::{load_state_dict, read_weights, state_dict, write_safetensors};
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::snapshot::described;
 use crate::config::Weights;
-use crate::files::write_whole;
-use crate::snapshot::described;
-use crate::train::{BackboneFile, load_backbone};
+use crate::runtime::files::write_whole;
+use crate::weights::{BackboneFile, load_backbone};
 
 /// Version of the folder's layout.
 const FORMAT: u32 = 1;
@@ -31,7 +31,7 @@ const FILES: [&str; 3] = ["segmenter.toml", "dataset.toml", SEGMENTER_WEIGHTS];
 /// What a segmenter is: `segmenter.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SegmenterConfig {
+pub struct OwnSegmenterConfig {
     /// Version of the folder's layout.
     pub format: u32,
     /// Frozen backbone below the decoder.
@@ -46,7 +46,7 @@ pub struct SegmenterConfig {
     pub width: usize,
     /// Training steps.
     pub steps: u64,
-    /// Images a step.
+    /// Batch size.
     pub batch: usize,
     /// Largest learning rate of Adam; it falls along a half cosine.
     pub learning_rate: f64,
@@ -56,7 +56,7 @@ pub struct SegmenterConfig {
     pub decoder: DiscriminatorConfig,
 }
 
-impl SegmenterConfig {
+impl OwnSegmenterConfig {
     /// A segmenter on a backbone whose weights are in `folder`.
     ///
     /// # Errors
@@ -123,9 +123,9 @@ impl<B: Backend> ModuleMapper<B> for ForPlainConvolutions {
 
 /// A segmentation network: frozen backbone, feature conditioning and decoder, a logit per class.
 #[derive(Debug)]
-pub struct Segmenter<B: Backend> {
+pub struct OwnSegmenter<B: Backend> {
     /// What it is.
-    pub config: SegmenterConfig,
+    pub config: OwnSegmenterConfig,
     /// Frozen.
     pub backbone: Backbone<B>,
     /// The trained part.
@@ -134,13 +134,13 @@ pub struct Segmenter<B: Backend> {
     pub classes: usize,
 }
 
-impl<B: Backend> Segmenter<B> {
+impl<B: Backend> OwnSegmenter<B> {
     /// With first weights, for `classes` classes, void included.
     ///
     /// # Errors
     /// When the backbone's weights are missing or the decoder does not fit it.
     pub fn new(
-        config: SegmenterConfig,
+        config: OwnSegmenterConfig,
         classes: usize,
         folder: &Path,
         device: &B::Device,
@@ -225,10 +225,10 @@ impl<B: Backend> Segmenter<B> {
     }
 }
 
-impl<B: AutodiffBackend> Segmenter<B> {
+impl<B: AutodiffBackend> OwnSegmenter<B> {
     /// Without a graph.
-    pub fn valid(&self) -> Segmenter<B::InnerBackend> {
-        Segmenter {
+    pub fn valid(&self) -> OwnSegmenter<B::InnerBackend> {
+        OwnSegmenter {
             config: self.config.clone(),
             backbone: self.backbone.valid(),
             decoder: self.decoder.valid(),
@@ -241,9 +241,9 @@ impl<B: AutodiffBackend> Segmenter<B> {
 ///
 /// # Errors
 /// When a file is missing or not valid.
-pub fn read_segmenter(folder: &Path) -> Result<(SegmenterConfig, Description)> {
+pub fn read_segmenter(folder: &Path) -> Result<(OwnSegmenterConfig, Description)> {
     let path = folder.join(FILES[0]);
-    let text = crate::files::read_text(&path).with_context(|| {
+    let text = crate::runtime::files::read_text(&path).with_context(|| {
         format!(
             "{} is no folder of `dp-sims train-segmenter`: cannot read {}",
             folder.display(),
@@ -251,7 +251,7 @@ pub fn read_segmenter(folder: &Path) -> Result<(SegmenterConfig, Description)> {
         )
     })?;
     let invalid = || format!("{} is not valid", path.display());
-    let config: SegmenterConfig = toml::from_str(&text).with_context(invalid)?;
+    let config: OwnSegmenterConfig = toml::from_str(&text).with_context(invalid)?;
     ensure!(
         config.format == FORMAT,
         "{} has layout {}, this program reads layout {FORMAT}: train the segmenter again",
@@ -268,7 +268,7 @@ pub fn read_segmenter(folder: &Path) -> Result<(SegmenterConfig, Description)> {
         path.display()
     );
     let path = folder.join(FILES[1]);
-    let text = crate::files::read_text(&path)
+    let text = crate::runtime::files::read_text(&path)
         .with_context(|| format!("cannot read {}", path.display()))?;
     let description =
         described(&text).with_context(|| format!("{} is not valid", path.display()))?;

@@ -9,7 +9,8 @@ use dp_sims_model::layers::{LabelMaps, Mode};
 
 use super::images::ImageFolder;
 use super::photos::SampleHash;
-use crate::train::{Purpose, SeededDraws, image_tensor, latents, sample_maps, to_rgb};
+use crate::runtime::batch::{image_tensor, sample_maps, to_rgb};
+use crate::runtime::noise::{Purpose, SeededDraws, latents};
 
 /// Images that are judged.
 pub enum Source<'a, B: Backend> {

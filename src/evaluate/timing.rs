@@ -13,15 +13,15 @@ use super::photos::Photos;
 use super::protocol::TimingSettings;
 use super::results::Timing;
 use super::source::maps;
-use crate::device::wait;
-use crate::memory::peak;
-use crate::train::{Purpose, SeededDraws, latents};
+use crate::runtime::device::wait;
+use crate::runtime::memory::peak;
+use crate::runtime::noise::{Purpose, SeededDraws, latents};
 
 /// Timed runs of a batch for the throughput.
 const BATCH_RUNS: usize = 5;
 
 /// Times a generator on the first label maps of a split. The clock stops when a number of the image
-/// has come back from the device (facts M24).
+/// has come back from the device (notes M24).
 ///
 /// # Errors
 /// When a label map cannot be read or the device fails.

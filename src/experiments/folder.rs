@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::data::built_in;
-use crate::files::write_whole;
+use crate::runtime::files::write_whole;
 
 /// The resolved experiment that a run is trained with.
 pub(super) const EXPERIMENT: &str = "experiment.toml";
@@ -109,7 +109,8 @@ impl Record {
             return Ok(None);
         }
         let unreadable = || format!("cannot read {}", path.display());
-        let text = crate::files::read(&path, crate::files::MOST_TEXT).with_context(unreadable)?;
+        let text = crate::runtime::files::read(&path, crate::runtime::files::MOST_TEXT)
+            .with_context(unreadable)?;
         serde_json::from_slice(&text)
             .map(Some)
             .with_context(unreadable)

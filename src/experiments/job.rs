@@ -3,12 +3,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::folder::{EVALUATION, EXPERIMENT, Record};
+use crate::checkpoint::snapshot::{GENERATOR_FILES, read_experiment};
 use crate::checkpoint::{self, Checkpoint};
 use crate::config::{Difference, Experiment};
 use crate::consumers::jsonl::logged_seconds;
 use crate::evaluate::Results;
-use crate::files::write_whole;
-use crate::train::{GENERATOR_FILES, read_experiment};
+use crate::runtime::files::write_whole;
 
 /// How the runs of a study are judged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct Judging {
     pub metrics: Vec<String>,
     /// Images; all without it.
     pub limit: Option<usize>,
-    /// Folder of a segmenter of one's own.
+    /// Folder of your own segmenter.
     pub segmenter: Option<PathBuf>,
 }
 
@@ -168,7 +168,7 @@ impl Job {
 
 fn read(path: &Path) -> Result<Experiment> {
     let unreadable = || format!("cannot read {}", path.display());
-    let text = crate::files::read_text(path).with_context(unreadable)?;
+    let text = crate::runtime::files::read_text(path).with_context(unreadable)?;
     toml::from_str(&text).with_context(unreadable)
 }
 

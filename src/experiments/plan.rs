@@ -11,7 +11,7 @@ use super::children::{Logged, Program, logged};
 use super::folder::{EXPERIMENT, TRAIN_LOG};
 use super::study::Row;
 use crate::config::{Experiment, MAX_STEPS};
-use crate::consumers::lines::{duration, memory};
+use crate::runtime::units::{duration, memory};
 use crate::train::Stop;
 
 /// Time between two looks at a process.

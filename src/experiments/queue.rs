@@ -11,6 +11,7 @@ use super::children::{Call, Program, logged};
 use super::display::Display;
 use super::folder::{FailureNote, Record};
 use super::job::{Job, State};
+use crate::runtime::units::duration;
 use crate::train::Stop;
 
 use pace::Pace;
@@ -253,7 +254,7 @@ impl Queue {
             seconds += pace.left(index).unwrap_or(f64::NAN);
         }
         let at_once = self.at_once.min(running.len() + waiting.len()).max(1);
-        let left = crate::consumers::lines::duration(seconds / at_once as f64);
+        let left = duration(seconds / at_once as f64);
         lines.push(format!(
             "{done} of {} done, {left} left",
             runs(self.jobs.len())

@@ -15,9 +15,9 @@ use serde::Serialize;
 use super::folder::STUDY;
 use super::interval::Interval;
 use super::study::Study;
-use crate::evaluate::number;
 use crate::evaluate::paper::Figure;
-use crate::files::write_whole;
+use crate::runtime::files::write_whole;
+use crate::runtime::units::number;
 
 /// What the runs of a study have found: `report.json`.
 #[derive(Debug, Serialize)]
@@ -101,7 +101,7 @@ impl Report {
     /// When there is no study in the folder, or one of its files cannot be read.
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(STUDY);
-        let text = crate::files::read_text(&path).with_context(|| {
+        let text = crate::runtime::files::read_text(&path).with_context(|| {
             format!(
                 "{} is no folder of `dp-sims experiments run`: it has no {STUDY}",
                 folder.display()

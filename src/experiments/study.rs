@@ -6,10 +6,10 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::folder::Roots;
-use crate::config::{About, Experiment, experiment_names, load};
+use crate::config::{About, Experiment, Metric, experiment_names, load};
+use crate::evaluate::Protocol;
 use crate::evaluate::paper::{self, Figure};
-use crate::evaluate::{Metric, Protocol};
-use crate::naming::hint;
+use crate::runtime::naming::hint;
 
 use built_in::BUILT_IN;
 pub use built_in::study_names;
@@ -131,14 +131,15 @@ impl Study {
         if experiment_names().any(|name| name == name_or_path) {
             return Self::of_experiment(name_or_path);
         }
-        let text = crate::files::read_text(Path::new(name_or_path)).with_context(|| {
-            let names: Vec<_> = study_names().chain(experiment_names()).collect();
-            format!(
-                "cannot read `{name_or_path}`: give one of {} or the path of a TOML file{}",
-                names.join(", "),
-                hint(name_or_path, study_names().chain(experiment_names()))
-            )
-        })?;
+        let text =
+            crate::runtime::files::read_text(Path::new(name_or_path)).with_context(|| {
+                let names: Vec<_> = study_names().chain(experiment_names()).collect();
+                format!(
+                    "cannot read `{name_or_path}`: give one of {} or the path of a TOML file{}",
+                    names.join(", "),
+                    hint(name_or_path, study_names().chain(experiment_names()))
+                )
+            })?;
         let table: toml::Table = text
             .parse()
             .with_context(|| format!("`{name_or_path}` is not valid TOML"))?;

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 
 use super::costs::step_parameters;
 use crate::config::{Experiment, keys_of_size, with_default};
-use crate::consumers::lines::memory;
+use crate::runtime::units::memory;
 
 /// Share of the estimate of a step that is certain: what is counted as kept for the backward pass may
 /// partly be freed before the rest is made.

@@ -8,11 +8,11 @@ use dp_sims_datasets::Split;
 use dp_sims_model::generator::Generator;
 use serde::{Deserialize, Serialize};
 
-use crate::config::Experiment;
+use crate::config::{Experiment, described};
 use crate::data::Data;
-use crate::evaluate::{Evaluator, Photos, Plan, Protocol, Source, described};
+use crate::evaluate::{Evaluator, Photos, Plan, Protocol, Source};
 use crate::events::Scalars;
-use crate::files::write_whole;
+use crate::runtime::files::write_whole;
 
 /// Images that are judged at once.
 const BATCH: usize = 8;
@@ -81,10 +81,13 @@ impl<B: Backend> RunEvaluation<B> {
             .context("configuration table `evaluation`")?;
         let folder = out.join("best");
         // An evaluation of a step that the resumed run has yet to make does not count.
-        let best = crate::files::read(&folder.join("best.json"), crate::files::MOST_TEXT)
-            .ok()
-            .and_then(|text| serde_json::from_slice::<Best>(&text).ok())
-            .filter(|best| best.step <= step && best.metric == config.best);
+        let best = crate::runtime::files::read(
+            &folder.join("best.json"),
+            crate::runtime::files::MOST_TEXT,
+        )
+        .ok()
+        .and_then(|text| serde_json::from_slice::<Best>(&text).ok())
+        .filter(|best| best.step <= step && best.metric == config.best);
         Ok(Some(Self {
             evaluator,
             photos,

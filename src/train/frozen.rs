@@ -10,10 +10,11 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use dp_sims_model::backbones::{BackboneKind, info};
 use dp_sims_model::weights::state_dict;
 
-use super::networks::{BackboneFile, Networks};
-use super::save::State;
+use super::networks::Networks;
 use crate::checkpoint::Checkpoint;
+use crate::checkpoint::snapshot::State;
 use crate::config::{Experiment, Weights};
+use crate::weights::BackboneFile;
 
 /// Digits of a hash that a message shows.
 const SHOWN: usize = 12;

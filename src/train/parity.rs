@@ -32,7 +32,7 @@ const TOLERANCE: f64 = 1e-3;
 /// Largest relative error of a loss within twenty steps.
 const RUN_TOLERANCE: f64 = 1e-2;
 /// Gradients are compared relative to the largest of their tensor, but at least to this share of
-/// the largest of their network (facts E6).
+/// the largest of their network (notes E6).
 const GRADIENT_SCALE: f64 = 1e-4;
 /// Share of that scale below which the sign of a gradient counts as undecided, a few times the
 /// error of a gradient in f32.
@@ -247,17 +247,13 @@ fn check_state(
 fn first_step<B: AutodiffBackend>(reference: &Reference) -> (Training<B>, Experiment) {
     let (mut training, experiment) = reference.training::<B>();
     let batch = reference.batch(1, experiment.data.size());
-    let terms = training.step(1, &[batch]).unwrap().read().unwrap();
+    let terms = training.step(1, &[batch]).unwrap().read().unwrap().named();
     let expected = reference.expected("terms");
-    assert!(terms.keys().copied().eq(expected.keys()), "terms: names");
+    assert!(terms.keys().eq(expected.keys()), "terms: names");
     let mut worst = Worst::of("terms");
     for (name, expected) in &expected {
         let expected = values(expected)[0];
-        worst.check(
-            name,
-            (terms[name.as_str()] - expected).abs() / expected,
-            TOLERANCE,
-        );
+        worst.check(name, (terms[name] - expected).abs() / expected, TOLERANCE);
     }
     worst.print();
 
@@ -324,7 +320,12 @@ fn twenty_steps<B: AutodiffBackend>() {
     let mut worst = Worst::of("losses of twenty steps");
     for step in 1..=STEPS {
         let batch = reference.batch(step, experiment.data.size());
-        let terms = training.step(step, &[batch]).unwrap().read().unwrap();
+        let terms = training
+            .step(step, &[batch])
+            .unwrap()
+            .read()
+            .unwrap()
+            .named();
         for name in LOSSES {
             let expected = f64::from(row(&expected[name], step)[0]);
             let error = (terms[name] - expected).abs() / expected;

@@ -10,8 +10,9 @@ use dp_sims_model::generator::{Generator, GeneratorConfig};
 use dp_sims_model::layers::Mode;
 use dp_sims_model::weights::{StateDict, from_safetensors_bytes, load_state_dict, state_dict};
 
-use super::{Draws, Purpose, refreshed};
+use super::refreshed;
 use crate::config::EmaConfig;
+use crate::runtime::noise::{Draws, Purpose};
 
 const FIXTURE: &[u8] = include_bytes!("../../tests/fixtures/layers/average.safetensors");
 const CLASSES: usize = 4;

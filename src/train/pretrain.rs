@@ -20,10 +20,10 @@ use dp_sims_model::losses::{PixelLoss, PixelLossConfig, pixel_accuracy};
 use dp_sims_model::weights::{state_dict, write_safetensors};
 use dp_sims_scenes::Scenes;
 
-use super::batch::DeviceBatch;
 use super::optimizer::half_cosine;
 use super::segmenter::LOOK_EVERY;
-use crate::data::progress_bar;
+use crate::runtime::batch::DeviceBatch;
+use crate::runtime::progress::progress_bar;
 
 const SIDE: usize = 64;
 const BATCH: usize = 16;
@@ -35,12 +35,12 @@ const SCENES_SEED: u64 = 2;
 
 /// The backbone with a linear head per tap.
 #[derive(Module, Debug)]
-struct Segmenter<B: burn::tensor::backend::Backend> {
+struct BackboneWithHeads<B: burn::tensor::backend::Backend> {
     trunk: ConvNext<B>,
     heads: Vec<Conv<B>>,
 }
 
-impl<B: AutodiffBackend> Segmenter<B> {
+impl<B: AutodiffBackend> BackboneWithHeads<B> {
     /// Sum of the losses of the four taps, and the accuracy of the finest.
     fn loss(
         &mut self,
@@ -93,7 +93,7 @@ pub fn pretrain<B: AutodiffBackend>(steps: u64, out: &Path, device: &B::Device) 
     let loader = Loader::new(Arc::new(scenes), None, config, 0)?;
     let rng = &mut InitRng::new(SEED, "pretrain");
     let channels = info(BackboneKind::ConvnextPicoScenes).channels;
-    let mut network = Segmenter::<B> {
+    let mut network = BackboneWithHeads::<B> {
         trunk: ConvNextConfig::pico_scenes().init(rng, device),
         heads: channels
             .iter()

@@ -15,22 +15,24 @@ use dp_sims_datasets::{Loader, LoaderConfig};
 use dp_sims_model::generator::Generator;
 use dp_sims_model::layers::LabelMaps;
 
-use super::batch::{DeviceBatch, StepScalars, label_maps};
 use super::estimate::refuse_what_cannot_fit;
 use super::evaluation::RunEvaluation;
 use super::frozen::{frozen_hashes, refuse_other_weights};
 use super::networks::Networks;
-use super::random::SeededDraws;
+use super::report::StepScalars;
 use super::sampling::{Preview, refreshed};
-use super::save::{read_state, restore};
+use super::save::restore;
 use super::step::Training;
 use super::stop::Stop;
 use super::watch::Watch;
 use crate::checkpoint::Checkpoint;
+use crate::checkpoint::snapshot::read_state;
 use crate::config::Experiment;
 use crate::data::Data;
 use crate::events::{Fanout, TrainEvent};
-use crate::run_folder::RunFolder;
+use crate::runtime::batch::{DeviceBatch, label_maps};
+use crate::runtime::noise::SeededDraws;
+use crate::train::run_folder::RunFolder;
 use saving::Saved;
 
 /// Added to the seed of the data order for the batches that refresh the averaged generator.
@@ -50,7 +52,7 @@ pub struct RunOptions {
     pub time: Option<TimeLimit>,
     /// Memory in bytes that there is for it, where that is known.
     pub memory: Option<u64>,
-    /// The experiment as it was named, as TOML, without flags; see [`State`](super::save::State).
+    /// The experiment as it was named, as TOML, without flags; see [`State`](crate::checkpoint::snapshot::State).
     pub named: Option<String>,
 }
 
@@ -231,14 +233,18 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
                 .time
                 .is_some_and(|time| time.used + started.elapsed().as_secs_f64() >= time.seconds);
             let last = self.step == run.steps || is_up;
-            if last || self.step.is_multiple_of(run.preview_every) {
+            let is_shown = last || self.step.is_multiple_of(run.preview_every);
+            let is_kept =
+                last || self.step.is_multiple_of(run.checkpoint_every) || self.is_retry_due();
+            let is_judged = self.is_evaluation_due(last);
+            if is_shown || is_kept || is_judged {
                 self.report(events)?;
+            }
+            if is_shown {
                 self.show_preview(events)?;
             }
-            let is_due = self.step.is_multiple_of(run.checkpoint_every) || self.is_retry_due();
             let mut kept = Ok(());
-            if last || is_due {
-                self.report(events)?;
+            if is_kept {
                 kept = self.write_checkpoint(events).map(|saved| {
                     settled = Some(self.step);
                     unkept = match saved {
@@ -247,7 +253,10 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
                     };
                 });
             }
-            if let Err(error) = kept.and_then(|()| self.evaluate(last, events)) {
+            if is_judged && kept.is_ok() {
+                kept = self.evaluate(events);
+            }
+            if let Err(error) = kept {
                 settled = Some(self.step);
                 outcome = Err(error);
                 break;
@@ -283,9 +292,9 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
 
     /// Reads the scalars of the step that was handed over to the device, if any, and reports it.
     ///
-    /// In the loop that is when the next step has been handed over: a device that works on its own
-    /// never waits for the program. Its time is then that of the loop, in which the program waits for
-    /// the step before; a wait elsewhere is added here.
+    /// In the loop that is when the next step has been handed over, so that a device that works on its
+    /// own never waits for the program, or before anything is made of the step itself. Its time is that
+    /// of the loop, in which the program waits for the step before; a wait elsewhere is added here.
     fn report(&mut self, events: &mut Fanout) -> Result<()> {
         let Some(unread) = self.unread.take() else {
             return Ok(());

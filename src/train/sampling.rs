@@ -1,22 +1,20 @@
 //! Using the averaged generator: refreshing its statistics, and drawing previews from it.
 
 use anyhow::Result;
-use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use dp_sims_datasets::{LabelledImages, Sample};
 use dp_sims_model::generator::Generator;
 use dp_sims_model::layers::{LabelMaps, Mode};
 use image::RgbImage;
 
-use super::batch::sample_maps;
-use super::random::{Draws, Purpose, SeededDraws, latents};
 use crate::config::Experiment;
-use crate::consumers::preview::{GridRow, grid};
-use crate::device::read;
+use crate::runtime::batch::{sample_maps, to_rgb};
+use crate::runtime::noise::{Draws, Purpose, SeededDraws, latents};
+use crate::runtime::pictures::{GridRow, grid};
 
 /// The averaged generator made ready for use: training batches run through it in training mode,
 /// which moves running statistics and spectral-norm vectors to those of the averaged weights
-/// (facts L34). The average itself stays as it is.
+/// (notes L34). The average itself stays as it is.
 pub fn refreshed<B: Backend>(
     average: &Generator<B>,
     batches: &[LabelMaps<B>],
@@ -89,27 +87,4 @@ impl Preview {
         let (width, height) = (self.rows[0].width as u32, self.rows[0].height as u32);
         grid(&rows, width, height)
     }
-}
-
-/// Images in [-1, 1] as RGB bytes, one vector `[H, W, 3]` per image.
-///
-/// # Errors
-/// When the device fails.
-pub fn to_rgb<B: Backend>(images: Tensor<B, 4>) -> Result<Vec<Vec<u8>>> {
-    let [count, _, height, width] = images.dims();
-    let scaled = images
-        .permute([0, 2, 3, 1])
-        .add_scalar(1.0)
-        .mul_scalar(127.5);
-    let data = read(scaled)?;
-    // A cast from float saturates, and takes NaN to 0.
-    let bytes: Vec<u8> = data
-        .iter::<f32>()
-        .map(|value| value.round() as u8)
-        .collect();
-    Ok(bytes
-        .chunks_exact(height * width * 3)
-        .take(count)
-        .map(<[u8]>::to_vec)
-        .collect())
 }

@@ -1,89 +1,22 @@
-//! What a checkpoint holds, and how a run is put together again from one.
+//! What a checkpoint of a run holds, and how a run is put together again from one.
 
-use std::collections::BTreeMap;
-
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use burn::module::AutodiffModule;
-use burn::tensor::backend::{AutodiffBackend, Backend};
-use dp_sims_backends::first_not_finite;
+use burn::tensor::backend::AutodiffBackend;
 use dp_sims_datasets::Description;
 use dp_sims_model::buffers::buffer_names;
-use dp_sims_model::generator::{Generator, GeneratorConfig};
-use dp_sims_model::weights::{
-    SafetensorsLayout, StateDict, WeightsError, load_owned_state_dict, load_state_dict, state_dict,
-    to_safetensors_bytes,
-};
-use serde::{Deserialize, Serialize};
+use dp_sims_model::generator::Generator;
+use dp_sims_model::weights::{load_state_dict, state_dict};
 
 use super::optimizer::{load_optimizer_state, optimizer_state};
 use super::step::Training;
 use crate::checkpoint::Checkpoint;
+use crate::checkpoint::snapshot::{Make, State, generator_files, tensors, weights};
 use crate::config::Experiment;
 
-/// Version of the set of files and of the tensor names in them.
-const FORMAT: u32 = 1;
-
-/// File of the averaged generator.
-pub const AVERAGED_GENERATOR: &str = "ema.safetensors";
-
-/// Counters of a run: `state.json`. There is no random state; every random number is a function
-/// of the seed and these counters.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct State {
-    /// Version of the checkpoint's layout.
-    pub format: u32,
-    /// Finished steps.
-    pub step: u64,
-    /// Real images consumed.
-    pub images_seen: u64,
-    /// Version of the program that wrote the checkpoint.
-    pub software: String,
-    /// Backend that computed it.
-    pub backend: String,
-    /// BLAKE3 of the frozen networks it was trained over, by the table of the experiment that names them;
-    /// none in checkpoints of earlier versions.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub frozen: BTreeMap<String, String>,
-    /// The experiment as it was named, as TOML, without `--set` and other flags: what the one that is named
-    /// when the run is resumed is compared with. None where nothing was named.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub named: Option<String>,
-}
-
-impl State {
-    /// State after `step` steps.
-    pub fn new(step: u64, images_seen: u64, backend: &str) -> Self {
-        let software = format!("dp-sims {}", env!("CARGO_PKG_VERSION"));
-        Self {
-            format: FORMAT,
-            step,
-            images_seen,
-            software,
-            backend: backend.to_string(),
-            frozen: BTreeMap::new(),
-            named: None,
-        }
-    }
-}
-
-/// A number in the weights of a run, or in the state of its optimizers, that is none.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("tensor `{tensor}` of {file} holds {value}")]
-pub struct NotFinite {
-    /// File of the checkpoint that would have held it.
-    pub file: &'static str,
-    /// Name of the tensor.
-    pub tensor: String,
-    /// Infinity or not a number.
-    pub value: f32,
-}
-
-/// Makes the content of a file of a checkpoint.
-pub type Make<'a> = Box<dyn FnOnce() -> Result<Vec<u8>> + 'a>;
-
-/// Files of a checkpoint: names and what makes the contents, which fails with [`NotFinite`] where there is
-/// such a number. `ready` is the averaged generator with
-/// refreshed statistics: what people generate from.
+/// Files of a checkpoint: names and what makes the contents, which fails with
+/// [`NotFinite`](crate::checkpoint::snapshot::NotFinite) where there is such a number. `ready` is the
+/// averaged generator with refreshed statistics: what people generate from.
 ///
 /// Where one content is made at a time, the memory of the largest of them is needed twice, not that
 /// of all.
@@ -97,7 +30,7 @@ pub fn files<'a, B: AutodiffBackend>(
     let networks = &training.networks;
     let generator = &networks.generator;
     let discriminator = &networks.discriminator;
-    let mut files: Vec<(&str, Make<'a>)> = vec![
+    let mut files = vec![
         weights("generator.safetensors", move || state_dict(generator)),
         weights("ema_buffers.safetensors", move || {
             let mut buffers = state_dict(&networks.ema);
@@ -123,68 +56,8 @@ pub fn files<'a, B: AutodiffBackend>(
             optimizer_state(&training.optimizer_projector, projector)
         }));
     }
-    let mut all = named(files);
-    all.extend(generator_files(ready, state, experiment, description));
-    all
-}
-
-/// The files of [`files`] that making images takes: the generator `ready` for use, and what says how
-/// it is built and what its classes are.
-pub fn generator_files<'a, B: Backend>(
-    ready: &'a Generator<B>,
-    state: &'a State,
-    experiment: &'a Experiment,
-    description: &'a Description,
-) -> Vec<(String, Make<'a>)> {
-    named(vec![
-        weights(AVERAGED_GENERATOR, move || state_dict(ready)),
-        (
-            "state.json",
-            Box::new(move || Ok(serde_json::to_vec_pretty(state)?)),
-        ),
-        (
-            "config.toml",
-            Box::new(move || Ok(toml::to_string(experiment)?.into_bytes())),
-        ),
-        (
-            "dataset.toml",
-            Box::new(move || Ok(toml::to_string(description)?.into_bytes())),
-        ),
-    ])
-}
-
-fn named<'a>(files: Vec<(&str, Make<'a>)>) -> Vec<(String, Make<'a>)> {
-    let files = files.into_iter();
-    files.map(|(name, make)| (name.to_string(), make)).collect()
-}
-
-/// A file of tensors, all of which are finite.
-fn weights<'a>(
-    file: &'static str,
-    state: impl FnOnce() -> StateDict + 'a,
-) -> (&'static str, Make<'a>) {
-    let make = move || {
-        let state = state();
-        refuse_not_finite(file, &state)?;
-        Ok(to_safetensors_bytes(&state)?)
-    };
-    (file, Box::new(make))
-}
-
-fn refuse_not_finite(file: &'static str, state: &StateDict) -> Result<(), NotFinite> {
-    for (tensor, data) in state {
-        // All that is trained is in single precision.
-        let values = data.as_slice::<f32>().unwrap_or_default();
-        if let Some(value) = first_not_finite(values) {
-            let tensor = tensor.clone();
-            return Err(NotFinite {
-                file,
-                tensor,
-                value,
-            });
-        }
-    }
-    Ok(())
+    files.extend(generator_files(ready, state, experiment, description));
+    files
 }
 
 /// Puts networks and optimizers into the state of a checkpoint.
@@ -226,77 +99,4 @@ pub fn restore<B: AutodiffBackend>(
             load_optimizer_state(training.optimizer_projector, projector, state, &origin)?;
     }
     Ok(training)
-}
-
-/// The counters of a checkpoint.
-///
-/// # Errors
-/// When the file is not what this version writes.
-pub fn read_state(checkpoint: &Checkpoint) -> Result<State> {
-    let path = checkpoint.path().join("state.json");
-    let state: State = serde_json::from_slice(&checkpoint.read("state.json")?)
-        .with_context(|| format!("cannot read {}", path.display()))?;
-    ensure!(
-        state.format == FORMAT,
-        "{}: checkpoint format {} is not format {FORMAT}, which this version reads",
-        path.display(),
-        state.format
-    );
-    Ok(state)
-}
-
-/// The resolved experiment of a checkpoint.
-///
-/// # Errors
-/// When the file is not valid.
-pub fn read_experiment(checkpoint: &Checkpoint) -> Result<Experiment> {
-    read_toml(checkpoint, "config.toml")
-}
-
-/// The dataset description of a checkpoint.
-///
-/// # Errors
-/// When the file is not valid.
-pub fn read_description(checkpoint: &Checkpoint) -> Result<Description> {
-    read_toml(checkpoint, "dataset.toml")
-}
-
-fn read_toml<T: serde::de::DeserializeOwned>(checkpoint: &Checkpoint, name: &str) -> Result<T> {
-    let path = checkpoint.path().join(name);
-    let text = String::from_utf8(checkpoint.read(name)?)
-        .with_context(|| format!("{} is not text", path.display()))?;
-    toml::from_str(&text).with_context(|| format!("cannot read {}", path.display()))
-}
-
-/// The files that [`read_generator`], [`read_experiment`] and [`read_description`] read.
-pub const GENERATOR_FILES: [&str; 3] = [AVERAGED_GENERATOR, "config.toml", "dataset.toml"];
-
-/// The averaged generator of a checkpoint, for label maps with `classes` classes, void included.
-///
-/// # Errors
-/// When its file is missing or damaged, or does not fit the configuration.
-pub fn read_generator<B: Backend>(
-    checkpoint: &Checkpoint,
-    config: &GeneratorConfig,
-    classes: usize,
-    device: &B::Device,
-) -> Result<Generator<B>> {
-    let generator = config.init_unset(classes, device)?;
-    let (state, origin) = tensors(checkpoint, "ema")?;
-    Ok(load_owned_state_dict(generator, state, &origin)?.for_inference())
-}
-
-/// Tensors of one file of a checkpoint, and its path for error messages.
-///
-/// # Errors
-/// When the file is missing or damaged.
-pub fn tensors(checkpoint: &Checkpoint, name: &str) -> Result<(StateDict, String)> {
-    let file = format!("{name}.safetensors");
-    let origin = checkpoint.path().join(&file).display().to_string();
-    let (layout, parts) = checkpoint.read_parts(&file, |reader, length| {
-        let layout = SafetensorsLayout::read(reader, length, &origin)?;
-        let ends = layout.ends();
-        Ok::<_, WeightsError>((layout, ends))
-    })??;
-    Ok((layout.tensors(parts)?, origin))
 }

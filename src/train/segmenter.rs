@@ -10,11 +10,11 @@ use dp_sims_datasets::{ClassSet, LabelledImages, Loader, LoaderConfig};
 use dp_sims_model::layers::Mode;
 use dp_sims_model::losses::{PixelLossConfig, pixel_accuracy};
 
-use super::batch::DeviceBatch;
 use super::optimizer::half_cosine;
 use super::stop::Stop;
-use crate::data::progress_bar;
-use crate::evaluate::Segmenter;
+use crate::evaluate::OwnSegmenter;
+use crate::runtime::batch::DeviceBatch;
+use crate::runtime::progress::progress_bar;
 
 /// Steps between two lines of progress.
 const REPORT_EVERY: u64 = 50;
@@ -31,12 +31,12 @@ pub(super) const LOOK_EVERY: u64 = 10;
 /// # Errors
 /// When images cannot be read or the device fails.
 pub fn train_segmenter<B: AutodiffBackend>(
-    mut segmenter: Segmenter<B>,
+    mut segmenter: OwnSegmenter<B>,
     images: Arc<dyn LabelledImages>,
     presence: Option<&[ClassSet]>,
     stop: &Stop,
     device: &B::Device,
-) -> Result<(Segmenter<B>, u64)> {
+) -> Result<(OwnSegmenter<B>, u64)> {
     let config = segmenter.config.clone();
     let classes = images.classes().len();
     let loader = LoaderConfig {

@@ -1,6 +1,9 @@
 //! Signs that a run goes wrong, which no single step shows.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+
+use super::report::{Scalar, StepReport};
+use crate::events::Measure;
 
 /// Steps whose figures are looked at together.
 const WINDOW: usize = 100;
@@ -38,15 +41,16 @@ pub(super) struct Signs {
 }
 
 impl Signs {
-    /// Adds the scalars of a step. Gives what has to be told: what is wrong, and the keys that help.
-    pub(super) fn look(&mut self, step: u64, scalars: &BTreeMap<&'static str, f64>) -> Vec<String> {
-        let value = |name: &str| scalars.get(name).copied();
-        let pair = |names: [&str; 2]| names.map(|name| value(name).unwrap_or(0.0));
+    /// Adds the report of a step. Gives what has to be told: what is wrong, and the keys that help.
+    pub(super) fn look(&mut self, step: u64, report: &StepReport) -> Vec<String> {
+        let measure = |measure| report.get(Scalar::Measure(measure));
+        let pair =
+            |mean: Option<f64>, square| [mean, report.get(square)].map(Option::unwrap_or_default);
         self.window.push_back(Figures {
-            accuracy_real: value("accuracy_real").unwrap_or(1.0),
-            noise_effect: value("noise_effect"),
-            fake: pair(["exposure_fake", "exposure_fake_squared"]),
-            real: pair(["exposure_real", "exposure_real_squared"]),
+            accuracy_real: report.get(Scalar::AccuracyReal).unwrap_or(1.0),
+            noise_effect: measure(Measure::NoiseEffect),
+            fake: pair(measure(Measure::ExposureFake), Scalar::SquaredExposureFake),
+            real: pair(measure(Measure::ExposureReal), Scalar::SquaredExposureReal),
         });
         if self.window.len() > WINDOW {
             self.window.pop_front();
@@ -116,22 +120,30 @@ impl Signs {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
+    const NOISE: Scalar = Scalar::Measure(Measure::NoiseEffect);
+    const FAKE: Scalar = Scalar::Measure(Measure::ExposureFake);
+    const REAL: Scalar = Scalar::Measure(Measure::ExposureReal);
+    const SQUARED_FAKE: Scalar = Scalar::SquaredExposureFake;
+    const SQUARED_REAL: Scalar = Scalar::SquaredExposureReal;
+
     /// A step whose images have these brightnesses, and a healthy rest.
-    fn scalars(fake: f64, real: f64) -> BTreeMap<&'static str, f64> {
-        BTreeMap::from([
-            ("accuracy_real", 0.5),
-            ("noise_effect", 0.2),
-            ("exposure_fake", fake),
-            ("exposure_fake_squared", fake * fake),
-            ("exposure_real", real),
-            ("exposure_real_squared", real * real),
-        ])
+    fn report(fake: f64, real: f64) -> StepReport {
+        StepReport(BTreeMap::from([
+            (Scalar::AccuracyReal, 0.5),
+            (NOISE, 0.2),
+            (FAKE, fake),
+            (SQUARED_FAKE, fake * fake),
+            (REAL, real),
+            (SQUARED_REAL, real * real),
+        ]))
     }
 
     /// Messages of a run of 1,300 steps with the steps they came at.
-    fn run(mut step: impl FnMut(u64) -> BTreeMap<&'static str, f64>) -> Vec<(u64, String)> {
+    fn run(mut step: impl FnMut(u64) -> StepReport) -> Vec<(u64, String)> {
         let mut signs = Signs::default();
         let told = |n| {
             signs
@@ -149,29 +161,32 @@ mod tests {
 
     #[test]
     fn a_healthy_run_is_told_nothing() {
-        let told = run(|n| scalars(alternating(n, 0.2), alternating(n / 2, 0.3)));
+        let told = run(|n| report(alternating(n, 0.2), alternating(n / 2, 0.3)));
         assert_eq!(told, []);
     }
 
     #[test]
     fn each_sign_names_the_key_that_helps_and_comes_ever_less_often() {
-        type Spoil = fn(&mut BTreeMap<&'static str, f64>);
+        type Spoil = fn(&mut BTreeMap<Scalar, f64>);
         let cases: [(Spoil, &str); 3] = [
-            (|s| _ = s.insert("accuracy_real", 0.03), "lr_discriminator"),
-            (|s| _ = s.insert("noise_effect", 0.002), "image_diversity"),
+            (
+                |s| _ = s.insert(Scalar::AccuracyReal, 0.03),
+                "lr_discriminator",
+            ),
+            (|s| _ = s.insert(NOISE, 0.002), "image_diversity"),
             (
                 |s| {
-                    s.insert("exposure_fake", 0.5);
-                    s.insert("exposure_fake_squared", 0.25);
+                    s.insert(FAKE, 0.5);
+                    s.insert(SQUARED_FAKE, 0.25);
                 },
                 "contrastive.lambda",
             ),
         ];
         for (spoil, key) in cases {
             let told = run(|n| {
-                let mut scalars = scalars(alternating(n, 0.2), alternating(n, 0.2));
-                spoil(&mut scalars);
-                scalars
+                let mut report = report(alternating(n, 0.2), alternating(n, 0.2));
+                spoil(&mut report.0);
+                report
             });
             let steps: Vec<u64> = told.iter().map(|(step, _)| *step).collect();
             assert_eq!(steps, [300, 600, 1200], "{key}");
@@ -182,9 +197,9 @@ mod tests {
     #[test]
     fn without_pairs_nothing_is_said_of_the_noise() {
         let told = run(|n| {
-            let mut scalars = scalars(alternating(n, 0.2), alternating(n, 0.2));
-            scalars.remove("noise_effect");
-            scalars
+            let mut report = report(alternating(n, 0.2), alternating(n, 0.2));
+            report.0.remove(&NOISE);
+            report
         });
         assert_eq!(told, []);
     }

@@ -1,4 +1,4 @@
-//! One training step: the generator step, then the discriminator step on the same batch (facts L30).
+//! One training step: the generator step, then the discriminator step on the same batch (notes L30).
 
 mod discriminator;
 mod diversity;
@@ -17,12 +17,14 @@ use dp_sims_model::discriminator::Discriminator;
 use dp_sims_model::generator::Generator;
 use dp_sims_model::losses::{PixelLoss, Projector, Shift};
 
-use super::batch::{DeviceBatch, StepScalars};
 use super::networks::Networks;
 use super::optimizer::{ModuleOptimizer, adam};
 use super::parts::StepPart;
-use super::random::{Draws, SeededDraws};
+use super::report::{Scalar, StepScalars};
 use crate::config::Experiment;
+use crate::events::Network;
+use crate::runtime::batch::DeviceBatch;
+use crate::runtime::noise::{Draws, SeededDraws};
 
 /// Steps between two looks at whether running statistics are finite: losses are for a long time where
 /// those are not.
@@ -34,7 +36,7 @@ pub struct Training<B: AutodiffBackend> {
     pub networks: Networks<B>,
     /// Adam of the generator.
     pub optimizer_generator: ModuleOptimizer<B, Generator<B>>,
-    /// Adam of the contrastive projector, at the generator's learning rate (facts O16).
+    /// Adam of the contrastive projector, at the generator's learning rate (notes O16).
     pub optimizer_projector: ModuleOptimizer<B, Projector<B>>,
     /// Adam of the discriminator.
     pub optimizer_discriminator: ModuleOptimizer<B, Discriminator<B>>,
@@ -101,15 +103,15 @@ impl<B: AutodiffBackend> Training<B> {
         observer.end_of(StepPart::Average);
         if step.is_multiple_of(LOOK_EVERY) {
             let checks = [
-                ("state_generator", check_buffers(&self.networks.generator)),
+                (Network::Generator, check_buffers(&self.networks.generator)),
                 (
-                    "state_discriminator",
+                    Network::Discriminator,
                     check_buffers(&self.networks.discriminator),
                 ),
             ];
-            for (name, check) in checks {
+            for (network, check) in checks {
                 if let Some(check) = check {
-                    scalars.push(name, check);
+                    scalars.push(Scalar::Buffers(network), check);
                 }
             }
         }

@@ -4,8 +4,8 @@ use anyhow::{Result, bail};
 use dp_sims_datasets::description::{DescribedClass, LabelValues};
 use dp_sims_datasets::{Description, Split};
 
-use super::save::{read_description, read_experiment};
 use crate::checkpoint::Checkpoint;
+use crate::checkpoint::snapshot::{read_description, read_experiment};
 use crate::config::{Difference, Experiment, Weights};
 
 /// Refuses to go on from a checkpoint with networks, an image size or classes that it was not trained

@@ -1,19 +1,17 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::report::{Scalar, StepReport};
 use super::signs::Signs;
 use crate::config::{Experiment, OptimizerConfig};
-use crate::events::{StepEvent, TrainEvent};
-use crate::memory::Memory;
-
-/// Scalars that are logged as measures of the images.
-const MEASURES: [&str; 3] = ["noise_effect", "exposure_fake", "exposure_real"];
+use crate::events::{Network, StepEvent, TrainEvent};
+use crate::runtime::memory::Memory;
 
 /// Steps in a row that are not finite after which a run counts as dead. What comes of a network that is
 /// not finite never is again; a batch that is out of the ordinary is over after a step.
 const DEAD_AFTER: u64 = 8;
 
-/// Turns the scalars of a step into events: the step itself, and warnings about what is not finite and
+/// Turns the report of a step into events: the step itself, and warnings about what is not finite and
 /// about [`Signs`] that the run goes wrong.
 pub struct Watch {
     memory: Memory,
@@ -79,40 +77,47 @@ impl Watch {
         self.infinite.as_ref().map(Infinite::to_string)
     }
 
-    /// Events of a finished step. `scalars` are named as the training step names them; those that
-    /// begin with `norm_` are gradient norms.
+    /// Events of a finished step.
     pub fn step(
         &mut self,
         step: u64,
         images_seen: u64,
-        scalars: &BTreeMap<&'static str, f64>,
+        report: &StepReport,
         seconds: f64,
     ) -> Vec<TrainEvent> {
-        let value = |name: &str| scalars.get(name).copied().unwrap_or(0.0);
         // The first step compiles kernels on GPUs: later ones say more about the time left.
         let mean = self
             .mean_seconds
             .map_or(seconds, |mean| 0.95 * mean + 0.05 * seconds);
         self.mean_seconds = if step == 1 { None } else { Some(mean) };
-        let mut losses = BTreeMap::new();
-        let mut gradient_norms = BTreeMap::new();
-        let mut measures = BTreeMap::new();
-        for (name, &value) in scalars {
-            if let Some(term) = name.strip_prefix("norm_") {
-                gradient_norms.insert(term.to_string(), value);
-            } else if name.starts_with("g_") || name.starts_with("d_") {
-                losses.insert((*name).to_string(), value);
-            } else if MEASURES.contains(name) {
-                measures.insert((*name).to_string(), value);
+        let mut event = StepEvent {
+            step,
+            total_steps: self.total_steps,
+            images_seen,
+            learning_rates: learning_rates(&self.optimizer, step, self.total_steps),
+            seconds,
+            images_per_second: self.images_per_step / seconds.max(1e-9),
+            memory_bytes: self.memory.resident(),
+            seconds_left: mean * self.total_steps.saturating_sub(step) as f64,
+            ..StepEvent::default()
+        };
+        for (&scalar, &value) in &report.0 {
+            match scalar {
+                Scalar::Loss(loss) => _ = event.losses.insert(loss, value),
+                Scalar::AccuracyFake => event.accuracy_fake = value,
+                Scalar::AccuracyReal => event.accuracy_real = value,
+                Scalar::Measure(measure) => _ = event.measures.insert(measure, value),
+                Scalar::GradientNorm(term) => _ = event.gradient_norms.insert(term, value),
+                Scalar::SquaredExposureFake | Scalar::SquaredExposureReal | Scalar::Buffers(_) => {}
             }
         }
-        let mut events = Vec::new();
-        match term_that_is_not_finite(scalars) {
+        let mut events = vec![TrainEvent::Step(event)];
+        match report.not_finite() {
             None => self.infinite = None,
             Some(term) => match &mut self.infinite {
                 Some(infinite) => {
                     infinite.last = step;
-                    infinite.fatal |= has_lost_its_state(scalars);
+                    infinite.fatal |= report.has_lost_its_state();
                 }
                 None => {
                     events.push(warning(step, format!("{term}: {REMEDY}")));
@@ -120,31 +125,13 @@ impl Watch {
                         first: step,
                         last: step,
                         term,
-                        fatal: has_lost_its_state(scalars),
+                        fatal: report.has_lost_its_state(),
                     });
                 }
             },
         }
-        let signs = self.signs.look(step, scalars);
+        let signs = self.signs.look(step, report);
         events.extend(signs.into_iter().map(|message| warning(step, message)));
-        events.insert(
-            0,
-            TrainEvent::Step(StepEvent {
-                step,
-                total_steps: self.total_steps,
-                images_seen,
-                losses,
-                accuracy_real: value("accuracy_real"),
-                accuracy_fake: value("accuracy_fake"),
-                gradient_norms,
-                measures,
-                learning_rates: learning_rates(&self.optimizer, step, self.total_steps),
-                seconds,
-                images_per_second: self.images_per_step / seconds.max(1e-9),
-                memory_bytes: self.memory.resident(),
-                seconds_left: mean * self.total_steps.saturating_sub(step) as f64,
-            }),
-        );
         events
     }
 }
@@ -153,40 +140,12 @@ impl Watch {
 pub(super) const REMEDY: &str = "lower optimizer.lr_generator and lr_discriminator, or set \
                                  optimizer.clip_norm, and resume from the last checkpoint";
 
-/// Whether running statistics are not finite, which they stay for ever.
-fn has_lost_its_state(scalars: &BTreeMap<&'static str, f64>) -> bool {
-    let mut states = scalars
-        .iter()
-        .filter(|(name, _)| name.starts_with("state_"));
-    states.any(|(_, value)| !value.is_finite())
-}
-
-/// The first scalar that is not finite, losses before all others, with its value.
-fn term_that_is_not_finite(scalars: &BTreeMap<&'static str, f64>) -> Option<String> {
-    let found = scalars.iter().filter(|(_, value)| !value.is_finite());
-    let is_loss = |name: &str| name.starts_with("g_") || name.starts_with("d_");
-    let (name, value) = found.min_by_key(|(name, _)| !is_loss(name))?;
-    if let Some(network) = name.strip_prefix("state_") {
-        return Some(format!(
-            "the running statistics of the {network} are not finite"
-        ));
-    }
-    Some(match name.strip_prefix("norm_") {
-        Some(term) => format!("the gradient norm of {term} is {value}"),
-        None if is_loss(name) => format!("loss {name} is {value}"),
-        None => format!("{name} is {value}"),
-    })
-}
-
 /// Learning rates of a step of a run of `steps`, by optimizer.
-fn learning_rates(optimizer: &OptimizerConfig, step: u64, steps: u64) -> BTreeMap<String, f64> {
+fn learning_rates(optimizer: &OptimizerConfig, step: u64, steps: u64) -> BTreeMap<Network, f64> {
     let share = optimizer.rate_share(step, steps);
     BTreeMap::from([
-        ("generator".to_string(), share * optimizer.lr_generator),
-        (
-            "discriminator".to_string(),
-            share * optimizer.lr_discriminator,
-        ),
+        (Network::Generator, share * optimizer.lr_generator),
+        (Network::Discriminator, share * optimizer.lr_discriminator),
     ])
 }
 
@@ -197,6 +156,11 @@ fn warning(step: u64, message: String) -> TrainEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::events::{Loss, Measure, Term};
+
+    fn report<const N: usize>(scalars: [(Scalar, f64); N]) -> StepReport {
+        StepReport(scalars.into())
+    }
 
     fn warnings(events: &[TrainEvent]) -> Vec<String> {
         let message = |event: &TrainEvent| match event {
@@ -209,8 +173,11 @@ mod tests {
     #[test]
     fn a_loss_that_is_not_finite_is_reported_and_ends_the_run_if_it_stays() {
         let mut watch = Watch::new(&Experiment::default(), 0);
-        let sick = BTreeMap::from([("accuracy_real", f64::NAN), ("g_gan", f64::INFINITY)]);
-        let sound = BTreeMap::from([("g_gan", 1.0)]);
+        let sick = report([
+            (Scalar::AccuracyReal, f64::NAN),
+            (Scalar::generator(Term::Gan), f64::INFINITY),
+        ]);
+        let sound = report([(Scalar::generator(Term::Gan), 1.0)]);
         let first = warnings(&watch.step(1, 4, &sick, 0.1));
         assert!(
             first.len() == 1 && first[0].contains("loss g_gan is inf"),
@@ -233,12 +200,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finite_is_named_even_where_losses_are() {
-        let norms = BTreeMap::from([("g_gan", 1.0), ("norm_gan", f64::NAN)]);
-        let term = term_that_is_not_finite(&norms).unwrap();
-        assert_eq!(term, "the gradient norm of gan is NaN");
+    fn running_statistics_that_are_not_finite_end_the_run_at_once() {
         let mut watch = Watch::new(&Experiment::default(), 0);
-        let state = BTreeMap::from([("g_gan", 1.0), ("state_generator", f64::NAN)]);
+        let state = Scalar::Buffers(Network::Generator);
+        let state = report([(Scalar::generator(Term::Gan), 1.0), (state, f64::NAN)]);
         watch.step(8, 32, &state, 0.1);
         let death = watch.death().unwrap();
         assert!(
@@ -250,9 +215,9 @@ mod tests {
     #[test]
     fn signs_of_many_steps_are_reported() {
         let mut watch = Watch::new(&Experiment::default(), 0);
-        let scalars = BTreeMap::from([("noise_effect", 1e-7)]);
+        let report = report([(Scalar::Measure(Measure::NoiseEffect), 1e-7)]);
         let found: Vec<_> = (1..=300)
-            .flat_map(|step| warnings(&watch.step(step, 4, &scalars, 0.1)))
+            .flat_map(|step| warnings(&watch.step(step, 4, &report, 0.1)))
             .collect();
         assert!(found.len() == 1 && found[0].contains("noise"), "{found:?}");
     }
@@ -260,16 +225,18 @@ mod tests {
     #[test]
     fn a_step_carries_losses_norms_and_memory() {
         let mut watch = Watch::new(&Experiment::default(), 0);
-        let scalars = BTreeMap::from([("d_real", 2.0), ("norm_gan", 3.0), ("accuracy_fake", 0.5)]);
-        let events = watch.step(1, 4, &scalars, 0.5);
+        let report = report([
+            (Scalar::discriminator(Term::Real), 2.0),
+            (Scalar::GradientNorm(Term::Gan), 3.0),
+            (Scalar::AccuracyFake, 0.5),
+        ]);
+        let events = watch.step(1, 4, &report, 0.5);
         let TrainEvent::Step(event) = &events[0] else {
             panic!("no step event")
         };
-        assert_eq!(event.losses, BTreeMap::from([("d_real".to_string(), 2.0)]));
-        assert_eq!(
-            event.gradient_norms,
-            BTreeMap::from([("gan".to_string(), 3.0)])
-        );
+        let real = Loss(Network::Discriminator, Term::Real);
+        assert_eq!(event.losses, BTreeMap::from([(real, 2.0)]));
+        assert_eq!(event.gradient_norms, BTreeMap::from([(Term::Gan, 3.0)]));
         assert_eq!(event.accuracy_fake, 0.5);
         assert_eq!(event.images_per_second, 8.0);
         assert!(event.memory_bytes > 1_000_000);

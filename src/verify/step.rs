@@ -12,8 +12,9 @@ use super::Row;
 use crate::bench::{STEP_CLASSES, scenes};
 use crate::config::{Experiment, Weights};
 use crate::data::built_in;
-use crate::memory;
-use crate::train::{DeviceBatch, Networks, Training, fits, optimizer_state};
+use crate::runtime::batch::DeviceBatch;
+use crate::runtime::memory;
+use crate::train::{Networks, Training, fits, optimizer_state};
 
 /// Largest relative error of a scalar of the step: that of the parity tests.
 const SCALAR: f64 = 1e-3;
@@ -43,7 +44,7 @@ pub struct StepCase {
 
 /// What it leaves behind.
 pub(super) struct StepOutcome {
-    scalars: BTreeMap<&'static str, f64>,
+    scalars: BTreeMap<String, f64>,
     /// First moments of Adam, (1 − β₁) times the gradient, by network and parameter.
     gradients: BTreeMap<&'static str, StateDict>,
 }
@@ -150,7 +151,7 @@ impl StepCase {
         let networks = Networks::<B>::new(experiment, self.classes, "".as_ref(), device)?;
         let mut training = Training::new(networks, experiment, device)?;
         // The first step, at which gradients and their norms are logged as well.
-        let scalars = training.step(1, &[batch])?.read()?;
+        let scalars = training.step(1, &[batch])?.read()?.named();
         let networks = &training.networks;
         let mut gradients = BTreeMap::from([
             (
@@ -276,7 +277,10 @@ mod tests {
     #[test]
     fn scalars_that_are_missing_or_not_finite_are_wrong() {
         let outcome = |value: Option<f64>| StepOutcome {
-            scalars: value.map(|value| ("g_total", value)).into_iter().collect(),
+            scalars: value
+                .map(|value| ("g_total".to_string(), value))
+                .into_iter()
+                .collect(),
             gradients: BTreeMap::new(),
         };
         let expected = outcome(Some(2.0));

@@ -7,8 +7,8 @@ use dp_sims_backends::{BackendKind, Selected};
 
 use super::report::info_of;
 use super::{REMEDY, StepCase, Suite, cases, verify};
-use crate::data::progress_bar;
-use crate::files::{read_text, write_whole};
+use crate::runtime::files::{read_text, write_whole};
+use crate::runtime::progress::progress_bar;
 
 /// Whether the device of a command computes what the processor computes; what logs and checkpoints say
 /// about it.
@@ -27,7 +27,11 @@ pub enum Trust {
 impl Trust {
     /// The device and how far it is to be trusted, for logs, checkpoints and reports.
     pub fn describe(&self, device: Selected) -> String {
-        let name = format!("{} device {}", device.kind, device.device);
+        let mut name = format!("{} device {}", device.kind, device.device);
+        if device.kind == BackendKind::Cuda {
+            // burn takes tensor cores where it can and cannot be told otherwise.
+            name += " (matrix products of f32 may be TF32)";
+        }
         match self {
             Self::Processor => name,
             Self::Verified => format!("{name}, equal to flex"),
@@ -67,7 +71,7 @@ pub fn trust(device: Selected, step: Option<&StepCase>, is_trusted: bool) -> Res
     if !BackendKind::Flex.is_compiled_in() {
         return Ok(Trust::Unknown);
     }
-    let subject = Subject::of(device, step);
+    let subject = Compared::of(device, step);
     let folder = dirs::cache_dir().map(|cache| cache.join("dp-sims").join("devices"));
     if folder
         .as_deref()
@@ -100,11 +104,11 @@ fn compare(device: Selected, step: Option<&StepCase>) -> Result<()> {
 }
 
 /// What was compared.
-struct Subject {
+struct Compared {
     text: String,
 }
 
-impl Subject {
+impl Compared {
     fn of(device: Selected, step: Option<&StepCase>) -> Self {
         let info = info_of(device);
         Self {
@@ -141,6 +145,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn reports_of_cuda_name_tf32() {
+        let said = |kind| Trust::Verified.describe(Selected { kind, device: 1 });
+        let expected = "cuda device 1 (matrix products of f32 may be TF32), equal to flex";
+        assert_eq!(said(BackendKind::Cuda), expected);
+        assert_eq!(said(BackendKind::Wgpu), "wgpu device 1, equal to flex");
+    }
+
+    #[test]
     fn the_processor_needs_no_comparison() {
         let device = Selected {
             kind: BackendKind::Flex,
@@ -174,7 +186,7 @@ mod tests {
     #[test]
     fn what_was_compared_is_remembered_until_something_changes() {
         let folder = tempfile::tempdir().unwrap();
-        let subject = |text: &str| Subject {
+        let subject = |text: &str| Compared {
             text: text.to_string(),
         };
         let one = subject("a driver");

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::FetchError;
 use super::error::io_error;
-use crate::files::hex;
+use crate::runtime::files::hex;
 
 /// Bytes hashed at a time.
 const CHUNK: usize = 1 << 18;

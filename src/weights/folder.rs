@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::error::io_error;
 use super::files::{beside, sha256};
 use super::{Download, FetchError, Fetched, Patience, Progress, download};
-use crate::files::{MOST_TEXT, read};
+use crate::runtime::files::{MOST_TEXT, read};
 
 /// Where the models of Hugging Face are unless `HF_ENDPOINT` names a mirror.
 const HUGGING_FACE: &str = "https://huggingface.co";

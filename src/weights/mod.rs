@@ -13,6 +13,7 @@ mod folder;
 mod import;
 mod inspect;
 mod part;
+mod pretrained;
 mod proxy;
 mod source;
 #[cfg(test)]
@@ -26,3 +27,5 @@ pub use files::sha256;
 pub use folder::{Check, FileState, Outcome, WeightsFolder};
 pub use import::{ImportError, Imported, import};
 pub use inspect::{Inspection, Nearest, TensorEntry, inspect};
+pub(crate) use pretrained::pretrained_names;
+pub use pretrained::{BackboneFile, default_weights_folder, load_backbone};

@@ -12,7 +12,7 @@ use super::error::io_error;
 use super::files::{beside, remove, sha256, sync_folder};
 use super::source::{Answer, Offer, Trouble, open};
 use super::{Check, Download, FetchError, Fetched, Found, Progress};
-use crate::files::{MOST_TEXT, read};
+use crate::runtime::files::{MOST_TEXT, read};
 
 /// Bytes copied at a time.
 const CHUNK: usize = 1 << 18;

@@ -44,8 +44,11 @@ fn roots() -> Result<ureq::tls::RootCerts, String> {
         return Ok(RootCerts::WebPki);
     };
     let wrong = |reason: &str| format!("SSL_CERT_FILE names {}: {reason}", file.display());
-    let pem = crate::files::read(std::path::Path::new(&file), crate::files::MOST_TEXT)
-        .map_err(|error| wrong(&error.to_string()))?;
+    let pem = crate::runtime::files::read(
+        std::path::Path::new(&file),
+        crate::runtime::files::MOST_TEXT,
+    )
+    .map_err(|error| wrong(&error.to_string()))?;
     let certificates: Vec<_> = parse_pem(&pem)
         .filter_map(|item| match item {
             Ok(PemItem::Certificate(certificate)) => Some(certificate),

@@ -143,7 +143,7 @@ impl<R: CubeRuntime, BT: BoolElement> FloatTensorOps<Self> for Gpu<R, BT> {
     }
 
     fn float_matmul(lhs: T<R>, rhs: T<R>) -> T<R> {
-        product::matmul::<R, BT>(lhs, rhs)
+        product::matmul(lhs, rhs)
     }
 
     fn float_select_add(tensor: T<R>, dim: usize, indices: T<R>, value: T<R>) -> T<R> {

@@ -99,7 +99,7 @@ pub struct InstancePng {
     #[serde(default = "default_png_suffix")]
     pub suffix: String,
     /// Smallest value that is an instance, at least 1; smaller values are no instance. Cityscapes
-    /// needs 1000: smaller values are plain label ids (facts S16).
+    /// needs 1000: smaller values are plain label ids (notes S16).
     #[serde(default = "default_first")]
     pub first: u16,
 }

@@ -12,4 +12,4 @@ pub use diagnosis::{Finding, FindingKind};
 pub use fault::{Fault, FaultKind, Faults};
 pub use page::page;
 pub use summary::{ClassSummary, Summary};
-pub use survey::{Depth, InstanceTally, Survey, survey};
+pub use survey::{Depth, InstanceTally, SplitSurvey, survey};

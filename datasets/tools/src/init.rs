@@ -34,7 +34,7 @@ const FILE: &str = "dataset.toml";
 
 /// What was found in a folder.
 #[derive(Clone, Debug)]
-pub struct Survey {
+pub struct FolderSurvey {
     /// The folder.
     pub root: PathBuf,
     /// Name of the dataset: that of the folder.
@@ -111,7 +111,7 @@ pub struct SurveyedClass {
 ///
 /// # Errors
 /// When nothing pairs up, the label maps are of a kind that cannot be used, or a file cannot be read.
-pub fn survey(root: &Path, progress: &Progress) -> Result<Survey, InitError> {
+pub fn survey(root: &Path, progress: &Progress) -> Result<FolderSurvey, InitError> {
     let layout = find_layout(root)?;
     let maps = &layout.maps;
     let read = maps.len().min(MAX_MAPS);
@@ -132,7 +132,7 @@ pub fn survey(root: &Path, progress: &Progress) -> Result<Survey, InitError> {
         let path = sample[0].clone();
         return Err(InitError::OnlyVoid { path });
     }
-    let mut survey = Survey {
+    let mut survey = FolderSurvey {
         root: root.to_path_buf(),
         name: name_of(root),
         image_suffixes: layout.suffixes.photos,
@@ -163,7 +163,7 @@ pub fn survey(root: &Path, progress: &Progress) -> Result<Survey, InitError> {
     Ok(survey)
 }
 
-impl Survey {
+impl FolderSurvey {
     /// Number of label maps in all splits.
     pub fn maps(&self) -> usize {
         self.splits.iter().map(|split| split.pairs).sum()

@@ -6,11 +6,11 @@ use crate::MetricError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClassesInMean {
-    /// Classes that the true label maps contain (deeplab-pytorch, facts M11).
+    /// Classes that the true label maps contain (deeplab-pytorch, notes M11).
     InTruth,
     /// Classes that true or predicted label maps contain.
     InEither,
-    /// Every class; one that occurs nowhere counts as 0 (CSAIL's evaluation, facts M9).
+    /// Every class; one that occurs nowhere counts as 0 (CSAIL's evaluation, notes M9).
     All,
 }
 

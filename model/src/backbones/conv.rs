@@ -11,7 +11,7 @@ pub(super) enum Padding {
     /// The same number of zeros on every side.
     Symmetric(usize),
     /// TensorFlow's `SAME`: as many zeros as make the output `ceil(input / stride)`, the odd one
-    /// at the bottom and right (facts D24, Appendix B 10).
+    /// at the bottom and right (notes D24).
     TensorflowSame,
 }
 

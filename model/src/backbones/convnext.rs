@@ -9,10 +9,10 @@ use crate::weights::StateDict;
 
 /// Standard deviation of initial weights; PyTorch truncates at ±2, which is never reached.
 const INIT_STD: f64 = 0.02;
-/// Initial layer scale (facts D22).
+/// Initial layer scale (notes D22).
 const LAYER_SCALE: f32 = 1e-6;
 
-/// Size of a ConvNeXt (facts D21, D22).
+/// Size of a ConvNeXt (notes D21, D22).
 #[derive(Config, Debug)]
 pub struct ConvNextConfig {
     /// Blocks of each stage.
@@ -94,7 +94,7 @@ impl ConvNextConfig {
     }
 
     /// The tensors of a file without the classifier and the norm before it, in timm's names: those
-    /// of the original files are recognised (facts D23).
+    /// of the original files are recognised (notes D23).
     pub(super) fn trunk(&self, dict: StateDict) -> StateDict {
         dict.into_iter()
             .filter(|(name, _)| !name.starts_with("head.") && !name.starts_with("norm."))

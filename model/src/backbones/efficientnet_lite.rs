@@ -7,13 +7,13 @@ use super::fold::{FoldedLayer, fold};
 use crate::init::InitRng;
 use crate::weights::{StateDict, WeightsError};
 
-/// Batch norm epsilon of the TensorFlow variant (facts D24).
+/// Batch norm epsilon of the TensorFlow variant (notes D24).
 const EPSILON: f64 = 1e-3;
 /// Channels of the first convolution, the same at every width.
 const STEM: usize = 32;
-/// Stages whose outputs are the taps (facts D21).
+/// Stages whose outputs are the taps (notes D21).
 const TAPS: [usize; 4] = [1, 2, 4, 6];
-/// Kernel, stride, expansion, channels and repeats of each stage before scaling (facts D24).
+/// Kernel, stride, expansion, channels and repeats of each stage before scaling (notes D24).
 const STAGES: [[usize; 5]; 7] = [
     [3, 1, 1, 16, 1],
     [3, 2, 6, 24, 2],
@@ -24,7 +24,7 @@ const STAGES: [[usize; 5]; 7] = [
     [3, 1, 6, 320, 1],
 ];
 
-/// Size of an EfficientNet-Lite (facts D24).
+/// Size of an EfficientNet-Lite (notes D24).
 #[derive(Config, Debug)]
 pub struct EfficientNetLiteConfig {
     /// Factor on the channels of the stages.

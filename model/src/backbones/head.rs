@@ -7,7 +7,7 @@ use super::{Architecture, BackboneKind, WeightSource, architecture, info, load};
 use crate::init::InitRng;
 use crate::weights::WeightsError;
 
-/// Length of the vector that an EfficientNet-Lite classifies by, at every width (facts D24).
+/// Length of the vector that an EfficientNet-Lite classifies by, at every width (notes D24).
 pub const LITE_FEATURES: usize = 1280;
 
 /// What lies between the last feature map of an EfficientNet-Lite and its classifier: a 1 × 1

@@ -3,7 +3,7 @@
 //!
 //! A registry entry ([`BackboneKind`]) is an architecture, its taps, the normalisation of its
 //! input and the files its weights are known under. Images go in as the generator makes them, in
-//! [-1, 1]; every backbone applies its own normalisation (facts D25). Weights never receive a
+//! [-1, 1]; every backbone applies its own normalisation (notes D25). Weights never receive a
 //! gradient, the image does.
 
 mod conv;

@@ -130,7 +130,7 @@ impl<B: Backend> Mlp<B> {
     }
 }
 
-/// Layer norm over the channels of every pixel (facts D22).
+/// Layer norm over the channels of every pixel (notes D22).
 #[derive(Module, Debug)]
 pub struct ChannelNorm<B: Backend> {
     /// `[C]`
@@ -140,7 +140,7 @@ pub struct ChannelNorm<B: Backend> {
 }
 
 impl<B: Backend> ChannelNorm<B> {
-    /// Added to the variance (facts Appendix B 11).
+    /// Added to the variance (notes D22).
     const EPSILON: f64 = 1e-6;
 
     pub(super) fn new(channels: usize, device: &B::Device) -> Self {

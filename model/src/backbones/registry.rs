@@ -13,26 +13,26 @@ const HALF: [f32; 3] = [0.5; 3];
 pub enum BackboneKind {
     /// ConvNeXt-T: the cheapest of its family, not in the paper.
     ConvnextTiny,
-    /// ConvNeXt-B (facts D17).
+    /// ConvNeXt-B (notes D17).
     ConvnextBase,
-    /// ConvNeXt-L: the backbone of the paper's best model (facts D15, D16).
+    /// ConvNeXt-L: the backbone of the paper's best model (notes D15, D16).
     ConvnextLarge,
     /// ConvNeXt-XL: in the paper's supplement.
     ConvnextXlarge,
-    /// ResNet-50, ImageNet-1k (facts D18).
+    /// ResNet-50, ImageNet-1k (notes D18).
     Resnet50,
     /// Swin-T with windows of 7 × 7: the cheapest of its family, not in the paper.
     #[serde(rename = "swin_tiny_window7")]
     SwinTinyWindow7,
-    /// Swin-B with windows of 7 × 7, trained at 224 × 224 (facts D20).
+    /// Swin-B with windows of 7 × 7, trained at 224 × 224 (notes D20).
     #[serde(rename = "swin_base_window7")]
     SwinBaseWindow7,
-    /// Swin-B with windows of 12 × 12, trained at 384 × 384 (facts D20).
+    /// Swin-B with windows of 12 × 12, trained at 384 × 384 (notes D20).
     #[serde(rename = "swin_base_window12")]
     SwinBaseWindow12,
     /// EfficientNet-Lite0, ImageNet-1k.
     EfficientnetLite0,
-    /// EfficientNet-Lite1, ImageNet-1k: the small backbone of the paper (facts D19, D24).
+    /// EfficientNet-Lite1, ImageNet-1k: the small backbone of the paper (notes D19, D24).
     EfficientnetLite1,
     /// EfficientNet-Lite2, ImageNet-1k.
     EfficientnetLite2,
@@ -158,7 +158,7 @@ pub fn info(kind: BackboneKind) -> BackboneInfo {
     }
 }
 
-/// Size of each backbone (facts D21, D24).
+/// Size of each backbone (notes D21, D24).
 pub(crate) fn architecture(kind: BackboneKind) -> Architecture {
     use BackboneKind as Kind;
     let lite = |width, depth| {

@@ -16,7 +16,7 @@ const STEM: usize = 64;
 /// Channels that leave a block for each inside it.
 const EXPANSION: usize = 4;
 
-/// Size of a ResNet of bottleneck blocks (facts D18, D21).
+/// Size of a ResNet of bottleneck blocks (notes D18, D21).
 #[derive(Config, Debug)]
 pub struct ResNetConfig {
     /// Blocks of each stage.

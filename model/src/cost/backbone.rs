@@ -245,7 +245,7 @@ mod tests {
         }
     }
 
-    /// Facts D20, D28: the larger window costs its tables, and the padding of each map.
+    /// Notes D20, D28: the larger window costs its tables, and the padding of each map.
     #[test]
     fn a_large_window_costs_its_padding() {
         let dense = |window| {

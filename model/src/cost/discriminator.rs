@@ -94,7 +94,7 @@ fn oasis(
     let mut from = 3;
     for (index, &to) in down.iter().enumerate() {
         let fine = [height >> index, width >> index];
-        // The first block pools before its 1×1 convolution in every implementation (facts D4).
+        // The first block pools before its 1×1 convolution in every implementation (notes D4).
         let first = index == 0;
         let counted = if first {
             Convention::Executed

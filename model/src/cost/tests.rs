@@ -108,7 +108,7 @@ fn discriminator_parameters_are_those_of_the_module() {
     }
 }
 
-/// Facts G14: parameters in millions and multiply-adds in 10⁹.
+/// Notes G14: parameters in millions and multiply-adds in 10⁹.
 #[test]
 fn the_oasis_generator_costs_what_is_published() {
     let config = GeneratorConfig::oasis();
@@ -122,7 +122,7 @@ fn the_oasis_generator_costs_what_is_published() {
     }
 }
 
-/// Facts G20.
+/// Notes G20.
 #[test]
 fn the_dp_gan_generator_costs_what_is_published() {
     let config = GeneratorConfig::dp_gan();
@@ -136,7 +136,7 @@ fn the_dp_gan_generator_costs_what_is_published() {
     }
 }
 
-/// Facts D5. Its multiply-adds are met without the shortcuts of the encoder, 0.17 GMAC at 256x256:
+/// Notes D5. Its multiply-adds are met without the shortcuts of the encoder, 0.17 GMAC at 256x256:
 /// 3 to 128 channels behind the first mean, 128 to 256 and 256 to 512 before a mean.
 #[test]
 fn the_oasis_discriminator_costs_what_is_published() {
@@ -156,7 +156,7 @@ fn the_oasis_discriminator_costs_what_is_published() {
     }
 }
 
-/// Facts D38: the trained part for ADE20K.
+/// Notes D38: the trained part for ADE20K.
 #[test]
 fn our_discriminator_costs_what_the_facts_say() {
     let config = DiscriminatorConfig::default();
@@ -203,10 +203,10 @@ fn projector_parameters_are_those_of_the_module() {
     assert_eq!(cost.macs, 16 * (9 * 3 * 6 + 72) + 4 * (9 * 5 * 6 + 72));
 }
 
-/// Facts G20: 23.60/23.60/13.51/4.85/1.95/0.86 M parameters and 1.5/6.0/13.8/19.9/31.9/56.1 GMAC
+/// Notes G20: 23.60/23.60/13.51/4.85/1.95/0.86 M parameters and 1.5/6.0/13.8/19.9/31.9/56.1 GMAC
 /// in the blocks at 256x256, 135.6 GMAC in all. The pyramid's 6.1 there contain a dense
 /// convolution of 215 one-hot and noise channels, which this generator gathers instead; attention
-/// at 64x64 takes 2.1 (facts G28).
+/// at 64x64 takes 2.1 (notes G28).
 #[test]
 fn the_paper_scale_generator_costs_what_is_published() {
     let cost = generator(

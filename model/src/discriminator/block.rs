@@ -4,7 +4,7 @@ use burn::tensor::{Tensor, backend::Backend, module::avg_pool2d};
 use crate::init::InitRng;
 use crate::layers::{Conv, ConvConfig, Mode, leaky_relu, upsample_nearest};
 
-/// Residual block that doubles the resolution (facts D4): leaky ReLU → nearest ×2 → 3×3
+/// Residual block that doubles the resolution (notes D4): leaky ReLU → nearest ×2 → 3×3
 /// convolution → leaky ReLU → 3×3 convolution, beside nearest ×2 → 1×1 convolution.
 ///
 /// The 1×1 convolution of the shortcut runs before its upsampling: the same function at a
@@ -56,7 +56,7 @@ impl<B: Backend> UpBlock<B> {
     }
 }
 
-/// Residual block without resampling, for the path at full resolution (facts D37).
+/// Residual block without resampling, for the path at full resolution (notes D37).
 #[derive(Module, Debug)]
 pub struct FlatBlock<B: Backend> {
     /// First 3×3 convolution.
@@ -112,7 +112,7 @@ impl<B: Backend> FlatBlock<B> {
     }
 }
 
-/// Residual block that halves the resolution, of the OASIS discriminator (facts D4): leaky ReLU →
+/// Residual block that halves the resolution, of the OASIS discriminator (notes D4): leaky ReLU →
 /// 3×3 convolution → leaky ReLU → 3×3 convolution → 2×2 mean, beside 2×2 mean → 1×1 convolution.
 ///
 /// The mean of the shortcut runs before its 1×1 convolution in every block: the same function as

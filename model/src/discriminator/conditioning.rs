@@ -7,7 +7,7 @@ use crate::layers::{BatchNorm, Mode};
 /// Feature conditioning of one level: F̃ = (σ(F) − μ) / s with batch statistics (section 3.1).
 ///
 /// Strong features of a pre-trained backbone drown the others; squashing and normalising gives
-/// every channel a similar range. No scale and shift (facts D11, O9).
+/// every channel a similar range. No scale and shift (notes D11, O9).
 #[derive(Module, Debug)]
 pub struct Conditioning<B: Backend> {
     /// Batch norm of the level, if the mode has one.

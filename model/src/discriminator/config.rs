@@ -64,7 +64,7 @@ pub enum DiscriminatorArchitecture {
     Oasis,
 }
 
-/// Widths of the OASIS discriminator (facts D1, D2).
+/// Widths of the OASIS discriminator (notes D1, D2).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OasisDiscriminatorConfig {
@@ -83,7 +83,7 @@ impl Default for OasisDiscriminatorConfig {
     }
 }
 
-/// Sizes and switches of the trained part of the discriminator (facts 2.6 and 8.1).
+/// Sizes and switches of the trained part of the discriminator (notes D35 to D39, O9 to O12).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DiscriminatorConfig {
@@ -93,20 +93,20 @@ pub struct DiscriminatorConfig {
     /// Feature conditioning.
     pub conditioning: ConditioningMode,
     /// Channels of the finest level after the first projection of CCM+CSM; each coarser level has
-    /// twice as many (facts D30).
+    /// twice as many (notes D30).
     pub projection_channels: usize,
     /// Output channels of the decoder's ×2 blocks, coarse to fine. The last one reaches full
     /// resolution, so that five blocks start at stride 32. CCM+CSM doubles the resolution of the
-    /// features: the decoder then starts with the second block (facts D39).
+    /// features: the decoder then starts with the second block (notes D39).
     pub decoder_channels: Vec<usize>,
     /// Channels of the path at full resolution.
     pub full_resolution_channels: usize,
     /// Residual blocks of the path at full resolution.
     pub full_resolution_blocks: usize,
-    /// Spectral norm on every convolution but the head (facts D4).
+    /// Spectral norm on every convolution but the head (notes D4).
     pub spectral_norm: bool,
     /// Gain of the xavier-normal initial weights of convolutions, above 0. Matters most for the head,
-    /// which has no spectral norm: with the published 0.02 (facts L32) its logits need hundreds of
+    /// which has no spectral norm: with the published 0.02 (notes L32) its logits need hundreds of
     /// steps to grow.
     pub initial_gain: f64,
     /// Widths of the OASIS discriminator.

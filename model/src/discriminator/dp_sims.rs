@@ -21,7 +21,7 @@ pub struct DpSimsDiscriminator<B: Backend> {
     pub decoder: Vec<UpBlock<B>>,
     /// Residual blocks on the image itself.
     pub full_resolution: Vec<FlatBlock<B>>,
-    /// 1×1 convolution to logits, without spectral norm (facts D3).
+    /// 1×1 convolution to logits, without spectral norm (notes D3).
     pub head: Conv<B>,
 }
 

@@ -5,15 +5,15 @@ use super::{DiscriminatorConfig, DownBlock, UpBlock};
 use crate::init::InitRng;
 use crate::layers::{Conv, ConvConfig, Mode, concat};
 
-/// The OASIS discriminator (facts 2.1), for Table 6: a U-Net over the image alone, with a logit
-/// per class and one for "fake", the last as in ours.
+/// The OASIS discriminator (notes D1 to D5), for Table 6: a U-Net over the image alone, with a
+/// logit per class and one for "fake", the last as in ours.
 #[derive(Module, Debug)]
 pub struct OasisDiscriminator<B: Backend> {
     /// Blocks that halve the resolution, fine to coarse.
     pub encoder: Vec<DownBlock<B>>,
     /// Blocks that double it, coarse to fine. All but the first read [skip, decoded].
     pub decoder: Vec<UpBlock<B>>,
-    /// 1×1 convolution to logits, without spectral norm (facts D3).
+    /// 1×1 convolution to logits, without spectral norm (notes D3).
     pub head: Conv<B>,
 }
 

@@ -6,8 +6,8 @@ use burn::tensor::{Tensor, backend::Backend};
 use crate::init::{InitRng, buffer};
 use crate::layers::resize_bilinear_corners;
 
-/// Frozen random projections across channels and scales (CCM and CSM of Projected GAN; facts D30
-/// to D33), for two rows of Table 5.
+/// Frozen random projections across channels and scales (CCM and CSM of Projected GAN;
+/// notes D30 to D33), for two rows of Table 5.
 ///
 /// Every level passes through a random 1×1 convolution. Then, from the coarsest level to the
 /// finest: add the level, double the resolution, mix channels with another random 1×1 convolution.
@@ -36,7 +36,7 @@ fn width(base: usize, level: usize) -> usize {
 }
 
 /// Channels of the projected features, fine to coarse: each level has half of its channels, but
-/// the finest keeps all (facts D31, D32).
+/// the finest keeps all (notes D31, D32).
 pub(super) fn outputs(base: usize, levels: usize) -> Vec<usize> {
     (0..levels)
         .map(|level| width(base, level.max(1) - 1))
@@ -87,7 +87,7 @@ impl<B: Backend> Projections<B> {
 }
 
 impl<B: Backend> FrozenConv<B> {
-    /// PyTorch's default initialisation: weight and bias uniform within 1/√fan_in (facts D33).
+    /// PyTorch's default initialisation: weight and bias uniform within 1/√fan_in (notes D33).
     fn new(from: usize, to: usize, rng: &mut InitRng, device: &B::Device) -> Self {
         let weight: Param<Tensor<B, 4>> = rng.torch_default([to, from, 1, 1], from, device);
         let bias: Param<Tensor<B, 1>> = rng.torch_default([to], from, device);

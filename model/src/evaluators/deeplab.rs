@@ -11,14 +11,14 @@ use crate::init::InitRng;
 use crate::layers::resize_bilinear;
 use crate::weights::{StateDict, WeightsError};
 
-/// Mean of blue, green and red in 0 to 255 (`configs/cocostuff164k.yaml`; facts M11).
+/// Mean of blue, green and red in 0 to 255 (`configs/cocostuff164k.yaml`; notes M11).
 const MEAN_BGR: [f32; 3] = [104.008, 116.669, 122.675];
 /// Sizes beside the full one (`libs/models/msc.py`).
 const SCALES: [f64; 2] = [0.5, 0.75];
 
 /// Size of a DeepLabV2 over a ResNet. The default is that of the published checkpoint
-/// `deeplabv2_resnet101_msc-cocostuff164k-100000.pth` of kazuto1011/deeplab-pytorch (MIT), facts
-/// M8.
+/// `deeplabv2_resnet101_msc-cocostuff164k-100000.pth` of kazuto1011/deeplab-pytorch (MIT;
+/// notes M8).
 #[derive(Config, Debug)]
 pub struct DeepLabConfig {
     /// Blocks of each stage.

@@ -12,7 +12,7 @@ use super::{Conv, ConvConfig};
 use crate::init::InitRng;
 use crate::weights::{StateDict, WeightsError};
 
-/// Mean of the image in [0, 1] (`datasets/cityscapes/info.json`; facts M13).
+/// Mean of the image in [0, 1] (`datasets/cityscapes/info.json`; notes M13).
 const MEAN: [f32; 3] = [0.290_100_95, 0.328_081_44, 0.286_963_94];
 /// Its standard deviation.
 const STD: [f32; 3] = [0.182_954_05, 0.186_565_61, 0.184_475_1];
@@ -20,7 +20,7 @@ const STD: [f32; 3] = [0.182_954_05, 0.186_565_61, 0.184_475_1];
 const STRIDE: usize = 8;
 
 /// Size of a dilated residual network of type D with bottlenecks. The default is DRN-D-105 of
-/// `drn-d-105_ms_cityscapes.pth` of fyu/drn (BSD-3-Clause), facts M8.
+/// `drn-d-105_ms_cityscapes.pth` of fyu/drn (BSD-3-Clause), notes M8.
 #[derive(Config, Debug)]
 pub struct DrnConfig {
     /// Blocks of the four stages of bottlenecks.

@@ -1,4 +1,4 @@
-//! The ResNet-50 of SwAV-FID: 2048 features of an image, learned without labels (facts M7).
+//! The ResNet-50 of SwAV-FID: 2048 features of an image, learned without labels (notes M7).
 //!
 //! Inception's classes are ImageNet's, and FID rewards images that look like them; features that were
 //! learned without labels do not. The architecture is torchvision's ResNet-50: SwAV pads before its

@@ -12,7 +12,7 @@ use crate::init::InitRng;
 use crate::layers::resize_bilinear;
 use crate::weights::{StateDict, WeightsError};
 
-/// Mean of the image in [0, 1] (`mit_semseg/dataset.py`; facts M9).
+/// Mean of the image in [0, 1] (`mit_semseg/dataset.py`; notes M9).
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 /// Its standard deviation.
 const STD: [f32; 3] = [0.229, 0.224, 0.225];
@@ -21,7 +21,7 @@ const POOL_SIDES: [usize; 4] = [1, 2, 3, 6];
 
 /// Size of a UPerNet over a ResNet with three convolutions in its stem. The default is that of
 /// `encoder_epoch_50.pth` and `decoder_epoch_50.pth` of `ade20k-resnet101-upernet` of
-/// CSAILVision/semantic-segmentation-pytorch (BSD-3-Clause), facts M8.
+/// CSAILVision/semantic-segmentation-pytorch (BSD-3-Clause), notes M8.
 #[derive(Config, Debug)]
 pub struct UperNetConfig {
     /// Channels of the stem's convolutions.

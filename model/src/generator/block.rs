@@ -4,8 +4,8 @@ use burn::tensor::{Tensor, backend::Backend};
 use crate::init::InitRng;
 use crate::layers::{Condition, Conv, ConvConfig, Mode, Spade, Then};
 
-/// SPADE residual block (facts G7): SPADE → leaky ReLU → 3×3 convolution, twice, beside an
-/// identity or a SPADE → 1×1 convolution shortcut. The SPADEs share one condition (facts G17).
+/// SPADE residual block (notes G7): SPADE → leaky ReLU → 3×3 convolution, twice, beside an
+/// identity or a SPADE → 1×1 convolution shortcut. The SPADEs share one condition (notes G17).
 #[derive(Module, Debug)]
 pub struct SpadeBlock<B: Backend> {
     /// First normalisation.

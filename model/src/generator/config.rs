@@ -14,7 +14,7 @@ pub enum NoiseMode {
     #[default]
     CrossAttention,
     /// One latent per image repeated over the pixels and concatenated to the label map, as in
-    /// OASIS and DP-GAN: the ablation "w/o cross-attention" of Table 6 (facts G13, G30).
+    /// OASIS and DP-GAN: the ablation "w/o cross-attention" of Table 6 (notes G13, G30).
     Concat,
     /// No noise: one image per label map.
     None,
@@ -27,11 +27,11 @@ pub enum GeneratorArchitecture {
     /// A label-map encoder conditions the SPADE blocks (section 3.2).
     #[default]
     DpSims,
-    /// Every SPADE reads the resized label map through a convolution of its own (facts G12).
+    /// Every SPADE reads the resized label map through a convolution of its own (notes G12).
     Oasis,
 }
 
-/// Activation after the batch norms of the encoder (facts G23, O5).
+/// Activation after the batch norms of the encoder (notes G23, O5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Activation {
@@ -53,7 +53,7 @@ impl Activation {
 }
 
 /// Sizes and switches of the generator. The defaults are those of the paper where it gives them
-/// and of facts 8.1 where it does not.
+/// and of notes O2 to O8 where it does not.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GeneratorConfig {
@@ -83,18 +83,18 @@ pub struct GeneratorConfig {
     /// Finest stride, in pixels, at which the encoder has attention (64×64 at 256×256).
     pub attention_stride: usize,
     /// Whether the generator reads the centre offsets of instances, two channels after the classes:
-    /// the paper's choice for COCO-Stuff and Cityscapes (section 4.1, facts G31).
+    /// the paper's choice for COCO-Stuff and Cityscapes (section 4.1, notes G31).
     pub offsets: bool,
     /// How noise reaches the image.
     pub noise: NoiseMode,
     /// Whether the encoder has self-attention (ablation of Table 6).
     pub self_attention: bool,
-    /// Channels between label map and modulation in the SPADEs of OASIS (facts G11, G12).
+    /// Channels between label map and modulation in the SPADEs of OASIS (notes G11, G12).
     pub spade_hidden: usize,
-    /// Spectral norm on the convolutions of the SPADE blocks (facts G9).
+    /// Spectral norm on the convolutions of the SPADE blocks (notes G9).
     pub spectral_norm: bool,
-    /// Gain of the xavier-normal initial weights of convolutions, above 0. The published 0.02 (facts
-    /// L32) leaves modulations and colours near zero for hundreds of steps.
+    /// Gain of the xavier-normal initial weights of convolutions, above 0. The published 0.02
+    /// (notes L32) leaves modulations and colours near zero for hundreds of steps.
     pub initial_gain: f64,
     /// Initial value of the gates η of the noise (Eq. 2): 0 in the paper. Adam moves a gate by at most
     /// the learning rate a step, so that a short run that starts from 0 ends with little noise.
@@ -157,7 +157,7 @@ impl GeneratorConfig {
     }
 
     /// DP-GAN's generator, which the paper builds on: a pyramid without attention and pointwise
-    /// convolutions, ReLU, and noise concatenated to the label map (facts 1.3, G20).
+    /// convolutions, ReLU, and noise concatenated to the label map (notes G15 to G18).
     pub fn dp_gan() -> Self {
         Self {
             encoder_activation: Activation::Relu,
@@ -168,7 +168,7 @@ impl GeneratorConfig {
         }
     }
 
-    /// The OASIS generator (facts 1.2, G14).
+    /// The OASIS generator (notes G12 to G14).
     pub fn oasis() -> Self {
         Self {
             architecture: GeneratorArchitecture::Oasis,

@@ -13,20 +13,20 @@ use crate::layers::{
 /// The DP-SIMS generator (section 3.2, Fig. 3).
 ///
 /// The image branch starts from the label map on a coarse grid and is modulated at every
-/// resolution by [resized coarsest map, map of that resolution] of the encoder (facts G17, G22).
+/// resolution by [resized coarsest map, map of that resolution] of the encoder (notes G17, G22).
 #[derive(Module, Debug)]
 pub struct DpSimsGenerator<B: Backend> {
     /// Latent to tokens, with [`NoiseMode::CrossAttention`] only.
     pub mapping: Option<Mapping<B>>,
     /// Label map and tokens to conditions.
     pub encoder: Encoder<B>,
-    /// 3×3 convolution over the label map on the start grid (facts G4).
+    /// 3×3 convolution over the label map on the start grid (notes G4).
     pub start: LabelConv<B>,
     /// The same over the repeated latent, with [`NoiseMode::Concat`] only.
     pub start_noise: Option<LatentConv<B>>,
     /// SPADE blocks from the start grid to full resolution.
     pub blocks: Vec<SpadeBlock<B>>,
-    /// 3×3 convolution to RGB (facts G6).
+    /// 3×3 convolution to RGB (notes G6).
     pub to_image: Conv<B>,
     /// Numbers in a latent.
     pub latent_dim: usize,
@@ -67,7 +67,7 @@ impl<B: Backend> DpSimsGenerator<B> {
     }
 
     /// The features G_f before the last convolution, which the diversity loss compares
-    /// (Eq. 6; facts G32, O18).
+    /// (Eq. 6; notes G32, O18).
     ///
     /// # Shapes
     /// - labels: `[N, H, W]`

@@ -9,7 +9,7 @@ use crate::layers::{
 };
 
 /// One level of the label-map encoder: 3×3 convolution, batch norm, activation, attention where
-/// the stride is coarse enough, pointwise convolution (section 3.2; order of facts O4).
+/// the stride is coarse enough, pointwise convolution (section 3.2; order of notes O4).
 #[derive(Module, Debug)]
 pub struct EncoderLevel<B: Backend> {
     /// 3×3 convolution; stride 2 from the third level on.
@@ -27,7 +27,7 @@ pub struct EncoderLevel<B: Backend> {
     pub activation: Activation,
 }
 
-/// The label-map encoder: a stem over the label map and a pyramid of levels (facts G16, G22).
+/// The label-map encoder: a stem over the label map and a pyramid of levels (notes G16, G22).
 #[derive(Module, Debug)]
 pub struct Encoder<B: Backend> {
     /// First convolution over the label map.

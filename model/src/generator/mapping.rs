@@ -6,7 +6,7 @@ use crate::init::InitRng;
 use crate::layers::{Linear, leaky_relu};
 
 /// Noise mapping network: three linear layers with leaky ReLU from a latent z to tokens w
-/// (section 3.2, Fig. 3; sizes of facts O3).
+/// (section 3.2, Fig. 3; sizes of notes O3).
 #[derive(Module, Debug)]
 pub struct Mapping<B: Backend> {
     /// The three layers.

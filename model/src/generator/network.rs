@@ -102,7 +102,7 @@ impl<B: Backend> Generator<B> {
     }
 
     /// The features G_f before the last convolution, which the diversity loss compares
-    /// (Eq. 6; facts G32, O18).
+    /// (Eq. 6; notes G32, O18).
     ///
     /// # Shapes
     /// - labels: `[N, H, W]`

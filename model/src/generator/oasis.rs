@@ -21,7 +21,7 @@ pub struct LabelNoiseConv<B: Backend> {
 }
 
 /// SPADE residual block whose SPADEs read the label map through convolutions of their own
-/// (facts G7, G12).
+/// (notes G7, G12).
 #[derive(Module, Debug)]
 pub struct OasisBlock<B: Backend> {
     /// The block.
@@ -34,17 +34,17 @@ pub struct OasisBlock<B: Backend> {
     pub shared_s: Option<LabelNoiseConv<B>>,
 }
 
-/// The OASIS generator (facts 1.1 and 1.2), for Table 6.
+/// The OASIS generator (notes G1 to G14), for Table 6.
 ///
 /// Noise is one latent per image, repeated over the pixels and concatenated in front of the label
-/// channels (facts G13), or absent.
+/// channels (notes G13), or absent.
 #[derive(Module, Debug)]
 pub struct OasisGenerator<B: Backend> {
-    /// 3×3 convolution over the start grid (facts G4).
+    /// 3×3 convolution over the start grid (notes G4).
     pub start: LabelNoiseConv<B>,
     /// SPADE blocks from the start grid to full resolution.
     pub blocks: Vec<OasisBlock<B>>,
-    /// 3×3 convolution to RGB (facts G6).
+    /// 3×3 convolution to RGB (notes G6).
     pub to_image: Conv<B>,
     /// Numbers in a latent.
     pub latent_dim: usize,

@@ -8,7 +8,7 @@ use crate::init::{InitRng, filled};
 /// Gated cross-attention from pixels to the tokens of the noise (Eq. 1 and 2):
 /// a(h, w) = h + η · softmax(QKᵀ/√d) V.
 ///
-/// Single head, no output projection, so that d equals the channels of h (facts G25, G26). The
+/// Single head, no output projection, so that d equals the channels of h (notes G25, G26). The
 /// gate η starts at 0. Costs HW · tokens · 2d multiply-adds.
 #[derive(Module, Debug)]
 pub struct CrossAttention<B: Backend> {
@@ -61,7 +61,7 @@ impl<B: Backend> CrossAttention<B> {
     }
 }
 
-/// Residual self-attention over the pixels of a map (section 3.2; form of facts O7).
+/// Residual self-attention over the pixels of a map (section 3.2; form of notes O7).
 ///
 /// Single head with output projection. Costs (HW)² · 2C multiply-adds. The scores of large maps
 /// are never held at once, with a graph or without ([`attention`]).

@@ -8,7 +8,7 @@ use crate::init::{InitRng, buffer, filled};
 /// Batch norm over `[N, C, H, W]` with an explicit [`Mode`].
 ///
 /// Normalises by the biased variance and keeps the unbiased one for inference, as PyTorch does
-/// (facts, Appendix B 6): y = (x − μ) / √(σ² + ε) · γ + β.
+/// (notes G10): y = (x − μ) / √(σ² + ε) · γ + β.
 #[derive(Module, Debug)]
 pub struct BatchNorm<B: Backend> {
     /// Scale γ of shape `[C]`, if affine.
@@ -28,8 +28,8 @@ pub struct BatchNorm<B: Backend> {
 }
 
 impl<B: Backend> BatchNorm<B> {
-    /// Batch norm without scale and shift, as inside SPADE (facts G10) and in the feature
-    /// conditioning of the discriminator (facts D11, O9).
+    /// Batch norm without scale and shift, as inside SPADE (notes G10) and in the feature
+    /// conditioning of the discriminator (notes D11, O9).
     pub fn plain(channels: usize, device: &B::Device) -> Self {
         Self {
             weight: None,
@@ -42,7 +42,7 @@ impl<B: Backend> BatchNorm<B> {
         }
     }
 
-    /// Batch norm with γ ~ N(1, 0.02) and β = 0 (facts L32).
+    /// Batch norm with γ ~ N(1, 0.02) and β = 0 (notes L32).
     pub fn affine(channels: usize, rng: &mut InitRng, device: &B::Device) -> Self {
         let weight: Param<Tensor<B, 1>> = rng.normal([channels], 0.02, device);
         Self {

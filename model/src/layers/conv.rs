@@ -59,7 +59,7 @@ impl ConvConfig {
         (per_pixel * height * width) as u64
     }
 
-    /// A convolution with xavier-normal weight (gain 0.02) and zero bias (facts L32).
+    /// A convolution with xavier-normal weight (gain 0.02) and zero bias (notes L32).
     pub fn init<B: Backend>(&self, rng: &mut InitRng, device: &B::Device) -> Conv<B> {
         let shape = [
             self.channels_out,

@@ -10,7 +10,7 @@ use crate::init::{InitRng, filled};
 ///
 /// Costs nine gathers of `channels_out` numbers per pixel whatever the number of classes; a dense
 /// convolution costs 9 · classes · `channels_out` multiply-adds per pixel and the memory of the
-/// one-hot map (facts E7: 59.9 ms against 6.2 ms at 256×256 with 151 classes).
+/// one-hot map (notes E7: 59.9 ms against 6.2 ms at 256×256 with 151 classes).
 #[derive(Module, Debug)]
 pub struct LabelConv<B: Backend> {
     /// Weight of shape `[channels_out, classes, 3, 3]`.
@@ -23,7 +23,7 @@ pub struct LabelConv<B: Backend> {
 
 impl<B: Backend> LabelConv<B> {
     /// A label convolution over `classes` classes and, after them, `offsets` channels of offsets (2
-    /// or 0), with xavier-normal weight (gain 0.02) and zero bias (facts L32).
+    /// or 0), with xavier-normal weight (gain 0.02) and zero bias (notes L32).
     pub fn new(
         [classes, offsets]: [usize; 2],
         channels_out: usize,

@@ -10,7 +10,7 @@ pub struct LabelMaps<B: Backend> {
     /// Class indices `[N, H, W]`.
     pub labels: Tensor<B, 3, Int>,
     /// Centre offsets `[N, 2, H, W]`, channels (y, x), in units of height and width and so in
-    /// [-1, 1]; 0 outside of objects (section 4.1; facts S15, O26). `None` stands for zeros.
+    /// [-1, 1]; 0 outside of objects (section 4.1; notes S15, O26). `None` stands for zeros.
     pub offsets: Option<Tensor<B, 4>>,
 }
 

@@ -16,7 +16,7 @@ pub struct LatentConv<B: Backend> {
 }
 
 impl<B: Backend> LatentConv<B> {
-    /// A convolution with xavier-normal weight (gain 0.02; facts L32).
+    /// A convolution with xavier-normal weight (gain 0.02; notes L32).
     pub fn new(
         latent_dim: usize,
         channels_out: usize,

@@ -14,7 +14,7 @@ pub struct Linear<B: Backend> {
 
 impl<B: Backend> Linear<B> {
     /// Weight and bias uniform within 1/√features_in. The gain of 0.02 used for convolutions
-    /// would leave the latent path without any gradient (facts O2).
+    /// would leave the latent path without any gradient (notes O2).
     pub fn new(
         features_in: usize,
         features_out: usize,

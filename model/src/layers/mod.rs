@@ -43,7 +43,7 @@ use burn::tensor::{Tensor, backend::Backend};
 use dp_sims_backends::fused;
 use serde::{Deserialize, Serialize};
 
-/// Negative slope of every leaky ReLU in the generator and the discriminator (facts G6, D4).
+/// Negative slope of every leaky ReLU in the generator and the discriminator (notes G6, D4).
 pub const LEAKY_SLOPE: f64 = 0.2;
 
 /// Whether a forward pass uses and updates batch statistics and power iterations.

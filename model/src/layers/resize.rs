@@ -3,7 +3,7 @@ use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 use dp_sims_backends::{Key, constant};
 
-/// Doubles height and width by repeating every pixel (facts G5).
+/// Doubles height and width by repeating every pixel (notes G5).
 ///
 /// # Shapes
 /// - input: `[N, C, H, W]`
@@ -123,7 +123,7 @@ fn linear_matrix(from: usize, to: usize, position: impl Fn(usize) -> f64) -> Vec
 }
 
 /// Label map resized the way PyTorch's `nearest` does: source index ⌊i · scale⌋ with
-/// scale = from / to (facts G4), both rounded to f32 as there.
+/// scale = from / to (notes G4), both rounded to f32 as there.
 ///
 /// # Shapes
 /// - labels: `[N, H, W]`

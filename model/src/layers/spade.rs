@@ -5,7 +5,7 @@ use dp_sims_backends::{Key, constant, fused};
 use super::{BatchNorm, Conv, ConvConfig, LEAKY_SLOPE, Mode, add_convolved_resized};
 use crate::init::InitRng;
 
-/// What a SPADE reads (facts G17).
+/// What a SPADE reads (notes G17).
 #[derive(Clone, Debug)]
 pub struct Condition<B: Backend> {
     /// A coarse map that is resized bilinearly to the size of the other, `[N, channels, h, w]`. Its
@@ -44,7 +44,7 @@ impl Then {
 }
 
 /// Spatially adaptive normalisation: norm(x) · (1 + γ) + β, with γ and β computed from a
-/// condition map by one 3×3 convolution each (facts G10, G11, G15).
+/// condition map by one 3×3 convolution each (notes G10, G11, G15).
 ///
 /// The two convolutions are stored as one with twice the outputs, γ first.
 #[derive(Module, Debug)]

@@ -9,7 +9,7 @@ const EPSILON: f64 = 1e-12;
 
 /// Spectral norm: divides a convolution weight by an estimate of its largest singular value.
 ///
-/// One power iteration per training forward, started from random vectors (facts G9). The vectors
+/// One power iteration per training forward, started from random vectors (notes G9). The vectors
 /// are constants for the gradient; σ = uᵀWv is not. Costs two or three matrix-vector products with
 /// the weight in training mode and one in evaluation mode.
 #[derive(Module, Debug)]

@@ -1,6 +1,6 @@
 //! Class weights of the pixel-wise loss.
 
-/// Weights α_c = pixels / (present classes · pixels of class c) of a batch (facts L1, L2).
+/// Weights α_c = pixels / (present classes · pixels of class c) of a batch (notes L1, L2).
 ///
 /// `labels` are the class indices of all pixels of the batch, below `classes`. Void (0) has weight
 /// 0 and is not a present class, but its pixels count in the numerator. An absent class has

@@ -95,7 +95,7 @@ impl<B: Backend> Projector<B> {
 
 impl<B: AutodiffBackend> Projector<B> {
     /// InfoNCE of the fake's vectors against the real image's, summed over scales, mean over
-    /// positions and images (facts O17).
+    /// positions and images (notes O17).
     ///
     /// The query at a position of the fake has the same position of the real image as its
     /// positive and the other sampled positions of that image as negatives. Gradients reach the

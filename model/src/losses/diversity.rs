@@ -4,16 +4,16 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::module::adaptive_avg_pool2d;
 use burn::tensor::{Tensor, activation::relu};
 
-/// Smallest distance of two latents; random latents of 64 numbers are about 1.1 apart (facts L23).
+/// Smallest distance of two latents; random latents of 64 numbers are about 1.1 apart (notes L23).
 const MIN_LATENT_DISTANCE: f64 = 1e-6;
 
 /// max(0, `cutoff` - d(features) / d(latents)) per sample, mean over the batch, where d is the
-/// mean absolute difference (facts O18).
+/// mean absolute difference (notes O18).
 ///
 /// `features1` and `features2` are the generator's activations before its last convolution, for
 /// the same label maps and the latents `z1` and `z2`. Compute them in one forward pass of 2N
 /// samples: between two passes the power iteration of spectral norm changes the weights, and the
-/// loss sees that change as diversity (facts E1). Equal features have no gradient (facts E2).
+/// loss sees that change as diversity (notes E1). Equal features have no gradient (notes E2).
 ///
 /// # Shapes
 /// - `features1`, `features2`: `[N, C, H, W]`

@@ -1,6 +1,6 @@
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 
-/// Where LabelMix takes the real image: one coin per class for the whole batch (facts L11).
+/// Where LabelMix takes the real image: one coin per class for the whole batch (notes L11).
 ///
 /// # Shapes
 /// - labels: `[N, H, W]`, values below the number of coins
@@ -27,7 +27,7 @@ pub fn mix<B: Backend>(real: Tensor<B, 4>, fake: Tensor<B, 4>, mask: Tensor<B, 4
 }
 
 /// LabelMix consistency: mean squared difference between the logits of the mixed image and the
-/// mixed logits (facts L11). OASIS and DP-GAN train with it, the paper does not.
+/// mixed logits (notes L11). OASIS and DP-GAN train with it, the paper does not.
 ///
 /// # Shapes
 /// - logits: `[N, classes + 1, H, W]` each; mixed of the mixed image

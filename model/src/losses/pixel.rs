@@ -10,7 +10,7 @@ use super::{LossError, shift_and_log_sum};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reduction {
-    /// Mean over images and pixels, as OASIS computes it (facts L3).
+    /// Mean over images and pixels, as OASIS computes it (notes L3).
     Mean,
     /// Sum over pixels, mean over images, as Eq. 3 and 4 are written.
     SumPerImage,
@@ -27,7 +27,7 @@ pub struct PixelLossConfig {
     /// Whether pixels are weighted by the rarity of their class. Void pixels never count.
     pub class_weights: bool,
     /// ε in [0, 1): the share of the targets of the discriminator on real images that is spread
-    /// evenly over all C + 1 outputs (facts O13).
+    /// evenly over all C + 1 outputs (notes O13).
     pub label_smoothing: f64,
     /// Whether the targets of the discriminator on fakes are smoothed as well.
     pub smooth_fake: bool,
@@ -104,7 +104,7 @@ pub struct PixelLoss {
 }
 
 impl PixelLoss {
-    /// Loss of the discriminator on real images, with smoothed targets (facts O13, O14).
+    /// Loss of the discriminator on real images, with smoothed targets (notes O13, O14).
     ///
     /// # Shapes
     /// - `logits`: `[N, C + 1, H, W]`, the last output is "fake"
@@ -136,7 +136,7 @@ impl PixelLoss {
     }
 
     /// Loss of the generator: its fakes should be taken for the classes of the label map.
-    /// Targets are not smoothed (facts L9).
+    /// Targets are not smoothed (notes L9).
     ///
     /// # Shapes
     /// As for [`real`](Self::real).
@@ -187,7 +187,7 @@ impl PixelLoss {
         hard * (1.0 - smoothing) + uniform * (smoothing / outputs as f64)
     }
 
-    /// -(1 - p)^γ ln p. The gradient flows through both factors (facts L8).
+    /// -(1 - p)^γ ln p. The gradient flows through both factors (notes L8).
     fn focal<B: Backend>(&self, log_p: Tensor<B, 4>) -> Tensor<B, 4> {
         let gamma = self.config.gamma;
         if gamma == 0.0 {

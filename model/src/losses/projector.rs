@@ -12,7 +12,7 @@ use crate::init::InitRng;
 const NORM_EPSILON: f64 = 1e-12;
 
 /// Projection of one scale: 3x3 convolution, ReLU, and at the sampled positions linear, ReLU,
-/// linear, L2 normalisation (facts O16).
+/// linear, L2 normalisation (notes O16).
 #[derive(Module, Debug)]
 pub struct ProjectorHead<B: Backend> {
     /// 3x3 convolution, channels of the scale to `dim`.

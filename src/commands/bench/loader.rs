@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::Result;
 use clap::Args;
 use dp_sims_datasets::{DescribedFolder, LabelledImages, LoaderConfig, Size, Split};
 use dp_sims_scenes::Scenes;
@@ -8,7 +9,7 @@ use dp_sims_scenes::Scenes;
 use super::print;
 use crate::bench::{LoaderReport, loader, shares};
 use crate::commands::dataset::SourceArgs;
-use crate::commands::{Failure, count, mistake, parse_size};
+use crate::commands::{User, count, parse_size};
 use crate::data::packed_split;
 
 /// Scenes that are drawn when no dataset is given.
@@ -49,7 +50,7 @@ pub struct LoaderArgs {
 }
 
 /// Times the reading of the training split and prints what it found.
-pub fn run(args: LoaderArgs) -> Result<(), Failure> {
+pub fn run(args: LoaderArgs) -> Result<()> {
     let config = LoaderConfig {
         size: args.size,
         load: None,
@@ -62,10 +63,10 @@ pub fn run(args: LoaderArgs) -> Result<(), Failure> {
         offsets: args.offsets,
     };
     let time = |dataset: Arc<dyn LabelledImages>| {
-        loader(dataset, &config, args.samples, args.repeats).map_err(mistake)
+        loader(dataset, &config, args.samples, args.repeats).user()
     };
     let report = if let Some(folder) = &args.packed {
-        let packed = packed_split(folder, Split::Train).map_err(mistake)?;
+        let packed = packed_split(folder, Split::Train).user()?;
         LoaderReport {
             packed: true,
             ..time(Arc::new(packed))?
@@ -73,16 +74,15 @@ pub fn run(args: LoaderArgs) -> Result<(), Failure> {
     } else if args.source.is_empty() {
         time(Arc::new(Scenes::new(SCENES, 0)))?
     } else {
-        let (description, root) = args.source.open().map_err(mistake)?;
-        let mut folder =
-            DescribedFolder::open(&description, &root, Split::Train).map_err(mistake)?;
+        let (description, root) = args.source.open().user()?;
+        let mut folder = DescribedFolder::open(&description, &root, Split::Train).user()?;
         if args.offsets {
-            folder = folder.with_instances().map_err(mistake)?;
+            folder = folder.with_instances().user()?;
         }
         if args.reduced_jpeg {
             folder = folder.with_reduced_photos();
         }
-        let shares = shares(&folder, &config).map_err(mistake)?;
+        let shares = shares(&folder, &config).user()?;
         LoaderReport {
             shares: Some(shares),
             ..time(Arc::new(folder))?

@@ -7,10 +7,10 @@ use dp_sims_model::backbones::BackboneKind;
 
 use super::{device, print};
 use crate::bench::{
-    BACKBONE, Choice, Machine, NetworksReport, ProbeSizes, Settings, Subject, backbone_named,
+    BACKBONE, Choice, Machine, NetworksReport, ProbeSizes, Settings, TimedNetwork, backbone_named,
     networks,
 };
-use crate::commands::{BackendArgs, Failure, count, failed, mistake, parse_size};
+use crate::commands::{BackendArgs, User, count, parse_size};
 
 /// Arguments of `bench networks`.
 #[derive(Debug, Args)]
@@ -57,7 +57,7 @@ impl NetworksArgs {
 
 struct NetworksTask {
     settings: Settings,
-    subjects: Vec<Subject>,
+    subjects: Vec<TimedNetwork>,
     machine: Machine,
     sizes: ProbeSizes,
 }
@@ -72,11 +72,11 @@ impl Task for NetworksTask {
 }
 
 /// Times the networks and prints what it found.
-pub fn run(args: NetworksArgs) -> Result<(), Failure> {
+pub fn run(args: NetworksArgs) -> Result<()> {
     let settings = args.settings();
-    let subjects = Subject::chosen(&args.networks, args.backbone);
+    let subjects = TimedNetwork::chosen(&args.networks, args.backbone);
     for subject in &subjects {
-        subject.check(&settings).map_err(mistake)?;
+        subject.check(&settings).user()?;
     }
     let (selected, info) = device(&args.backend)?;
     let task = NetworksTask {
@@ -85,7 +85,7 @@ pub fn run(args: NetworksArgs) -> Result<(), Failure> {
         machine: Machine::of(&info),
         sizes: ProbeSizes::of(&info),
     };
-    print(&selected.run(task).map_err(failed)?, args.json)
+    print(&selected.run(task)?, args.json)
 }
 
 #[cfg(test)]
@@ -111,12 +111,12 @@ mod tests {
     #[test]
     fn networks_are_chosen_by_name() {
         let args = parse("--networks vgg16,oasis-generator").unwrap();
-        let chosen = Subject::chosen(&args.networks, args.backbone);
+        let chosen = TimedNetwork::chosen(&args.networks, args.backbone);
         assert_eq!(
             chosen,
             [
-                Subject::Backbone(BackboneKind::Vgg16),
-                Subject::OasisGenerator
+                TimedNetwork::Backbone(BackboneKind::Vgg16),
+                TimedNetwork::OasisGenerator
             ]
         );
         let error = parse("--networks vgg16,vgg17").unwrap_err();

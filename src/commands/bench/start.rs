@@ -6,7 +6,7 @@ use dp_sims_datasets::Size;
 
 use super::{device, print};
 use crate::bench::{BACKBONE, Child, Machine, Settings, StartReport, start};
-use crate::commands::{BackendArgs, Failure, count, failed, mistake, parse_size};
+use crate::commands::{BackendArgs, User, count, parse_size};
 
 /// Arguments of `bench start`.
 #[derive(Debug, Args)]
@@ -55,13 +55,12 @@ impl Task for StartTask {
 }
 
 /// Times this same program.
-pub fn run(args: StartArgs) -> Result<(), Failure> {
+pub fn run(args: StartArgs) -> Result<()> {
     let settings = args.settings();
-    settings.generator().map_err(mistake)?;
+    settings.generator().user()?;
     let (selected, info) = device(&args.backend)?;
-    let program = std::env::current_exe()
-        .context("the system does not tell where this program is")
-        .map_err(failed)?;
+    let program =
+        std::env::current_exe().context("the system does not tell where this program is")?;
     let machine = Machine::of(&info);
     let child = Child {
         program,
@@ -73,7 +72,7 @@ pub fn run(args: StartArgs) -> Result<(), Failure> {
         machine,
         child,
     };
-    print(&selected.run(task).map_err(failed)?, args.json)
+    print(&selected.run(task)?, args.json)
 }
 
 #[cfg(test)]

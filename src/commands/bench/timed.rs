@@ -10,7 +10,7 @@ use crate::bench::{
     self, BACKBONE, GENERATOR_CLASSES, Machine, Measured, ProbeSizes, Report, STEP_CLASSES,
     Settings, backbone_named,
 };
-use crate::commands::{BackendArgs, Failure, count, failed, mistake, parse_size};
+use crate::commands::{BackendArgs, User, count, parse_size};
 
 /// Arguments of `bench step`.
 #[derive(Debug, Args)]
@@ -94,28 +94,28 @@ impl GeneratorArgs {
 }
 
 /// Times the training step.
-pub fn step(args: StepArgs) -> Result<(), Failure> {
+pub fn step(args: StepArgs) -> Result<()> {
     let settings = args.settings();
-    settings.experiment().map_err(mistake)?;
-    run(Subject::Step, settings, args.common)
+    settings.experiment().user()?;
+    run(Timed::Step, settings, args.common)
 }
 
 /// Times the generator.
-pub fn generator(args: GeneratorArgs) -> Result<(), Failure> {
+pub fn generator(args: GeneratorArgs) -> Result<()> {
     let settings = args.settings();
-    settings.generator().map_err(mistake)?;
-    run(Subject::Generator, settings, args.common)
+    settings.generator().user()?;
+    run(Timed::Generator, settings, args.common)
 }
 
 /// What is timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Subject {
+enum Timed {
     Step,
     Generator,
 }
 
 struct BenchTask {
-    subject: Subject,
+    subject: Timed,
     settings: Settings,
     sizes: ProbeSizes,
 }
@@ -126,14 +126,14 @@ impl Task for BenchTask {
     fn run<B: AutodiffBackend>(self, device: &B::Device) -> Self::Output {
         let (settings, sizes) = (&self.settings, self.sizes);
         match self.subject {
-            Subject::Step => bench::step::<B>(settings, sizes, device),
-            Subject::Generator => bench::generator::<B::InnerBackend>(settings, sizes, device),
+            Timed::Step => bench::step::<B>(settings, sizes, device),
+            Timed::Generator => bench::generator::<B::InnerBackend>(settings, sizes, device),
         }
     }
 }
 
-fn run(subject: Subject, settings: Settings, common: CommonArgs) -> Result<(), Failure> {
-    let selected = common.backend.select().map_err(mistake)?;
+fn run(subject: Timed, settings: Settings, common: CommonArgs) -> Result<()> {
+    let selected = common.backend.select().user()?;
     if settings.profile {
         prepare_profile(selected.kind)?;
     }
@@ -143,10 +143,10 @@ fn run(subject: Subject, settings: Settings, common: CommonArgs) -> Result<(), F
         settings,
         sizes: ProbeSizes::of(&info),
     };
-    let measured = selected.run(task).map_err(failed)?;
+    let measured = selected.run(task)?;
     let (name, classes) = match subject {
-        Subject::Step => ("step", STEP_CLASSES),
-        Subject::Generator => ("generator", GENERATOR_CLASSES),
+        Timed::Step => ("step", STEP_CLASSES),
+        Timed::Generator => ("generator", GENERATOR_CLASSES),
     };
     let machine = Machine::of(&info);
     let report = Report::new(name, classes, &settings, machine, measured);
@@ -154,16 +154,15 @@ fn run(subject: Subject, settings: Settings, common: CommonArgs) -> Result<(), F
 }
 
 /// Makes ready for `--profile`: GPUs have their launches counted, flex its operations timed.
-fn prepare_profile(kind: BackendKind) -> Result<(), Failure> {
+fn prepare_profile(kind: BackendKind) -> Result<()> {
     match kind {
         BackendKind::Flex => Ok(()),
         #[cfg(any(feature = "wgpu", feature = "cuda"))]
-        BackendKind::Wgpu | BackendKind::Cuda => {
-            dp_sims_backends::gpu::traffic::watch().map_err(failed)
-        }
-        _ => Err(mistake(anyhow!(
+        BackendKind::Wgpu | BackendKind::Cuda => Ok(dp_sims_backends::gpu::traffic::watch()?),
+        _ => Err(anyhow!(
             "--profile does not work on {kind}: leave it out or add --backend flex"
-        ))),
+        ))
+        .user(),
     }
 }
 

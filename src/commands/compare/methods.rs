@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 use crate::checkpoint::MANIFEST;
+use crate::checkpoint::snapshot::Snapshot;
 use crate::evaluate::Results;
-use crate::snapshot::Snapshot;
 
 /// Where the images of a column come from.
 pub(super) enum Source {

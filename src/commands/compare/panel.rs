@@ -13,14 +13,15 @@ use image::RgbImage;
 use image::imageops::{FilterType, resize};
 
 use super::methods::{Method, Source, retitle};
+use crate::checkpoint::snapshot::Snapshot;
 use crate::commands::dataset_of::of_model;
 use crate::commands::maps::Maps;
-use crate::commands::{Failure, count, failed, mistake};
+use crate::commands::{User, count};
 use crate::data;
 use crate::evaluate::{ImageFolder, Photos};
-use crate::grid::{draw, save};
-use crate::snapshot::Snapshot;
-use crate::train::{Purpose, SeededDraws, latents, sample_maps, to_rgb};
+use crate::runtime::batch::{sample_maps, to_rgb};
+use crate::runtime::noise::{Purpose, SeededDraws, latents};
+use crate::runtime::pictures::{draw, save};
 
 /// Most columns of noises.
 const MOST_NOISES: usize = 64;
@@ -305,11 +306,11 @@ fn fitted(pixels: Vec<u8>, from: Size, to: Size) -> Result<Tile> {
 }
 
 impl Task for Job {
-    type Output = Result<(), Failure>;
+    type Output = Result<()>;
 
     fn run<B: AutodiffBackend>(self, device: &B::Device) -> Self::Output {
-        let picture = self.draw::<B::InnerBackend>(device).map_err(mistake)?;
-        save(&picture, &self.out).map_err(failed)?;
+        let picture = self.draw::<B::InnerBackend>(device).user()?;
+        save(&picture, &self.out)?;
         let (width, height) = picture.dimensions();
         println!("{}: {width}x{height} pixels", self.out.display());
         Ok(())

@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
-use dp_sims_dataset_tools::check::{Depth, Summary, Survey, page, survey};
+use dp_sims_dataset_tools::check::{Depth, SplitSurvey, Summary, page, survey};
 use dp_sims_datasets::Split;
 use serde::Serialize;
 
 use super::SourceArgs;
-use crate::commands::{Failure, failed, mistake};
-use crate::data::{built_in, checks_folder, progress_bar, refuse_among_inputs};
-use crate::files::write_whole;
+use crate::commands::User;
+use crate::data::{built_in, checks_folder, refuse_among_inputs};
+use crate::runtime::files::write_whole;
+use crate::runtime::progress::progress_bar;
 
 mod text;
 
@@ -56,9 +57,9 @@ struct SplitJson<'a> {
 }
 
 /// Checks splits of a dataset.
-pub(super) fn run(args: CheckArgs) -> Result<(), Failure> {
-    let (description, root) = args.source.open().map_err(mistake)?;
-    refuse_among_inputs(&args.out, &description, Some(&root), false).map_err(mistake)?;
+pub(super) fn run(args: CheckArgs) -> Result<()> {
+    let (description, root) = args.source.open().user()?;
+    refuse_among_inputs(&args.out, &description, Some(&root), false).user()?;
     let mut splits = args.split.clone();
     splits.sort_unstable();
     splits.dedup();
@@ -66,7 +67,7 @@ pub(super) fn run(args: CheckArgs) -> Result<(), Failure> {
         let described = |split: &Split| description.files(*split).is_some();
         splits = Split::ALL.into_iter().filter(described).collect();
     }
-    let known = built_in().map_err(failed)?;
+    let known = built_in()?;
     let depth = match args.headers {
         true => Depth::Headers,
         false => Depth::Pixels,
@@ -75,9 +76,9 @@ pub(super) fn run(args: CheckArgs) -> Result<(), Failure> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool
         .context("cannot start so many threads: use fewer --workers")
-        .map_err(mistake)?;
+        .user()?;
 
-    let mut surveys: Vec<(Survey, bool)> = Vec::new();
+    let mut surveys: Vec<(SplitSurvey, bool)> = Vec::new();
     for split in splits {
         let bar = progress_bar(split.name(), 0);
         let progress = |done: usize, total: usize| {
@@ -85,7 +86,7 @@ pub(super) fn run(args: CheckArgs) -> Result<(), Failure> {
             bar.set_position(done as u64);
         };
         let look = || survey(&description, &root, split, &known, depth, &progress);
-        let found = pool.install(look).map_err(mistake)?;
+        let found = pool.install(look).user()?;
         bar.finish_and_clear();
         // Without the cache `train` only takes longer.
         let remembered = found.remember(&checks_folder()).unwrap_or_else(|error| {
@@ -94,14 +95,14 @@ pub(super) fn run(args: CheckArgs) -> Result<(), Failure> {
         });
         surveys.push((found, remembered));
     }
-    let (surveys, remembered): (Vec<Survey>, Vec<bool>) = surveys.into_iter().unzip();
+    let (surveys, remembered): (Vec<SplitSurvey>, Vec<bool>) = surveys.into_iter().unzip();
     let page = page(&description.name, &root, &surveys);
     write_whole(&args.out, page.as_bytes())
         .with_context(|| {
             let out = args.out.display();
             format!("cannot write the report {out}: give another --out")
         })
-        .map_err(mistake)?;
+        .user()?;
 
     let faults: u64 = surveys.iter().map(|survey| survey.faults.count).sum();
     if args.json {
@@ -118,7 +119,7 @@ pub(super) fn run(args: CheckArgs) -> Result<(), Failure> {
                 })
                 .collect(),
         };
-        println!("{}", serde_json::to_string_pretty(&json).map_err(failed)?);
+        println!("{}", serde_json::to_string_pretty(&json)?);
     } else {
         println!("{} in {}", description.name, root.display());
         for (survey, remembered) in surveys.iter().zip(remembered) {
@@ -128,7 +129,7 @@ pub(super) fn run(args: CheckArgs) -> Result<(), Failure> {
     }
     match faults {
         0 => Ok(()),
-        1 => Err(mistake(anyhow!("the dataset has 1 fault"))),
-        _ => Err(mistake(anyhow!("the dataset has {faults} faults"))),
+        1 => Err(anyhow!("the dataset has 1 fault")).user(),
+        _ => Err(anyhow!("the dataset has {faults} faults")).user(),
     }
 }

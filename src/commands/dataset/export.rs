@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 use dp_sims_datasets::{DatasetError, Description, LabelledImages, Size};
 use dp_sims_scenes::Scenes;
 use dp_sims_scenes::export::{ExportConfig, ExportError, Layout, export, folder_description};
 
-use crate::commands::{Failure, failed, mistake, parse_size, up_to};
-use crate::data::{description, progress_bar};
+use crate::commands::{User, parse_size, up_to};
+use crate::data::description;
+use crate::runtime::progress::progress_bar;
 
 /// Arguments of `dataset export`.
 #[derive(Debug, Args)]
@@ -43,7 +45,7 @@ enum Source {
 }
 
 /// Writes a dataset.
-pub fn run(args: ExportArgs) -> Result<(), Failure> {
+pub fn run(args: ExportArgs) -> Result<()> {
     let Source::Scenes = args.dataset;
     let layout = args.layout;
     let config = ExportConfig {
@@ -53,7 +55,7 @@ pub fn run(args: ExportArgs) -> Result<(), Failure> {
         size: args.size.unwrap_or(layout.default_size()),
         seed: args.seed,
     };
-    let description = reader(layout).map_err(mistake)?;
+    let description = reader(layout).user()?;
     let bar = progress_bar("writing scenes", 0);
     let progress = |done: usize, total: usize| {
         bar.set_length(total as u64);
@@ -61,10 +63,8 @@ pub fn run(args: ExportArgs) -> Result<(), Failure> {
     };
     let written = export(&config, &description, &args.out, &progress);
     bar.finish_and_clear();
-    written.map_err(|error| match error {
-        ExportError::Dataset(DatasetError::Write { .. }) => failed(error),
-        _ => mistake(error),
-    })?;
+    written
+        .user_unless(|error| matches!(error, ExportError::Dataset(DatasetError::Write { .. })))?;
     println!(
         "{} training and {} validation images of {} in the layout of {layout}, in {}",
         config.train,

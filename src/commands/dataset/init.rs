@@ -1,14 +1,17 @@
-//! Describing a folder of one's own.
+//! Describing your own folder.
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Result;
 use clap::Args;
-use dp_sims_dataset_tools::init::{InitError, Survey, SurveyedSplit, refuse_existing, survey};
+use dp_sims_dataset_tools::init::{
+    FolderSurvey, InitError, SurveyedSplit, refuse_existing, survey,
+};
 use dp_sims_datasets::description::LabelValues;
 use dp_sims_datasets::{DatasetError, DescribedFolder, Description, LabelledImages, Split};
 
-use crate::commands::{Failure, failed, mistake};
-use crate::data::progress_bar;
+use crate::commands::User;
+use crate::runtime::progress::progress_bar;
 
 /// Arguments of `dataset init`.
 #[derive(Debug, Args)]
@@ -22,9 +25,9 @@ pub struct InitArgs {
 }
 
 /// Looks at the folder, writes `dataset.toml` into it and says what to do next.
-pub fn run(args: InitArgs) -> Result<(), Failure> {
+pub fn run(args: InitArgs) -> Result<()> {
     if let Err(error) = refuse_existing(&args.folder, args.force) {
-        print!("{}", kept(&args.folder, error).map_err(mistake)?);
+        print!("{}", kept(&args.folder, error).user()?);
         return Ok(());
     }
     let bar = progress_bar("reading label maps", 0);
@@ -34,11 +37,10 @@ pub fn run(args: InitArgs) -> Result<(), Failure> {
     };
     let found = survey(&args.folder, &progress);
     bar.finish_and_clear();
-    let found = found.map_err(mistake)?;
-    found.write(args.force).map_err(|error| match error {
-        InitError::Dataset(DatasetError::Write { .. }) => failed(error),
-        _ => mistake(error),
-    })?;
+    let found = found.user()?;
+    found
+        .write(args.force)
+        .user_unless(|error| matches!(error, InitError::Dataset(DatasetError::Write { .. })))?;
     print!("{}", report(&found));
     Ok(())
 }
@@ -86,7 +88,7 @@ fn next(file: &Path, folder: &Path, out: &Path) -> String {
 }
 
 /// What was found, and the next two commands.
-fn report(found: &Survey) -> String {
+fn report(found: &FolderSurvey) -> String {
     let mut lines = vec![format!("found in {}:", found.root.display())];
     lines.extend(found.splits.iter().map(|split| split_line(found, split)));
     lines.push(format!("  {}", classes_line(found)));
@@ -117,7 +119,7 @@ fn report(found: &Survey) -> String {
     lines.join("\n")
 }
 
-fn split_line(found: &Survey, split: &SurveyedSplit) -> String {
+fn split_line(found: &FolderSurvey, split: &SurveyedSplit) -> String {
     let ends: Vec<String> = found
         .image_suffixes
         .iter()
@@ -136,7 +138,7 @@ fn split_line(found: &Survey, split: &SurveyedSplit) -> String {
     )
 }
 
-fn classes_line(found: &Survey) -> String {
+fn classes_line(found: &FolderSurvey) -> String {
     let pixels: u64 = found.classes.iter().map(|class| class.pixels).sum();
     let share = 100.0 * found.void_pixels as f64 / (pixels + found.void_pixels).max(1) as f64;
     let void: Vec<String> = found.void.iter().map(u8::to_string).collect();
@@ -155,7 +157,7 @@ fn classes_line(found: &Survey) -> String {
     )
 }
 
-fn names_line(found: &Survey) -> String {
+fn names_line(found: &FolderSurvey) -> String {
     match &found.names_file {
         Some(file) if found.names_fit => format!("names: from {}", file.display()),
         Some(file) => match found.label_values {
@@ -182,7 +184,7 @@ fn names_line(found: &Survey) -> String {
 }
 
 /// What else the user should know.
-fn notes(found: &Survey) -> Vec<String> {
+fn notes(found: &FolderSurvey) -> Vec<String> {
     let mut notes = Vec::new();
     for split in &found.splits {
         let lonely = [
@@ -221,7 +223,7 @@ fn notes(found: &Survey) -> Vec<String> {
 }
 
 /// What the list of names lacks.
-fn unlisted(found: &Survey) -> Option<String> {
+fn unlisted(found: &FolderSurvey) -> Option<String> {
     const MOST: usize = 5;
     let file = found.names_file.as_ref()?;
     let count = found.unlisted.len();

@@ -1,12 +1,14 @@
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::Args;
 use dp_sims_datasets::{DescribedFolder, LabelledImages, Size, Split, pack};
 use indicatif::HumanBytes;
 
 use super::SourceArgs;
-use crate::commands::{Failure, failed, mistake, parse_size};
-use crate::data::{checked, checks_folder, packed_path, progress_bar, refuse_among_inputs};
+use crate::commands::{User, parse_size};
+use crate::data::{checked, checks_folder, packed_path, refuse_among_inputs};
+use crate::runtime::progress::progress_bar;
 
 /// Arguments of `dataset pack`.
 #[derive(Debug, Args)]
@@ -28,9 +30,9 @@ pub struct PackArgs {
 }
 
 /// Writes the splits of a dataset at their training size, one file each.
-pub fn run(args: &PackArgs) -> Result<(), Failure> {
-    let (description, root) = args.source.open().map_err(mistake)?;
-    refuse_among_inputs(&args.out, &description, Some(&root), false).map_err(mistake)?;
+pub fn run(args: &PackArgs) -> Result<()> {
+    let (description, root) = args.source.open().user()?;
+    refuse_among_inputs(&args.out, &description, Some(&root), false).user()?;
     let splits = if args.split.is_empty() {
         let described = |split: &Split| description.files(*split).is_some();
         let mut splits = vec![Split::Train];
@@ -40,19 +42,19 @@ pub fn run(args: &PackArgs) -> Result<(), Failure> {
         args.split.clone()
     };
     for split in splits {
-        let mut folder = DescribedFolder::open(&description, &root, split).map_err(mistake)?;
+        let mut folder = DescribedFolder::open(&description, &root, split).user()?;
         if args.offsets {
-            folder = folder.with_instances().map_err(mistake)?;
+            folder = folder.with_instances().user()?;
         }
-        let report = checked(&folder, &checks_folder()).map_err(mistake)?;
+        let report = checked(&folder, &checks_folder()).user()?;
         let path = packed_path(&args.out, split);
         let bar = progress_bar("packing", folder.len() as u64);
         let packed = pack(&folder, &report, args.size, &path, &|done, _| {
             bar.set_position(done as u64);
         });
         bar.finish_and_clear();
-        let packed = packed.map_err(mistake)?;
-        let bytes = path.metadata().map_err(failed)?.len();
+        let packed = packed.user()?;
+        let bytes = path.metadata()?.len();
         println!(
             "{}: {} samples of {}, {}",
             path.display(),

@@ -1,17 +1,19 @@
 //! Looking at samples.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use dp_sims_dataset_tools::view::{Shown, fitted, view};
 use dp_sims_datasets::{DescribedFolder, LabelledImages, Size, Split};
-use image::{ImageFormat, RgbImage};
+use image::RgbImage;
 use rayon::prelude::*;
 
 use super::SourceArgs;
-use crate::commands::{Failure, failed, mistake, parse_size};
-use crate::data::{progress_bar, refuse_among_inputs, scenes};
+use crate::commands::{User, parse_size};
+use crate::data::{refuse_among_inputs, scenes};
+use crate::runtime::pictures::save;
+use crate::runtime::progress::progress_bar;
 
 /// Size at which procedural scenes are drawn where none is asked for.
 const SCENES_SIZE: Size = Size {
@@ -46,9 +48,13 @@ pub struct ViewArgs {
 }
 
 /// Draws the picture.
-pub fn run(args: ViewArgs) -> Result<(), Failure> {
-    let picture = draw(&args).map_err(mistake)?;
-    save(&picture, &args.out).map_err(failed)?;
+pub fn run(args: ViewArgs) -> Result<()> {
+    let picture = draw(&args).user()?;
+    if let Some(folder) = args.out.parent() {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot write {}", args.out.display()))?;
+    }
+    save(&picture, &args.out)?;
     println!(
         "wrote {} ({}x{} pixels)",
         args.out.display(),
@@ -142,16 +148,4 @@ fn picture(
         subtitle += &format!(" at {size}");
     }
     Ok(view(&title, &subtitle, dataset.classes(), &images?)?)
-}
-
-/// Writes a PNG, beside and then renamed.
-fn save(picture: &RgbImage, path: &Path) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    picture.write_to(&mut bytes, ImageFormat::Png)?;
-    let partial = path.with_extension("png.partial");
-    std::fs::create_dir_all(folder)
-        .and_then(|()| std::fs::write(&partial, bytes.get_ref()))
-        .and_then(|()| std::fs::rename(&partial, path))
-        .with_context(|| format!("cannot write {}", path.display()))
 }

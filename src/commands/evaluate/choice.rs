@@ -7,10 +7,11 @@ use dp_sims_datasets::Description;
 use dp_sims_model::backbones::BackboneKind;
 
 use super::EvaluateArgs;
+use crate::checkpoint::snapshot::Snapshot;
 use crate::commands::dataset_of::of_model;
+use crate::config::Metric;
 use crate::data;
-use crate::evaluate::{Metric, NetworkFolder, Protocol};
-use crate::snapshot::Snapshot;
+use crate::evaluate::{NetworkFolder, Protocol};
 
 /// The dataset: that of the flags, or that of the model.
 pub(super) fn dataset(

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use crate::checkpoint::MANIFEST;
-use crate::paths::{beside, real};
-use crate::snapshot::Snapshot;
+use crate::checkpoint::snapshot::Snapshot;
+use crate::runtime::paths::{beside, real};
 
 /// Folder of the results of a model: in the run of a checkpoint, or beside a model file or a checkpoint
 /// that is in no run.

@@ -1,8 +1,8 @@
-use anyhow::anyhow;
+use anyhow::{Result, anyhow};
 use clap::Args;
 
 use super::RowArgs;
-use crate::commands::{Failure, count, failed, mistake};
+use crate::commands::{User, count};
 use crate::experiments::{Study, plan};
 use crate::train::Stop;
 
@@ -23,25 +23,25 @@ pub struct PlanArgs {
 }
 
 /// Times rows.
-pub fn run(args: PlanArgs) -> Result<(), Failure> {
+pub fn run(args: PlanArgs) -> Result<()> {
     if !(1..=1000).contains(&args.steps_timed) {
-        return Err(mistake(anyhow!("--steps-timed must be from 1 to 1000")));
+        return Err(anyhow!("--steps-timed must be from 1 to 1000")).user();
     }
-    let overrides = args.rows.overrides().map_err(mistake)?;
+    let overrides = args.rows.overrides().user()?;
     let mut rows = Vec::new();
     for name in &args.rows.studies {
-        let study = Study::load(name).map_err(mistake)?;
+        let study = Study::load(name).user()?;
         let seeds = args.seeds.unwrap_or(study.seeds.len());
-        for row in study.resolve(&overrides).map_err(mistake)? {
+        for row in study.resolve(&overrides).user()? {
             rows.push((study.name.clone(), seeds, row));
         }
     }
     let (program, machine) = args.rows.program(1)?;
-    let stop = Stop::listen().map_err(failed)?;
+    let stop = Stop::listen()?;
     let told = |row: &str| eprintln!("timing {row}");
-    let report = plan(&rows, args.steps_timed, &program, machine, &stop, &told).map_err(failed)?;
+    let report = plan(&rows, args.steps_timed, &program, machine, &stop, &told)?;
     if args.json {
-        let text = serde_json::to_string_pretty(&report).map_err(failed)?;
+        let text = serde_json::to_string_pretty(&report)?;
         println!("{text}");
     } else {
         print!("{report}");

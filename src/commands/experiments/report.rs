@@ -1,8 +1,9 @@
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::Args;
 
-use crate::commands::{Failure, failed, mistake};
+use crate::commands::User;
 use crate::experiments::Report;
 
 /// Arguments of `experiments report`.
@@ -17,11 +18,11 @@ pub struct ReportArgs {
 }
 
 /// Writes the report of a study into its folder.
-pub fn run(args: ReportArgs) -> Result<(), Failure> {
-    let report = Report::read(&args.folder).map_err(mistake)?;
-    report.write(&args.folder).map_err(failed)?;
+pub fn run(args: ReportArgs) -> Result<()> {
+    let report = Report::read(&args.folder).user()?;
+    report.write(&args.folder)?;
     if args.json {
-        let text = serde_json::to_string_pretty(&report).map_err(failed)?;
+        let text = serde_json::to_string_pretty(&report)?;
         println!("{text}");
     } else {
         print!("{}", report.text());

@@ -1,14 +1,14 @@
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
 use super::RowArgs;
-use crate::commands::{Failure, failed, mistake};
-use crate::evaluate::Metric;
+use crate::commands::User;
+use crate::config::Metric;
 use crate::experiments::{Job, Judging, Outcome, Overrides, Queue, Study, runs};
-use crate::files::write_whole;
-use crate::lock::FolderLock;
+use crate::runtime::files::write_whole;
+use crate::runtime::lock::FolderLock;
 use crate::train::Stop;
 
 /// Arguments of `experiments run`.
@@ -49,30 +49,30 @@ struct Place {
 }
 
 /// Works a queue of runs off.
-pub fn run(args: RunArgs) -> Result<(), Failure> {
-    let overrides = args.rows.overrides().map_err(mistake)?;
+pub fn run(args: RunArgs) -> Result<()> {
+    let overrides = args.rows.overrides().user()?;
     let (program, machine) = args.rows.program(args.jobs)?;
-    let places = args.places(&overrides).map_err(mistake)?;
+    let places = args.places(&overrides).user()?;
     let mut jobs = Vec::new();
     for place in &places {
-        jobs.extend(args.jobs_of(place, &overrides).map_err(mistake)?);
+        jobs.extend(args.jobs_of(place, &overrides).user()?);
     }
     for place in &places {
-        place.write_study().map_err(failed)?;
+        place.write_study()?;
     }
-    let stop = Stop::listen().map_err(failed)?;
+    let stop = Stop::listen()?;
     let queue = Queue {
         jobs,
         program,
         at_once: args.jobs,
         machine,
     };
-    let outcome = queue.run(&stop).map_err(failed)?;
+    let outcome = queue.run(&stop)?;
     settle(&outcome, &places)
 }
 
 /// Says how it ended.
-fn settle(outcome: &Outcome, places: &[Place]) -> Result<(), Failure> {
+fn settle(outcome: &Outcome, places: &[Place]) -> Result<()> {
     let Outcome {
         skipped, finished, ..
     } = outcome;
@@ -82,7 +82,7 @@ fn settle(outcome: &Outcome, places: &[Place]) -> Result<(), Failure> {
         println!("dp-sims experiments report {folder}");
     }
     if outcome.interrupted {
-        return Err(failed(anyhow!("interrupted: the same command goes on")));
+        bail!("interrupted: the same command goes on");
     }
     if outcome.failed.is_empty() {
         return Ok(());
@@ -92,12 +92,12 @@ fn settle(outcome: &Outcome, places: &[Place]) -> Result<(), Failure> {
         .iter()
         .map(|(name, _)| name.as_str())
         .collect();
-    Err(failed(anyhow!(
+    bail!(
         "{} failed: {}; their folders have the reasons in run.json, and the same command tries \
          them again",
         runs(names.len()),
         names.join(", ")
-    )))
+    )
 }
 
 impl RunArgs {

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::stream::image_file;
+use crate::checkpoint::snapshot::Snapshot;
 use crate::commands::maps::Maps;
 use crate::data::refuse_among_inputs;
 use crate::evaluate::GRID;
-use crate::snapshot::Snapshot;
 
 /// Where images go.
 pub(super) struct Outputs<'a> {

@@ -9,9 +9,9 @@ use dp_sims_datasets::Sample;
 use image::RgbImage;
 
 use crate::commands::maps::Maps;
-use crate::data::progress_bar;
 use crate::evaluate::sample_name;
-use crate::grid::save;
+use crate::runtime::pictures::save;
+use crate::runtime::progress::progress_bar;
 
 /// Label maps that are read ahead.
 const AHEAD: usize = 2;

@@ -4,8 +4,8 @@ use anyhow::{Result, ensure};
 
 use super::TrainArgs;
 use crate::checkpoint::Checkpoint;
+use crate::checkpoint::snapshot::{read_experiment, read_state};
 use crate::config::{self, Difference, Experiment, with_changes};
-use crate::train::{read_experiment, read_state};
 
 /// An experiment.
 pub(super) struct Choice {

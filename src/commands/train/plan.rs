@@ -7,10 +7,10 @@ use anyhow::{Context, Result, bail, ensure};
 use super::TrainArgs;
 use super::continued::{Choice, chosen, continued};
 use crate::checkpoint::Checkpoint;
+use crate::checkpoint::snapshot::{newest_whole, open_whole};
 use crate::config::{self, Experiment};
 use crate::data::dataset_in;
-use crate::run_folder::{ABANDONED, BEST, Beginning, CHECKPOINTS, RunFolder, trace};
-use crate::snapshot::{newest_whole, open_whole};
+use crate::train::run_folder::{ABANDONED, BEST, Beginning, CHECKPOINTS, RunFolder, trace};
 
 /// What a call of `train` is about to do.
 pub(super) struct Plan {

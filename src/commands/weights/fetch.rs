@@ -1,19 +1,19 @@
 use anyhow::{Result, anyhow, ensure};
 use dp_sims_model::known::{KnownNetwork, KnownWeights, known_weights};
 
-use super::super::{Failure, failed, mistake};
+use super::super::User;
 use super::reporter::Reporter;
 use crate::weights::{Check, Outcome, Patience, WeightsFolder};
 
 /// Downloads a known file or the files of a network, or checks those that are there.
-pub fn run(name: &str, from: Option<&str>, folder: &WeightsFolder) -> Result<(), Failure> {
-    for known in resolve(name, from).map_err(mistake)? {
+pub fn run(name: &str, from: Option<&str>, folder: &WeightsFolder) -> Result<()> {
+    for known in resolve(name, from).user()? {
         fetch(known, from, folder)?;
     }
     Ok(())
 }
 
-fn fetch(known: &KnownWeights, from: Option<&str>, folder: &WeightsFolder) -> Result<(), Failure> {
+fn fetch(known: &KnownWeights, from: Option<&str>, folder: &WeightsFolder) -> Result<()> {
     let path = folder.path().join(known.file());
     eprintln!("{}: {}, {}", known.id, known.note, known.licence);
     let mut reporter = Reporter::new();
@@ -21,10 +21,7 @@ fn fetch(known: &KnownWeights, from: Option<&str>, folder: &WeightsFolder) -> Re
         reporter.show(progress);
     });
     reporter.finish();
-    let outcome = outcome.map_err(|error| match error.is_mistake() {
-        true => mistake(error),
-        false => failed(error),
-    })?;
+    let outcome = outcome.user_unless(|error| !error.is_mistake())?;
     let (what, sha256, check) = match outcome {
         Outcome::Present { sha256, check } => ("is there already", sha256, check),
         Outcome::Fetched(fetched) => ("is complete", fetched.sha256, fetched.check),

@@ -1,10 +1,10 @@
 use std::path::Path;
 
+use anyhow::Result;
 use dp_sims_model::known::{FileSize, Hash, KnownNetwork, KnownWeights, Origin, known_weights_of};
 use indicatif::HumanBytes;
 use serde::Serialize;
 
-use super::super::Failure;
 use super::print_json;
 use crate::weights::{Check, FileState, WeightsFolder};
 
@@ -90,7 +90,7 @@ impl Entry {
 }
 
 /// Shows the known files by network.
-pub fn run(folder: &WeightsFolder, json: bool) -> Result<(), Failure> {
+pub fn run(folder: &WeightsFolder, json: bool) -> Result<()> {
     let entries = KnownNetwork::all().flat_map(|network| {
         known_weights_of(network).map(move |known| Entry::of(known, network, folder))
     });

@@ -1,7 +1,7 @@
 //! The figures of a step as the dashboard names and orders them.
 
-use crate::consumers::lines::{duration, memory, percent};
-use crate::events::StepEvent;
+use crate::events::{Loss, Network, StepEvent, Term};
+use crate::runtime::units::{duration, memory, percent};
 
 /// A figure that is plotted.
 #[derive(Debug)]
@@ -24,13 +24,14 @@ impl Figure {
         }
     }
 
-    /// `g_gan` becomes `G gan`.
-    fn loss((key, value): (&String, &f64)) -> Self {
-        let name = match key.split_once('_') {
-            Some((network, term)) => format!("{} {term}", network.to_uppercase()),
-            None => key.clone(),
+    /// Named `G gan` or the like.
+    fn loss((Loss(network, term), value): (&Loss, &f64)) -> Self {
+        let letter = match network {
+            Network::Discriminator => 'D',
+            Network::Generator => 'G',
         };
-        Self::new(name, *value, format!("{value:.5}"), false)
+        let text = format!("{value:.5}");
+        Self::new(format!("{letter} {term}"), *value, text, false)
     }
 }
 
@@ -48,7 +49,7 @@ pub(super) fn overview(step: &StepEvent) -> String {
 
 /// The plotted figures, the most telling ones first: a small terminal shows only those.
 pub(super) fn figures(step: &StepEvent) -> Vec<Figure> {
-    let is_total = |(key, _): &(&String, &f64)| key.ends_with("_total");
+    let is_total = |(loss, _): &(&Loss, &f64)| loss.1 == Term::Total;
     let (real, fake) = (step.accuracy_real, step.accuracy_fake);
     let memory_gib = step.memory_bytes as f64 / (1u64 << 30) as f64;
 
@@ -80,24 +81,22 @@ pub(super) fn figures(step: &StepEvent) -> Vec<Figure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::events::Scalars;
-
-    fn scalars(names: &[&str]) -> Scalars {
-        names.iter().map(|name| (name.to_string(), 0.5)).collect()
-    }
-
     #[test]
     fn totals_and_accuracies_come_first() {
         let step = StepEvent {
-            losses: scalars(&[
-                "d_fake",
-                "d_real",
-                "d_total",
-                "g_gan",
-                "g_diversity",
-                "g_total",
-            ]),
-            learning_rates: scalars(&["discriminator", "generator"]),
+            losses: [
+                (Network::Discriminator, Term::Fake),
+                (Network::Discriminator, Term::Real),
+                (Network::Discriminator, Term::Total),
+                (Network::Generator, Term::Gan),
+                (Network::Generator, Term::Diversity),
+                (Network::Generator, Term::Total),
+            ]
+            .map(|(network, term)| (Loss(network, term), 0.5))
+            .into(),
+            learning_rates: [Network::Discriminator, Network::Generator]
+                .map(|network| (network, 0.5))
+                .into(),
             accuracy_fake: 0.25,
             memory_bytes: 1 << 29,
             ..StepEvent::default()

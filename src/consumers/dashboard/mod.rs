@@ -20,9 +20,10 @@ use burn_train::renderer::{
 
 use super::lines::{LineDisplay, evaluation};
 use super::{preview, terminal};
-use crate::console::Stream;
-use crate::evaluate::{described, number};
+use crate::config::described;
 use crate::events::{Consumer, Scalars, StepEvent, TrainEvent};
+use crate::runtime::console::Stream;
+use crate::runtime::units::number;
 use figures::{Figure, figures, overview};
 
 /// How a renderer comes to be, and how to see that it is still there.

@@ -9,6 +9,7 @@ use burn_train::renderer::{
 };
 
 use super::*;
+use crate::events::{Loss, Network, Term};
 
 thread_local! {
     /// Calls to the renderer of the test that runs on this thread.
@@ -140,7 +141,7 @@ fn step(step: u64, loss: f64) -> TrainEvent {
     TrainEvent::Step(StepEvent {
         step,
         total_steps: 9,
-        losses: [("g_total".to_owned(), loss)].into(),
+        losses: [(Loss(Network::Generator, Term::Total), loss)].into(),
         ..StepEvent::default()
     })
 }

@@ -3,16 +3,17 @@
 mod proto;
 mod record;
 
+use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs;
-use std::io::Cursor;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
-use image::{ImageFormat, RgbImage};
 
 use super::append::AppendFile;
 use crate::events::{Consumer, StepEvent, TrainEvent};
+use crate::runtime::pictures::png;
 use proto::Value;
 
 /// Writes scalars of every step and preview images for TensorBoard.
@@ -61,13 +62,12 @@ impl Consumer for TensorBoard {
     fn on_event(&mut self, event: &TrainEvent) -> anyhow::Result<()> {
         match event {
             TrainEvent::Step(step) => self.write(step.step, &scalars(step)),
-            TrainEvent::Preview { step, image } => self.write(*step, &[png(image)?]),
+            TrainEvent::Preview { step, image } => {
+                let (width, height) = image.dimensions();
+                self.write(*step, &[Value::png("preview", width, height, png(image)?)])
+            }
             TrainEvent::Evaluation { step, values, .. } => {
-                let values: Vec<Value> = values
-                    .iter()
-                    .map(|(name, value)| Value::scalar(&format!("evaluation/{name}"), *value))
-                    .collect();
-                self.write(*step, &values)
+                self.write(*step, &group("evaluation", values))
             }
             _ => Ok(()),
         }
@@ -95,20 +95,10 @@ fn wall_time() -> f64 {
 }
 
 fn scalars(step: &StepEvent) -> Vec<Value> {
-    let groups = [
-        ("loss", &step.losses),
-        ("gradient_norm", &step.gradient_norms),
-        ("learning_rate", &step.learning_rates),
-        ("measure", &step.measures),
-    ];
-    let mut values: Vec<Value> = groups
-        .into_iter()
-        .flat_map(|(group, scalars)| {
-            scalars
-                .iter()
-                .map(move |(name, value)| Value::scalar(&format!("{group}/{name}"), *value))
-        })
-        .collect();
+    let mut values = group("loss", &step.losses);
+    values.extend(group("gradient_norm", &step.gradient_norms));
+    values.extend(group("learning_rate", &step.learning_rates));
+    values.extend(group("measure", &step.measures));
     let memory_gib = step.memory_bytes as f64 / (1u64 << 30) as f64;
     values.extend([
         Value::scalar("accuracy/real", step.accuracy_real),
@@ -120,28 +110,28 @@ fn scalars(step: &StepEvent) -> Vec<Value> {
     values
 }
 
-fn png(image: &RgbImage) -> anyhow::Result<Value> {
-    let mut bytes = Vec::new();
-    image.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png)?;
-    Ok(Value::png("preview", image.width(), image.height(), bytes))
+fn group<K: Display>(group: &str, scalars: &BTreeMap<K, f64>) -> Vec<Value> {
+    let named = scalars.iter();
+    named
+        .map(|(name, value)| Value::scalar(&format!("{group}/{name}"), *value))
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use image::Rgb;
+    use image::{Rgb, RgbImage};
 
     use super::proto::tests::{Field, parse};
     use super::record::tests::unframe;
     use super::*;
+    use crate::events::{Loss, Network, Term};
 
     fn step(step: u64) -> StepEvent {
         StepEvent {
             step,
-            losses: [("g_total".to_owned(), 0.25 * step as f64)].into(),
-            gradient_norms: [("g_gan".to_owned(), 3.5)].into(),
-            learning_rates: [("generator".to_owned(), 1e-4)].into(),
+            losses: [(Loss(Network::Generator, Term::Total), 0.25 * step as f64)].into(),
+            gradient_norms: [(Term::Gan, 3.5)].into(),
+            learning_rates: [(Network::Generator, 1e-4)].into(),
             accuracy_real: 0.75,
             memory_bytes: 3 << 29,
             ..StepEvent::default()
@@ -221,7 +211,7 @@ mod tests {
             scalars,
             BTreeMap::from([
                 ("loss/g_total", 1.75),
-                ("gradient_norm/g_gan", 3.5),
+                ("gradient_norm/gan", 3.5),
                 ("learning_rate/generator", 1e-4),
                 ("accuracy/real", 0.75),
                 ("accuracy/fake", 0.0),

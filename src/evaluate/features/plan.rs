@@ -1,7 +1,7 @@
 use dp_sims_model::backbones::BackboneKind;
 
-use super::super::metric::{Metric, dashed};
 use super::super::protocol::{FeatureLayer, FeatureSettings};
+use crate::config::{Metric, dashed};
 
 /// Which network features come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

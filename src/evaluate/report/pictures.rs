@@ -3,11 +3,12 @@
 use anyhow::{Context, Result};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use image::{ImageFormat, RgbImage};
+use image::RgbImage;
 use maud::{Markup, html};
 
-use super::number;
 use crate::evaluate::gallery::{Exhibit, Gallery};
+use crate::runtime::pictures;
+use crate::runtime::units::number;
 
 /// A section with the best, the worst and other images, of `width` × `height` pixels.
 ///
@@ -74,8 +75,6 @@ fn png(pixels: &[u8], width: u32, height: u32) -> Result<String> {
 /// # Errors
 /// When it cannot be encoded.
 pub fn embedded(image: &RgbImage) -> Result<String> {
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    image.write_to(&mut bytes, ImageFormat::Png)?;
-    let encoded = BASE64_STANDARD.encode(bytes.into_inner());
+    let encoded = BASE64_STANDARD.encode(pictures::png(image)?);
     Ok(format!("data:image/png;base64,{encoded}"))
 }

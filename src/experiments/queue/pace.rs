@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::super::children::Logged;
 use super::super::job::{Job, State};
-use crate::consumers::lines::duration;
+use crate::runtime::units::duration;
 
 /// Steps whose median tells the pace.
 const WINDOW: usize = 50;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use image::RgbImage;
 
 use super::{Report, ReportRow};
-use crate::grid::tiles;
+use crate::runtime::pictures::tiles;
 
 /// Label maps that are shown at most.
 const SHOWN: usize = 6;

@@ -5,7 +5,8 @@ use maud::{Markup, html};
 use dp_sims_dataset_tools::svg::{rounded, shortened};
 
 use super::ReportRow;
-use crate::evaluate::{heading, number};
+use crate::evaluate::heading;
+use crate::runtime::units::number;
 
 /// Sizes in units of the picture, about a pixel each.
 const ROW: f64 = 26.0;

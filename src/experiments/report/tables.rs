@@ -5,8 +5,8 @@ use std::fmt::Write;
 use super::{
     Report, ReportRow, Summary, paper_heading, printed, signed, signed_printed, with_interval,
 };
-use crate::consumers::lines::duration;
 use crate::evaluate::heading;
+use crate::runtime::units::duration;
 
 /// The report as Markdown: a table of values per dataset, and one of how they came about.
 pub(super) fn markdown(report: &Report) -> String {

@@ -3,7 +3,7 @@ use image::RgbImage;
 use super::super::folder::{FailureNote, Record};
 use super::super::testing::{job, results, write_results};
 use super::*;
-use crate::consumers::preview::{GridRow, grid};
+use crate::runtime::pictures::{GridRow, grid};
 
 const STUDY_TEXT: &str = r#"
 name = "made-up"

@@ -6,7 +6,9 @@ use dp_sims_model::weights::{StateDict, from_safetensors_bytes, load_state_dict}
 
 use super::CLASSES;
 use crate::config::Experiment;
-use crate::train::{DeviceBatch, Draws, Networks, Purpose, Training};
+use crate::runtime::batch::DeviceBatch;
+use crate::runtime::noise::{Draws, Purpose};
+use crate::train::{Networks, Training};
 
 /// Inputs and results of the reference.
 pub(super) struct Reference {

@@ -3,8 +3,8 @@ use burn::tensor::backend::AutodiffBackend;
 
 use super::Run;
 use crate::events::{Fanout, TrainEvent};
-use crate::lock::LockState;
-use crate::run_folder::RunFolder;
+use crate::runtime::lock::LockState;
+use crate::train::run_folder::RunFolder;
 
 impl<B: AutodiffBackend> Run<'_, B> {
     /// Takes the claim on the run folder, which lasts as long as the run.

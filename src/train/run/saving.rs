@@ -5,12 +5,13 @@ use anyhow::{Error, Result, anyhow};
 use burn::tensor::backend::AutodiffBackend;
 use dp_sims_model::generator::Generator;
 
-use super::super::save::{NotFinite, State, files};
+use super::super::save::files;
 use super::super::watch::REMEDY;
 use super::Run;
+use crate::checkpoint::snapshot::{NotFinite, State};
 use crate::checkpoint::{self, CheckpointError};
 use crate::events::{Fanout, TrainEvent};
-use crate::run_folder::CHECKPOINTS;
+use crate::train::run_folder::CHECKPOINTS;
 
 /// Time after which a checkpoint that could not be written is tried again.
 const RETRY: Duration = Duration::from_secs(60);
@@ -26,21 +27,23 @@ pub(super) enum Saved {
 }
 
 impl<B: AutodiffBackend> Run<'_, B> {
-    /// Judges the averaged generator where that is due, and keeps the best checkpoint. An
-    /// evaluation that fails does not end the run.
+    /// Whether the averaged generator is to be judged after this step.
+    pub(super) fn is_evaluation_due(&self, is_last: bool) -> bool {
+        let evaluation = self.evaluation.as_ref();
+        evaluation.is_some_and(|evaluation| evaluation.is_due(self.step, is_last))
+    }
+
+    /// Judges the averaged generator, and keeps the best checkpoint. An evaluation that fails does not
+    /// end the run.
     ///
     /// # Errors
     /// When the weights are not finite.
-    pub(super) fn evaluate(&mut self, is_last: bool, events: &mut Fanout) -> Result<()> {
+    pub(super) fn evaluate(&mut self, events: &mut Fanout) -> Result<()> {
         let step = self.step;
         let Some(mut evaluation) = self.evaluation.take() else {
             return Ok(());
         };
-        let is_due = evaluation.is_due(step, is_last);
-        if is_due {
-            self.report(events)?;
-        }
-        if self.watch.is_finite() && is_due {
+        if self.watch.is_finite() {
             let mut generator = self.ready();
             match evaluation.run(&mut generator, step) {
                 Ok(found) => {

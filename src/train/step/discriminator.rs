@@ -7,11 +7,13 @@ use dp_sims_model::buffers::{clip_gradients, copy_buffers, take};
 use dp_sims_model::layers::Mode;
 use dp_sims_model::losses::{label_mix, label_mix_mask, mix, pixel_accuracy};
 
-use super::super::batch::{DeviceBatch, StepScalars};
 use super::super::parts::StepPart;
-use super::super::random::{Purpose, latents};
+use super::super::report::{Scalar, StepScalars};
 use super::Training;
 use super::generator::Made;
+use crate::events::Term;
+use crate::runtime::batch::DeviceBatch;
+use crate::runtime::noise::{Purpose, latents};
 
 impl<B: AutodiffBackend> Training<B> {
     /// Changes the discriminator, which tells images from photos: those the generator's step `made` of
@@ -67,7 +69,7 @@ impl<B: AutodiffBackend> Training<B> {
     }
 
     /// Gradients of one batch for the discriminator: fakes first, then photos, as separate
-    /// forward passes (facts L31). The backbone runs without a graph.
+    /// forward passes (notes L31). The backbone runs without a graph.
     fn discriminator_pass(
         &mut self,
         counter: u64,
@@ -87,15 +89,15 @@ impl<B: AutodiffBackend> Training<B> {
         let fake_class = (fake_logits.dims()[1] - 1) as i64;
         let fake_targets = Tensor::full(maps.dims(), fake_class, &self.device);
         let accuracy = pixel_accuracy(fake_logits.clone().inner(), fake_targets);
-        scalars.push("accuracy_fake", accuracy);
+        scalars.push(Scalar::AccuracyFake, accuracy);
         let accuracy = pixel_accuracy(real_logits.clone().inner(), maps.clone());
-        scalars.push("accuracy_real", accuracy);
+        scalars.push(Scalar::AccuracyReal, accuracy);
 
         let alpha = Tensor::from_inner(batch.class_weights.clone());
         let fake_loss = self.pixel.fake(fake_logits.clone());
         let real_loss = self.pixel.real(real_logits.clone(), labels, alpha);
-        scalars.push("d_fake", fake_loss.clone().inner());
-        scalars.push("d_real", real_loss.clone().inner());
+        scalars.push(Scalar::discriminator(Term::Fake), fake_loss.clone().inner());
+        scalars.push(Scalar::discriminator(Term::Real), real_loss.clone().inner());
         let mut total = fake_loss + real_loss;
         let weight = self.experiment.loss.lambda_label_mix;
         if weight > 0.0 {
@@ -104,10 +106,10 @@ impl<B: AutodiffBackend> Training<B> {
             let mixed = self.logits(mix(real, fake, mask.clone()), None);
             let mask = Tensor::from_inner(mask);
             let term = label_mix(mixed, real_logits, fake_logits, mask) * weight;
-            scalars.push("d_label_mix", term.clone().inner());
+            scalars.push(Scalar::discriminator(Term::LabelMix), term.clone().inner());
             total = total + term;
         }
-        scalars.push("d_total", total.clone().inner());
+        scalars.push(Scalar::discriminator(Term::Total), total.clone().inner());
         observer.end_of(StepPart::Discriminator);
         let gradients = (total / passes).backward();
         let gradients = GradientsParams::from_grads(gradients, &self.networks.discriminator);

@@ -4,11 +4,12 @@ use burn::tensor::backend::AutodiffBackend;
 use dp_sims_model::layers::{Conv, Mode};
 use dp_sims_model::losses::{Shift, diversity, diversity_everywhere, diversity_of_features};
 
-use super::super::batch::StepScalars;
 use super::super::networks::Frozen;
+use super::super::report::{Scalar, StepScalars};
 use super::view::Views;
 use super::{gradient, norm};
 use crate::config::LossConfig;
+use crate::events::Term;
 
 /// What the noise did to a batch: the maps and latents of both halves of it.
 pub(super) struct Pair<B: AutodiffBackend> {
@@ -49,10 +50,10 @@ impl<B: AutodiffBackend> Pair<B> {
         let device = self.features.device();
         let mut total = Tensor::zeros([1], &device);
         let mut surrogate = Tensor::zeros([1], &device);
-        let mut add = |names: [&'static str; 2], at: &Tensor<B, 4>, pulled| {
+        let mut add = |name: Term, at: &Tensor<B, 4>, pulled| {
             let (term, pull): Pulled<B::InnerBackend> = pulled;
-            scalars.push(names[0], term.clone());
-            scalars.push(names[1], norm(pull.clone()));
+            scalars.push(Scalar::generator(name), term.clone());
+            scalars.push(Scalar::GradientNorm(name), norm(pull.clone()));
             total = total.clone() + term;
             surrogate = surrogate.clone() + (at.clone() * Tensor::from_inner(pull)).sum();
         };
@@ -60,7 +61,7 @@ impl<B: AutodiffBackend> Pair<B> {
             let pulled = self.pulled(&self.features, |[first, second], [z1, z2]| {
                 diversity(first, second, z1, z2, loss.diversity_cutoff) * loss.lambda_diversity
             });
-            add(["g_diversity", "norm_diversity"], &self.features, pulled);
+            add(Term::Diversity, &self.features, pulled);
         }
         let everywhere = &loss.image_diversity;
         if everywhere.lambda > 0.0 {
@@ -68,8 +69,7 @@ impl<B: AutodiffBackend> Pair<B> {
                 let (cutoff, cell) = (everywhere.cutoff, everywhere.cell);
                 diversity_everywhere(first, second, z1, z2, cutoff, cell) * everywhere.lambda
             });
-            let names = ["g_image_diversity", "norm_image_diversity"];
-            add(names, &self.images, pulled);
+            add(Term::ImageDiversity, &self.images, pulled);
         }
         let perceived = &loss.feature_diversity;
         if let Some(network) = network.filter(|_| perceived.lambda > 0.0) {
@@ -77,14 +77,14 @@ impl<B: AutodiffBackend> Pair<B> {
             let other = network.plain_features(self.shift.images(second));
             let [z1, z2] = self.halves(&self.latents);
             let mut value = Tensor::zeros([1], &device);
-            let name = "norm_feature_diversity";
+            let name = Term::FeatureDiversity;
             views.ask(Some(network), 1.0, name, scalars, |_, features| {
                 let term = diversity_of_features(features, other, z1, z2, perceived.cutoff);
                 let term = term * perceived.lambda;
                 value = term.clone().inner();
                 term.backward()
             });
-            scalars.push("g_feature_diversity", value.clone());
+            scalars.push(Scalar::generator(name), value.clone());
             total = total + value;
         }
         (total, surrogate)

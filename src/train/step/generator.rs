@@ -7,12 +7,14 @@ use dp_sims_model::buffers::{clip_gradients, copy_buffers, take};
 use dp_sims_model::discriminator::Discriminator;
 use dp_sims_model::layers::{LabelMaps, Mode};
 
-use super::super::batch::{DeviceBatch, StepScalars};
 use super::super::parts::StepPart;
-use super::super::random::{Purpose, latents};
+use super::super::report::{Scalar, StepScalars};
 use super::Training;
 use super::diversity::Pair;
 use super::view::Views;
+use crate::events::{Measure, Term};
+use crate::runtime::batch::DeviceBatch;
+use crate::runtime::noise::{Purpose, latents};
 
 /// What the generator's step made of a batch, without a graph, and what it learnt on the way.
 pub(super) struct Made<B: Backend> {
@@ -67,7 +69,7 @@ impl<B: AutodiffBackend> Training<B> {
     /// Images of one batch, and gradients for generator and projector.
     ///
     /// The graph is cut at the generated image and at the features of the diversity loss: each
-    /// term runs backward to the cut on its own, which shows how strongly it pulls (facts O1), or all
+    /// term runs backward to the cut on its own, which shows how strongly it pulls (notes O1), or all
     /// share a pass through the frozen network ([`Views`]), and then one backward pass takes their sum
     /// through the generator.
     fn generator_pass(
@@ -119,14 +121,14 @@ impl<B: AutodiffBackend> Training<B> {
         let alpha = Tensor::from_inner(batch.class_weights.clone());
         let mut total = Tensor::zeros([1], &self.device);
         let pixel = &self.pixel;
-        views.ask(backbone, 1.0, "norm_gan", scalars, |images, features| {
+        views.ask(backbone, 1.0, Term::Gan, scalars, |images, features| {
             let logits = frozen.forward(images, features, Mode::Train);
             let term = pixel.generator(logits, labels, alpha) * loss.lambda_gan;
             total = term.clone().inner();
             observer.end_of(StepPart::Judgement);
             term.backward()
         });
-        scalars.push("g_gan", total.clone());
+        scalars.push(Scalar::generator(Term::Gan), total.clone());
         self.networks.discriminator =
             copy_buffers(self.networks.discriminator.clone(), &frozen.valid());
         observer.end_of(StepPart::JudgementBackward);
@@ -151,8 +153,8 @@ impl<B: AutodiffBackend> Training<B> {
                 .map(|count| self.draws.positions(counter, count, projector.queries()))
                 .collect();
             let mut value = Tensor::zeros([1], &self.device);
-            let (network, name) = (Some(network), "norm_contrastive");
-            views.ask(network, passes, name, scalars, |_, fake| {
+            let (network, term) = (Some(network), Term::Contrastive);
+            views.ask(network, passes, term, scalars, |_, fake| {
                 let term = projector.loss(fake, real, &positions) * loss.contrastive.lambda;
                 value = term.clone().inner();
                 observer.end_of(StepPart::Contrastive);
@@ -161,7 +163,7 @@ impl<B: AutodiffBackend> Training<B> {
                 projector_gradients = Some(own);
                 gradients
             });
-            scalars.push("g_contrastive", value.clone());
+            scalars.push(Scalar::generator(Term::Contrastive), value.clone());
             total = total + value;
             observer.end_of(StepPart::ContrastiveBackward);
         }
@@ -174,7 +176,8 @@ impl<B: AutodiffBackend> Training<B> {
         });
         if let Some(pair) = &pair {
             let other = pair.second_image(self.networks.generator.to_image());
-            scalars.push("noise_effect", (plain_image.clone() - other).abs().mean());
+            let effect = (plain_image.clone() - other).abs().mean();
+            scalars.push(Scalar::Measure(Measure::NoiseEffect), effect);
         }
         measure_exposures(&plain_image, &batch.images, scalars);
         let mut surrogate = Tensor::zeros([1], &self.device);
@@ -189,7 +192,7 @@ impl<B: AutodiffBackend> Training<B> {
         let pull = Tensor::from_inner(views.finish());
         surrogate = surrogate + (image * pull).sum();
         observer.end_of(StepPart::FeaturesBackward);
-        scalars.push("g_total", total);
+        scalars.push(Scalar::generator(Term::Total), total);
         let gradients = (surrogate / passes).backward();
         let gradients = GradientsParams::from_grads(gradients, &self.networks.generator);
         observer.end_of(StepPart::GeneratorBackward);
@@ -208,12 +211,12 @@ fn measure_exposures<B: Backend>(
     photos: &Tensor<B, 4>,
     scalars: &mut StepScalars<B>,
 ) {
-    for (names, images) in [
-        (["exposure_fake", "exposure_fake_squared"], images),
-        (["exposure_real", "exposure_real_squared"], photos),
+    for (mean, square, images) in [
+        (Measure::ExposureFake, Scalar::SquaredExposureFake, images),
+        (Measure::ExposureReal, Scalar::SquaredExposureReal, photos),
     ] {
         let exposures: Tensor<B, 2> = images.clone().flatten::<2>(1, 3).mean_dim(1);
-        scalars.push(names[0], exposures.clone().mean());
-        scalars.push(names[1], exposures.square().mean());
+        scalars.push(Scalar::Measure(mean), exposures.clone().mean());
+        scalars.push(square, exposures.square().mean());
     }
 }

@@ -7,8 +7,8 @@ use dp_sims_model::generator::NoiseMode;
 use dp_sims_model::init::normals;
 use dp_sims_model::layers::LabelMaps;
 
-use super::super::random::Purpose;
 use super::*;
+use crate::runtime::noise::Purpose;
 
 type Flex = <FlexAutodiff as AutodiffBackend>::InnerBackend;
 
@@ -63,13 +63,13 @@ fn batch(seed: u64) -> DeviceBatch<Flex> {
 }
 
 /// Scalars of one step on two batches.
-fn scalars(experiment: &Experiment, draws: Box<dyn Draws>) -> BTreeMap<&'static str, f64> {
+fn scalars(experiment: &Experiment, draws: Box<dyn Draws>) -> BTreeMap<String, f64> {
     let device = Default::default();
     let networks = Networks::<FlexAutodiff>::new(experiment, CLASSES, Path::new(""), &device);
     let training = Training::new(networks.unwrap(), experiment, &device).unwrap();
     let mut training = training.with_draws(draws);
     let scalars = training.step(1, &[batch(1), batch(2)]).unwrap();
-    scalars.read().unwrap()
+    scalars.read().unwrap().named()
 }
 
 #[test]

@@ -2,9 +2,10 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::AutodiffBackend;
 use dp_sims_model::losses::Shift;
 
-use super::super::batch::StepScalars;
 use super::super::networks::Frozen;
+use super::super::report::{Scalar, StepScalars};
 use super::{gradient, norm};
+use crate::events::Term;
 
 /// How images are looked at in a step: once for all losses, or once for each.
 ///
@@ -53,12 +54,12 @@ impl<B: AutodiffBackend> Views<B> {
     }
 
     /// Adds what a loss asks of the images that it sees through `network`: `scale` times the gradients
-    /// that `backward` makes of images and features. The norm of an own view's part is pushed as `name`.
+    /// that `backward` makes of images and features. The norm of an own view's part is pushed as that of `term`.
     pub(super) fn ask(
         &mut self,
         network: Option<&Frozen<B>>,
         scale: f64,
-        name: &'static str,
+        term: Term,
         scalars: &mut StepScalars<B::InnerBackend>,
         backward: impl FnOnce(Tensor<B, 4>, Vec<Tensor<B, 4>>) -> B::Gradients,
     ) {
@@ -75,16 +76,16 @@ impl<B: AutodiffBackend> Views<B> {
         let mut view = View::new(self.images.clone(), self.shift, network);
         let gradients = backward(view.images(), view.features().to_vec());
         view.pull(&gradients, scale);
-        self.add(view.finish(), name, scalars);
+        self.add(view.finish(), term, scalars);
     }
 
     fn add(
         &mut self,
         pull: Tensor<B::InnerBackend, 4>,
-        name: &'static str,
+        term: Term,
         scalars: &mut StepScalars<B::InnerBackend>,
     ) {
-        scalars.push(name, norm(pull.clone()));
+        scalars.push(Scalar::GradientNorm(term), norm(pull.clone()));
         self.pull = Some(match self.pull.take() {
             Some(sum) => sum + pull,
             None => pull,
@@ -211,23 +212,29 @@ mod tests {
         views.ask(
             Some(&all),
             2.0,
-            "first",
+            Term::Gan,
             &mut scalars,
             |images, features| {
                 assert_eq!(features.len(), 4);
                 (features[3].clone().square().mean() + images.square().mean()).backward()
             },
         );
-        views.ask(Some(&some), 1.0, "second", &mut scalars, |_, features| {
-            assert_eq!(features.len(), 2);
-            let sums = features.into_iter().map(|map| map.square().mean());
-            sums.reduce(|sum, next| sum + next).unwrap().backward()
-        });
+        views.ask(
+            Some(&some),
+            1.0,
+            Term::Contrastive,
+            &mut scalars,
+            |_, features| {
+                assert_eq!(features.len(), 2);
+                let sums = features.into_iter().map(|map| map.square().mean());
+                sums.reduce(|sum, next| sum + next).unwrap().backward()
+            },
+        );
         let pull = views.finish().into_data().to_vec().unwrap();
         let measured = if are_shared {
             0
         } else {
-            scalars.read().unwrap().len()
+            scalars.read().unwrap().named().len()
         };
         (pull, measured)
     }

@@ -254,7 +254,7 @@ pub mod results {
 
 /// What a model file says of itself.
 pub mod record {
-    use dp_sims::snapshot::{Record, TrainingRecord};
+    use dp_sims::checkpoint::snapshot::{Record, TrainingRecord};
     use dp_sims_datasets::{Description, Size};
     use dp_sims_model::generator::GeneratorConfig;
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use dp_sims_datasets::{Class, hex};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::survey::Survey;
+use super::survey::SplitSurvey;
 
 mod chart;
 mod pictures;
@@ -30,7 +30,7 @@ const MAX_PICTURE_BYTES: usize = 1_300_000;
 /// The page for a dataset in the folder `root`, a section per split.
 ///
 /// At most about 2 MB: pictures are few and small, long lists are cut.
-pub fn page(dataset: &str, root: &Path, surveys: &[Survey]) -> String {
+pub fn page(dataset: &str, root: &Path, surveys: &[SplitSurvey]) -> String {
     let mut left = MAX_PICTURE_BYTES;
     let sections: Vec<Markup> = surveys
         .iter()
@@ -89,7 +89,7 @@ fn verdict(faults: u64, findings: usize) -> Markup {
     }
 }
 
-fn section(survey: &Survey, left: &mut usize) -> Markup {
+fn section(survey: &SplitSurvey, left: &mut usize) -> Markup {
     let sound = survey.sound.len();
     html! {
         section id=(survey.split()) {
@@ -122,7 +122,7 @@ fn section(survey: &Survey, left: &mut usize) -> Markup {
     }
 }
 
-fn faults(survey: &Survey) -> Markup {
+fn faults(survey: &SplitSurvey) -> Markup {
     let faults = &survey.faults;
     let listed = faults.listed.len().min(MAX_FAULTS);
     html! {
@@ -179,7 +179,7 @@ fn rich(text: &str) -> Markup {
     }
 }
 
-fn absent(survey: &Survey) -> Markup {
+fn absent(survey: &SplitSurvey) -> Markup {
     let absent = survey.absent();
     let ending = if absent.len() == 1 { "s" } else { "" };
     let words = format!(
@@ -195,7 +195,7 @@ fn absent(survey: &Survey) -> Markup {
     }
 }
 
-fn class_table(survey: &Survey) -> Markup {
+fn class_table(survey: &SplitSurvey) -> Markup {
     let classes = &survey.classes().classes;
     let report = &survey.report;
     let (pixels, images) = (survey.pixels().max(1), survey.sound.len().max(1));

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::diagnosis::Finding;
 use super::fault::{Fault, FaultKind};
-use super::survey::Survey;
+use super::survey::SplitSurvey;
 use crate::scan::Tally;
 
 /// A survey as it is written to JSON. Classes are counted over the pairs without fault.
@@ -61,7 +61,7 @@ pub struct ClassSummary<'a> {
     pub mean_instance_pixels: Option<f64>,
 }
 
-impl Survey {
+impl SplitSurvey {
     /// The survey in figures.
     pub fn summary(&self) -> Summary<'_> {
         let all = self.pixels().max(1) as f64;

@@ -46,7 +46,7 @@ impl InstanceTally {
 
 /// What was found in a split, faults included.
 #[derive(Clone, Debug)]
-pub struct Survey {
+pub struct SplitSurvey {
     /// Everything wrong.
     pub faults: Faults,
     /// What the label maps look like where they are not what the description says.
@@ -78,7 +78,7 @@ pub fn survey(
     known: &[Description],
     depth: Depth,
     progress: &Progress,
-) -> Result<Survey, DatasetError> {
+) -> Result<SplitSurvey, DatasetError> {
     let mut faults = Faults::default();
     let dataset = {
         let mut collect = |error: DatasetError| {
@@ -108,7 +108,7 @@ pub fn survey(
         },
         None => (dataset, None),
     };
-    let mut survey = Survey {
+    let mut survey = SplitSurvey {
         faults,
         findings: Vec::new(),
         report: Report::new(dataset.classes().len()),
@@ -146,7 +146,7 @@ fn is_absent(error: &DatasetError) -> bool {
     matches!(error, DatasetError::Read { source, .. } if source.kind() == ErrorKind::NotFound)
 }
 
-impl Survey {
+impl SplitSurvey {
     /// Looks at every pair and sums up in dataset order.
     fn walk(&mut self, depth: Depth, progress: &Progress) -> Evidence {
         let dataset = Arc::clone(&self.dataset);

@@ -73,7 +73,7 @@ impl Own {
         self
     }
 
-    fn survey(&self) -> Survey {
+    fn survey(&self) -> FolderSurvey {
         survey(self.root(), &silent).unwrap()
     }
 
@@ -82,7 +82,7 @@ impl Own {
     }
 
     /// Writes the description, opens and checks every split by it, and returns what was found.
-    fn checked(&self) -> Survey {
+    fn checked(&self) -> FolderSurvey {
         let survey = self.survey();
         survey.write(false).unwrap();
         let description = Description::read(&survey.file()).unwrap();
@@ -102,7 +102,7 @@ impl Own {
     }
 }
 
-fn names(survey: &Survey) -> Vec<(&str, &[u8])> {
+fn names(survey: &FolderSurvey) -> Vec<(&str, &[u8])> {
     let classes = survey.classes.iter();
     classes
         .map(|class| (class.name.as_str(), class.ids.as_slice()))
@@ -110,7 +110,7 @@ fn names(survey: &Survey) -> Vec<(&str, &[u8])> {
 }
 
 /// Photo folder, label folder and number of pairs by split.
-fn places(survey: &Survey) -> Vec<(Split, &str, &str, usize)> {
+fn places(survey: &FolderSurvey) -> Vec<(Split, &str, &str, usize)> {
     let splits = survey.splits.iter();
     splits
         .map(|s| (s.split, s.images.as_str(), s.labels.as_str(), s.pairs))

@@ -5,10 +5,10 @@ use std::fmt::Write;
 use dp_sims_datasets::description::LabelValues;
 use dp_sims_datasets::{Split, hex};
 
-use super::{Survey, SurveyedClass, SurveyedSplit};
+use super::{FolderSurvey, SurveyedClass, SurveyedSplit};
 
 /// The description of a survey as TOML.
-pub(super) fn toml(survey: &Survey) -> String {
+pub(super) fn toml(survey: &FolderSurvey) -> String {
     let mut text = format!(
         "# A first description, written by `dp-sims dataset init` from the files of this folder.\n\
          # Edit names and colours, mark countable objects with `thing = true`, and merge classes by\n\
@@ -44,7 +44,7 @@ pub(super) fn toml(survey: &Survey) -> String {
     text
 }
 
-fn void(survey: &Survey) -> String {
+fn void(survey: &FolderSurvey) -> String {
     if survey.label_values == LabelValues::Colours {
         return "\n# The label maps are coloured: `label_values = \"colours\"` below. Black is void.\n"
             .to_string();
@@ -63,7 +63,7 @@ fn void(survey: &Survey) -> String {
     )
 }
 
-fn split_table(survey: &Survey, split: &SurveyedSplit) -> String {
+fn split_table(survey: &FolderSurvey, split: &SurveyedSplit) -> String {
     let name = split.split.name();
     let suffixes: Vec<String> = survey.image_suffixes.iter().map(|s| quoted(s)).collect();
     let mut text = format!(

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 /// What becomes of a map that the windows do not divide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WindowFit {
-    /// As timm computes it (facts D28): where the window exceeds the map it shrinks to the map and
+    /// As timm computes it (notes D28): where the window exceeds the map it shrinks to the map and
     /// is not shifted, on each axis by itself; otherwise the map is padded at the bottom and right
     /// after the shift.
     Shrink,
@@ -213,7 +213,7 @@ mod tests {
         let equal = WindowGrid::new([7, 7], 7, true);
         assert_eq!((equal.window, equal.shift), ([7, 7], [0, 0]));
         assert_eq!(equal.mask(), None);
-        // facts D28: 64, 32, 16 and 8 pixels a side at window 12.
+        // notes D28: 64, 32, 16 and 8 pixels a side at window 12.
         let padded = [64, 32, 16, 8].map(|side| {
             let grid = WindowGrid::new([side; 2], 12, false);
             grid.counts()[0] * grid.window[0]

@@ -22,7 +22,7 @@ const INIT_STD: f64 = 0.02;
 /// Pixels of a patch along a side.
 const PATCH: usize = 4;
 
-/// Size of a Swin Transformer (facts D20, D21).
+/// Size of a Swin Transformer (notes D20, D21).
 #[derive(Config, Debug)]
 pub struct SwinConfig {
     /// Blocks of each stage.

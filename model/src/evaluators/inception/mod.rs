@@ -1,4 +1,4 @@
-//! The Inception-v3 of FID: 2048 features of an image (facts M1, M2).
+//! The Inception-v3 of FID: 2048 features of an image (notes M1, M2).
 //!
 //! It is the network of TensorFlow's `inception-2015-12-05`, with which FID was introduced, in the
 //! weights and names of the PyPI package `pytorch-fid`. It differs from torchvision's Inception-v3
@@ -111,7 +111,7 @@ impl<B: Backend> FidInception<B> {
     }
 
     /// Features of images, which are resized to 299 × 299 without regard to their aspect,
-    /// bilinearly and without antialiasing (facts M2).
+    /// bilinearly and without antialiasing (notes M2).
     ///
     /// Costs 5.7 billion multiply-adds an image whatever its size, and the resize, which is two
     /// matrix products: 0.13 billion at 256 × 256, 0.3 billion at 256 × 512.

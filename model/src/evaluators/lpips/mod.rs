@@ -1,4 +1,4 @@
-//! LPIPS, a distance between images in the features of a classifier (facts M20, M21, M22).
+//! LPIPS, a distance between images in the features of a classifier (notes M20, M21, M22).
 //!
 //! Version 0.1 with the linear heads of its authors. The heads are part of the program: the files
 //! `vgg.safetensors` and `alex.safetensors` beside this one hold the tensors of `vgg.pth` and
@@ -21,7 +21,7 @@ use crate::backbones::WeightSource;
 use crate::init::{InitRng, buffer};
 use crate::weights::{WeightsError, load_network};
 
-/// What is taken from an image in [-1, 1], by colour channel (facts M21).
+/// What is taken from an image in [-1, 1], by colour channel (notes M21).
 const SHIFT: [f32; 3] = [-0.030, -0.088, -0.188];
 
 /// What it is divided by afterwards.
@@ -108,7 +108,7 @@ impl<B: Backend> Lpips<B> {
     }
 
     /// Mean LPIPS over all K (K - 1) / 2 pairs of K images, which are the images of all batches in
-    /// `samples` together: the diversity of the samples of one label map (facts M20). None where
+    /// `samples` together: the diversity of the samples of one label map (notes M20). None where
     /// there are fewer than two.
     ///
     /// Costs two passes over the features, not one per pair.

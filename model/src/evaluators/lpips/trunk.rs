@@ -10,9 +10,9 @@ use crate::init::InitRng;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LpipsTrunk {
     /// VGG-16, taps relu1_2, relu2_2, relu3_3, relu4_3 and relu5_3: the one of OASIS's diversity
-    /// figures (facts M20).
+    /// figures (notes M20).
     Vgg,
-    /// AlexNet, taps behind its five ReLUs: the authors' default and that of SDM (facts M22).
+    /// AlexNet, taps behind its five ReLUs: the authors' default and that of SDM (notes M22).
     /// Distances of the two trunks cannot be compared.
     AlexNet,
 }

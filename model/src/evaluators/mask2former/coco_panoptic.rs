@@ -80,7 +80,7 @@ const STUFF: [&[u8]; 53] = [
 ];
 
 /// Class of COCO panoptic for each channel of COCO-Stuff; none where pixels are left out of the
-/// evaluation (facts M18).
+/// evaluation (notes M18).
 ///
 /// The channels are the class indices of `experiments/datasets/coco-stuff.toml`: void first, then
 /// the ids 0 to 181. Of the 171 classes that occur, 12 are in no panoptic class and their pixels are

@@ -12,7 +12,7 @@ use crate::weights::{WeightsError, load_network};
 
 /// Size of a Mask2Former with a Swin backbone. The defaults are those of the published networks
 /// with Swin-L (`configs/*/swin/maskformer2_swin_large_IN21k_384_*.yaml` of
-/// facebookresearch/Mask2Former; facts M15).
+/// facebookresearch/Mask2Former; notes M15).
 #[derive(Config, Debug)]
 pub struct Mask2FormerConfig {
     /// Masks that are predicted.

@@ -1,6 +1,6 @@
 use super::Mask2FormerConfig;
 
-/// A published Mask2Former with a Swin-L backbone (facts M15, M16).
+/// A published Mask2Former with a Swin-L backbone (notes M15, M16).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mask2FormerKind {
     /// The 150 classes of ADE20K, trained for semantic segmentation.

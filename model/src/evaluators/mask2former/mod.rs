@@ -1,4 +1,4 @@
-//! Mask2Former with a Swin backbone: semantic segmentation of generated images (facts M15 to M19).
+//! Mask2Former with a Swin backbone: semantic segmentation of generated images (notes M15 to M19).
 //!
 //! The weights are those that transformers publishes, `facebook/mask2former-swin-large-*`; what is
 //! compared with what is in the book, reference/evaluators.

@@ -11,7 +11,7 @@ const CHUNK: usize = 20;
 
 impl<B: Backend> Mask2Former<B> {
     /// Scores of every class: the probabilities of the masks, each shared among the classes by the
-    /// probabilities of its class (facts M17; `semantic_inference` of the original project).
+    /// probabilities of its class (notes M17; `semantic_inference` of the original project).
     ///
     /// As there, the images are padded with zeros to multiples of 32, the mask logits are resized
     /// bilinearly to the size of the padded images and the padding is cut off. Then the scores are

@@ -2,9 +2,9 @@ use serde::{Deserialize, Serialize};
 
 use super::ClassSet;
 
-/// Relative sizes of DRN's multi-scale test beside the full one (`segment.py`; facts M13).
+/// Relative sizes of DRN's multi-scale test beside the full one (`segment.py`; notes M13).
 const DRN_SCALES: [f64; 5] = [0.5, 0.75, 1.25, 1.5, 1.75];
-/// Shorter sides of UPerNet's (`config/ade20k-resnet101-upernet.yaml`; facts M9).
+/// Shorter sides of UPerNet's (`config/ade20k-resnet101-upernet.yaml`; notes M9).
 const UPERNET_SHORT_SIDES: [f64; 5] = [300.0, 375.0, 450.0, 525.0, 600.0];
 /// Bound of the longer side there.
 const UPERNET_LONG_SIDE: f64 = 1000.0;

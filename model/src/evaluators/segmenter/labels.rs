@@ -34,9 +34,9 @@ impl ClassSet {
     /// in the order of the file.
     ///
     /// - ADE20K: channel i is id i, and the network's class is the id less 1
-    ///   (`segm_transform` in `mit_semseg/dataset.py`; facts S1, M9).
-    /// - COCO-Stuff: channel i is id i - 1, and the network's class is the id (facts S3, M11).
-    /// - Cityscapes: channel i is id i, and the network's class is its train id (facts S4, M13).
+    ///   (`segm_transform` in `mit_semseg/dataset.py`; notes S1, M9).
+    /// - COCO-Stuff: channel i is id i - 1, and the network's class is the id (notes S3, M11).
+    /// - Cityscapes: channel i is id i, and the network's class is its train id (notes S4, M13).
     pub fn of_channels(self) -> Vec<Option<usize>> {
         match self {
             Self::Ade20k | Self::CocoStuff => {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use dp_sims_dataset_tools::check::Survey;
+use dp_sims_dataset_tools::check::SplitSurvey;
 
 /// Most faults that are shown.
 const MAX_FAULTS: usize = 20;
@@ -17,7 +17,7 @@ const ENDS: usize = 10;
 const MAX_ABSENT: usize = 20;
 
 /// Counts, classes, diagnosis and faults of a split.
-pub(super) fn split(survey: &Survey, remembered: bool) -> String {
+pub(super) fn split(survey: &SplitSurvey, remembered: bool) -> String {
     let mut text = String::new();
     let faults = &survey.faults;
     let (pairs, sound) = (survey.pairs().len(), survey.sound.len());
@@ -57,7 +57,7 @@ pub(super) fn split(survey: &Survey, remembered: bool) -> String {
     text
 }
 
-fn classes(survey: &Survey, line: &mut impl FnMut(String)) {
+fn classes(survey: &SplitSurvey, line: &mut impl FnMut(String)) {
     let (report, classes) = (&survey.report, &survey.classes().classes);
     let (pixels, images) = (survey.pixels() as f64, survey.sound.len() as f64);
     let mut shown: Vec<usize> = (0..classes.len()).collect();

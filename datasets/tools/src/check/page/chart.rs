@@ -4,7 +4,7 @@ use dp_sims_datasets::{Class, hex};
 use maud::{Markup, html};
 
 use super::{grouped, percent};
-use crate::check::survey::Survey;
+use crate::check::survey::SplitSurvey;
 use crate::svg::{rounded, shortened};
 
 /// Most rows of a single column, which is as wide as the page, and of each of several.
@@ -34,7 +34,7 @@ struct Row<'a> {
 }
 
 /// Bars for the share of pixels and dots for the share of images, most frequent class first.
-pub(super) fn histogram(survey: &Survey) -> Markup {
+pub(super) fn histogram(survey: &SplitSurvey) -> Markup {
     let report = &survey.report;
     let (pixels, images) = (survey.pixels() as f64, survey.sound.len() as f64);
     let counts = report.pixels.iter().zip(&report.images);

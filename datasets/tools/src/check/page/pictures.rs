@@ -18,7 +18,7 @@ use png::ColorType;
 
 use super::{count, percent};
 use crate::check::fault::{Fault, FaultKind};
-use crate::check::survey::Survey;
+use crate::check::survey::SplitSurvey;
 
 /// Longest side of a picture in pixels.
 const SIDE: usize = 224;
@@ -51,7 +51,7 @@ pub(super) struct Group {
 }
 
 /// The pictures of a split; `left` is the number of bytes that they may still take.
-pub(super) fn exhibits(survey: &Survey, left: &mut usize) -> Vec<Group> {
+pub(super) fn exhibits(survey: &SplitSurvey, left: &mut usize) -> Vec<Group> {
     let groups = [
         Group {
             title: "Faulty pairs",
@@ -75,7 +75,7 @@ pub(super) fn exhibits(survey: &Survey, left: &mut usize) -> Vec<Group> {
         .collect()
 }
 
-fn faulty(survey: &Survey, left: &mut usize) -> Vec<Exhibit> {
+fn faulty(survey: &SplitSurvey, left: &mut usize) -> Vec<Exhibit> {
     let mut exhibits = Vec::new();
     let mut shown = BTreeSet::new();
     let files = |(index, pair): (usize, &'_ Pair)| {
@@ -133,7 +133,7 @@ fn caption(fault: &Fault) -> String {
     }
 }
 
-fn rare(survey: &Survey, left: &mut usize) -> Vec<Exhibit> {
+fn rare(survey: &SplitSurvey, left: &mut usize) -> Vec<Exhibit> {
     let report = &survey.report;
     let classes = (0..=u8::MAX).zip(report.images.iter().zip(&report.pixels));
     let mut rare: Vec<(u64, u64, u8)> = classes
@@ -168,7 +168,7 @@ fn rare(survey: &Survey, left: &mut usize) -> Vec<Exhibit> {
     exhibits
 }
 
-fn void(survey: &Survey, left: &mut usize) -> Vec<Exhibit> {
+fn void(survey: &SplitSurvey, left: &mut usize) -> Vec<Exhibit> {
     let share = |&(void, all): &(u64, u64)| void as f64 / all.max(1) as f64;
     let mut shares: Vec<(f64, usize)> = survey
         .void
@@ -193,7 +193,7 @@ fn void(survey: &Survey, left: &mut usize) -> Vec<Exhibit> {
 
 /// The pictures of pair `index`; other classes than `only` are pale.
 fn exhibit(
-    survey: &Survey,
+    survey: &SplitSurvey,
     index: usize,
     caption: String,
     only: Option<u8>,

@@ -11,7 +11,7 @@ use crate::check::{FaultKind, FindingKind};
 use crate::scan::CHUNK;
 
 /// Everything about the garden.
-pub(in crate::check) fn look(garden: &Garden) -> Survey {
+pub(in crate::check) fn look(garden: &Garden) -> SplitSurvey {
     let (description, root) = (&garden.description, garden.root());
     survey(
         description,
@@ -27,7 +27,7 @@ pub(in crate::check) fn look(garden: &Garden) -> Survey {
 /// Kind, file name, pixel and id of a fault.
 type Place = (FaultKind, String, Option<(usize, usize)>, Option<u32>);
 
-fn places(survey: &Survey) -> Vec<Place> {
+fn places(survey: &SplitSurvey) -> Vec<Place> {
     let place = |fault: &Fault| {
         let name = fault.file.file_name().unwrap_or_default().to_string_lossy();
         (

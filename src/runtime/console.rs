@@ -13,21 +13,21 @@ use std::sync::Mutex;
 
 /// Prints to the standard output.
 macro_rules! print {
-    ($($text:tt)*) => { $crate::console::Stream::Output.write(&format!($($text)*)) };
+    ($($text:tt)*) => { $crate::runtime::console::Stream::Output.write(&format!($($text)*)) };
 }
 
 /// Prints to the standard output, and ends the line.
 macro_rules! println {
-    () => { $crate::console::Stream::Output.write("\n") };
+    () => { $crate::runtime::console::Stream::Output.write("\n") };
     ($($text:tt)*) => {
-        $crate::console::Stream::Output.write(&format!("{}\n", format_args!($($text)*)))
+        $crate::runtime::console::Stream::Output.write(&format!("{}\n", format_args!($($text)*)))
     };
 }
 
 /// Prints to the standard error, and ends the line.
 macro_rules! eprintln {
     ($($text:tt)*) => {
-        $crate::console::Stream::Error.write(&format!("{}\n", format_args!($($text)*)))
+        $crate::runtime::console::Stream::Error.write(&format!("{}\n", format_args!($($text)*)))
     };
 }
 

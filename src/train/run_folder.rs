@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::checkpoint::{self, free_place};
 use crate::consumers::jsonl::later_lines;
-use crate::lock::{FolderLock, LockState};
+use crate::runtime::lock::{FolderLock, LockState};
 
 /// Checkpoints, below a run folder.
 pub const CHECKPOINTS: &str = "checkpoints";

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use super::GENERATOR_FILES;
 use crate::checkpoint::{self, Checkpoint, CheckpointError, Latest, MANIFEST};
-use crate::train::GENERATOR_FILES;
 
 /// Opens a checkpoint folder, or the newest checkpoint of a run folder of which every file is whole.
 /// Damaged ones are named on standard error.

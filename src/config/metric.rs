@@ -113,6 +113,37 @@ impl FromStr for Metric {
     }
 }
 
+/// What a value is called in tables, its unit, and whether more of it is better.
+pub fn described(name: &str) -> (String, &'static str, Option<bool>) {
+    match name {
+        "fid" => ("FID".to_string(), "", Some(false)),
+        "kid" => ("KID".to_string(), "", Some(false)),
+        "swav-fid" => ("SwAV-FID".to_string(), "", Some(false)),
+        "lpips-diversity" => ("LPIPS diversity".to_string(), "", Some(true)),
+        "lpips-distance" => ("LPIPS to the photo".to_string(), "", Some(false)),
+        "perceptual-diversity" => ("diversity in VGG-16 features".to_string(), "", Some(true)),
+        "perceptual-distance" => (
+            "distance to the photo in VGG-16 features".to_string(),
+            "",
+            Some(false),
+        ),
+        "diversity-vgg16" => (
+            "diversity in VGG-16 features, no LPIPS weights".to_string(),
+            "",
+            Some(true),
+        ),
+        "miou" => ("mIoU".to_string(), "%", Some(true)),
+        "miou-mf" => ("mIoU (Mask2Former)".to_string(), "%", Some(true)),
+        "accuracy" => ("pixel accuracy".to_string(), "%", Some(true)),
+        "seconds" => ("seconds per image".to_string(), "s", Some(false)),
+        other => match other.split_once('-') {
+            Some(("fd", network)) => (format!("Fréchet distance, {network}"), "", Some(false)),
+            Some(("kd", network)) => (format!("kernel distance, {network}"), "", Some(false)),
+            _ => (other.to_string(), "", None),
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

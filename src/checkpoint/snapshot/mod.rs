@@ -2,6 +2,7 @@
 //! model file, or inside the program. What makes images reads nothing else.
 
 mod builtin;
+mod files;
 mod find;
 mod model_file;
 mod record;
@@ -19,16 +20,18 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 pub use builtin::BUILT_IN;
+pub(crate) use files::weights;
+pub use files::{
+    AVERAGED_GENERATOR, GENERATOR_FILES, Make, NotFinite, State, generator_files, read_description,
+    read_experiment, read_generator, read_state, tensors,
+};
 pub use find::{newest_whole, open_whole};
 pub use model_file::ModelFile;
 pub(crate) use record::described;
 pub use record::{Card, Record, TrainingRecord};
 
 use crate::checkpoint::{Checkpoint, MANIFEST};
-use crate::files::hex;
-use crate::train::{
-    AVERAGED_GENERATOR, read_description, read_experiment, read_generator, read_state,
-};
+use crate::runtime::files::hex;
 use crate::weights::sha256;
 
 /// A trained generator with its configuration and its classes.

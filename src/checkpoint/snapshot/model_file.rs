@@ -41,8 +41,8 @@ impl ModelFile {
     /// When it cannot be read or is none; names file and key.
     pub fn read(path: &Path) -> Result<Self> {
         let shown = path.display().to_string();
-        let bytes =
-            crate::files::read(path, MOST_BYTES).with_context(|| format!("cannot read {shown}"))?;
+        let bytes = crate::runtime::files::read(path, MOST_BYTES)
+            .with_context(|| format!("cannot read {shown}"))?;
         Self::parse(Cow::Owned(bytes), &shown)
     }
 

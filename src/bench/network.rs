@@ -12,7 +12,7 @@ use super::settings::{GENERATOR_CLASSES, Settings, fit_decoder};
 
 /// A network that `bench networks` times by itself, for 151 classes where it has any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub enum TimedNetwork {
     /// The paper's generator.
     DpSimsGenerator,
     /// DP-GAN's.
@@ -33,7 +33,7 @@ pub enum Choice {
     /// Every network.
     All,
     /// One of them.
-    One(Subject),
+    One(TimedNetwork),
 }
 
 /// What a network is built from.
@@ -47,15 +47,15 @@ pub(super) enum Plan {
 }
 
 /// The networks that are trained.
-const TRAINED: [Subject; 5] = [
-    Subject::DpSimsGenerator,
-    Subject::DpGanGenerator,
-    Subject::OasisGenerator,
-    Subject::DpSimsDiscriminator,
-    Subject::OasisDiscriminator,
+const TRAINED: [TimedNetwork; 5] = [
+    TimedNetwork::DpSimsGenerator,
+    TimedNetwork::DpGanGenerator,
+    TimedNetwork::OasisGenerator,
+    TimedNetwork::DpSimsDiscriminator,
+    TimedNetwork::OasisDiscriminator,
 ];
 
-impl Subject {
+impl TimedNetwork {
     /// What is timed where nothing is chosen: at 256x256, batch 1 and width 64 about two minutes on
     /// two cores.
     pub const DEFAULT: [Self; 8] = [
@@ -200,7 +200,7 @@ impl Subject {
     }
 }
 
-impl fmt::Display for Subject {
+impl fmt::Display for TimedNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
@@ -213,9 +213,9 @@ impl FromStr for Choice {
         if text == "all" {
             return Ok(Self::All);
         }
-        let subject = Subject::all().find(|subject| subject.name() == text);
+        let subject = TimedNetwork::all().find(|subject| subject.name() == text);
         subject.map(Self::One).ok_or_else(|| {
-            let names: Vec<_> = Subject::all().map(Subject::name).collect();
+            let names: Vec<_> = TimedNetwork::all().map(TimedNetwork::name).collect();
             format!(
                 "no network has this name; give all, or one or more of {}",
                 names.join(", ")
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn every_network_is_found_by_its_name() {
-        for subject in Subject::all() {
+        for subject in TimedNetwork::all() {
             assert_eq!(subject.name().parse(), Ok(Choice::One(subject)));
         }
         assert_eq!("all".parse(), Ok(Choice::All));
@@ -245,14 +245,14 @@ mod tests {
     fn a_backbone_stands_for_all_that_were_not_named() {
         let swin = Some(BackboneKind::SwinBaseWindow12);
         let (vgg, all) = (
-            Choice::One(Subject::Backbone(BackboneKind::Vgg16)),
+            Choice::One(TimedNetwork::Backbone(BackboneKind::Vgg16)),
             Choice::All,
         );
-        assert_eq!(Subject::chosen(&[], None), Subject::DEFAULT);
-        assert_eq!(Subject::chosen(&[all], None).len(), 5 + 16);
+        assert_eq!(TimedNetwork::chosen(&[], None), TimedNetwork::DEFAULT);
+        assert_eq!(TimedNetwork::chosen(&[all], None).len(), 5 + 16);
         let names = |choices: &[Choice], backbone| -> Vec<_> {
-            let chosen = Subject::chosen(choices, backbone);
-            chosen.into_iter().map(Subject::name).collect()
+            let chosen = TimedNetwork::chosen(choices, backbone);
+            chosen.into_iter().map(TimedNetwork::name).collect()
         };
         assert_eq!(
             names(&[], swin),
@@ -272,15 +272,17 @@ mod tests {
             size: Size::square(96),
             ..tiny()
         };
-        Subject::DpSimsDiscriminator.check(&settings).unwrap();
-        let error = Subject::OasisDiscriminator.check(&settings).unwrap_err();
+        TimedNetwork::DpSimsDiscriminator.check(&settings).unwrap();
+        let error = TimedNetwork::OasisDiscriminator
+            .check(&settings)
+            .unwrap_err();
         assert!(error.to_string().contains("multiples of 64"), "{error}");
     }
 
     #[test]
     fn costs_grow_with_the_batch() {
         let two = Settings { batch: 2, ..tiny() };
-        for subject in Subject::all() {
+        for subject in TimedNetwork::all() {
             let ((one, parameters), (pair, same)) = (subject.cost(&tiny()), subject.cost(&two));
             assert!(one.executed > 0 && parameters == same, "{subject}");
             assert_eq!(2 * one.nominal, pair.nominal, "{subject}");

@@ -1,6 +1,4 @@
-//! What goes into a training step and the figures that come out of it.
-
-use std::collections::BTreeMap;
+//! What goes to networks, and the images that come out of them.
 
 use anyhow::Result;
 use burn::tensor::backend::Backend;
@@ -9,7 +7,7 @@ use dp_sims_datasets::{Batch, Sample};
 use dp_sims_model::layers::LabelMaps;
 use dp_sims_model::losses::class_weights;
 
-use crate::device::read;
+use crate::runtime::device::read;
 
 /// A batch on the device. Nothing in it needs a gradient.
 pub struct DeviceBatch<B: Backend> {
@@ -17,7 +15,7 @@ pub struct DeviceBatch<B: Backend> {
     pub images: Tensor<B, 4>,
     /// Class indices `[N, H, W]`, and centre offsets where the batch has them.
     pub maps: LabelMaps<B>,
-    /// Class weights α of the batch, `[classes]` (facts L1).
+    /// Class weights α of the batch, `[classes]` (notes L1).
     pub class_weights: Tensor<B, 1>,
 }
 
@@ -50,6 +48,29 @@ pub fn image_tensor<B: Backend>(
         .permute([0, 3, 1, 2])
         .div_scalar(127.5)
         .sub_scalar(1.0)
+}
+
+/// Images in [-1, 1] as RGB bytes, one vector `[H, W, 3]` per image.
+///
+/// # Errors
+/// When the device fails.
+pub fn to_rgb<B: Backend>(images: Tensor<B, 4>) -> Result<Vec<Vec<u8>>> {
+    let [count, _, height, width] = images.dims();
+    let scaled = images
+        .permute([0, 2, 3, 1])
+        .add_scalar(1.0)
+        .mul_scalar(127.5);
+    let data = read(scaled)?;
+    // A cast from float saturates, and takes NaN to 0.
+    let bytes: Vec<u8> = data
+        .iter::<f32>()
+        .map(|value| value.round() as u8)
+        .collect();
+    Ok(bytes
+        .chunks_exact(height * width * 3)
+        .take(count)
+        .map(<[u8]>::to_vec)
+        .collect())
 }
 
 /// The label maps of a batch on the device.
@@ -90,42 +111,4 @@ pub fn label_tensor<B: Backend>(
         TensorData::new(labels.to_vec(), shape).convert::<i32>(),
         device,
     )
-}
-
-/// Scalars of one step, by name, still on the device until [`StepScalars::read`].
-pub struct StepScalars<B: Backend> {
-    names: Vec<&'static str>,
-    values: Vec<Tensor<B, 1>>,
-}
-
-impl<B: Backend> StepScalars<B> {
-    pub(super) fn new() -> Self {
-        Self {
-            names: Vec::new(),
-            values: Vec::new(),
-        }
-    }
-
-    pub(super) fn push(&mut self, name: &'static str, value: Tensor<B, 1>) {
-        self.names.push(name);
-        self.values.push(value);
-    }
-
-    /// Reads every scalar with one transfer, averaging those pushed several times.
-    ///
-    /// # Errors
-    /// When the device fails.
-    pub fn read(self) -> Result<BTreeMap<&'static str, f64>> {
-        let values = read(Tensor::cat(self.values, 0))?;
-        let mut sums = BTreeMap::<&'static str, (f64, f64)>::new();
-        for (name, value) in self.names.iter().zip(values.iter::<f64>()) {
-            let (sum, count) = sums.entry(name).or_default();
-            *sum += value;
-            *count += 1.0;
-        }
-        Ok(sums
-            .into_iter()
-            .map(|(name, (sum, count))| (name, sum / count))
-            .collect())
-    }
 }

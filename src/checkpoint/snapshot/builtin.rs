@@ -11,7 +11,7 @@ pub const BUILT_IN: &str = "scenes";
 
 /// Bytes of its model file, which `dp-sims export --half` wrote.
 #[cfg(feature = "model")]
-const MODEL: Option<&[u8]> = Some(include_bytes!("../../model/weights/scenes.safetensors"));
+const MODEL: Option<&[u8]> = Some(include_bytes!("../../../model/weights/scenes.safetensors"));
 
 #[cfg(not(feature = "model"))]
 const MODEL: Option<&[u8]> = None;

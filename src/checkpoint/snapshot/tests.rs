@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::checkpoint;
 use crate::config::Experiment;
-use crate::train::{State, generator_files, label_tensor, to_rgb};
+use crate::runtime::batch::{label_tensor, to_rgb};
 
 type Flex = <FlexAutodiff as AutodiffBackend>::InnerBackend;
 
