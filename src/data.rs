@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use dp_sims_datasets::description::DescribedClass;
-use dp_sims_datasets::scenes::Scenes;
 use dp_sims_datasets::{
     ClassSet, ClassTable, DatasetError, DescribedFolder, Description, LabelledImages, PackedImages,
     Report, Size, Split, load_or_check, presence,
 };
+use dp_sims_scenes::Scenes;
 
 use crate::config::DataConfig;
 use crate::runtime::progress::progress_bar;

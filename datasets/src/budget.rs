@@ -3,14 +3,14 @@
 //! A small file can hold an image of a gigabyte. One at a time does no harm, one a thread may take all
 //! the memory there is; so a thread waits until there is room.
 
-use std::io::Read;
+use std::io::{Cursor, Read};
 use std::path::Path;
 use std::sync::{Condvar, Mutex, PoisonError};
 
-use image::ImageReader;
+use image::{ImageFormat, ImageReader};
 
 use crate::files::Pair;
-use crate::open::open_file;
+use crate::open::{contained, open_file};
 
 /// Bytes that all threads together may take for decoding large images: 2 GiB. A pair that needs more has
 /// them alone.
@@ -33,19 +33,19 @@ struct Shared {
 }
 
 /// Room for what a pair takes, until it is dropped. A thread must not ask for two.
-pub(crate) struct Room {
+pub struct Room {
     shared: &'static Shared,
     bytes: u64,
 }
 
 /// Waits until there is room for a pair that takes so many bytes.
-pub(crate) fn room(bytes: u64) -> Room {
+pub fn room(bytes: u64) -> Room {
     SHARED.room(bytes)
 }
 
 /// Bytes that a pair takes while it is decoded, by the headers of its files. About: it is not known how
 /// many samples a pixel has.
-pub(crate) fn decoding_bytes(pair: &Pair) -> u64 {
+pub fn decoding_bytes(pair: &Pair) -> u64 {
     let pixels = announced_pixels(&pair.image).max(announced_pixels(&pair.labels));
     pixels.saturating_mul(BYTES_PER_PIXEL)
 }
@@ -98,37 +98,32 @@ fn announced_pixels(path: &Path) -> u64 {
     if read.is_none() {
         return 0;
     }
-    let number = |place: usize, bytes: usize| {
-        let digits = start.get(place..place + bytes)?.iter();
-        Some(digits.fold(0_u64, |number, &byte| number << 8 | u64::from(byte)))
-    };
-    let found = if start.starts_with(b"\x89PNG\r\n\x1a\n") {
-        number(16, 4).zip(number(20, 4))
-    } else if start.starts_with(&[0xff, 0xd8]) {
-        frame(&start).and_then(|place| number(place, 2).zip(number(place + 2, 2)))
-    } else {
-        // Needs no more than the start of a file.
-        let reader = ImageReader::new(std::io::Cursor::new(&start)).with_guessed_format();
-        let size = reader.ok().and_then(|reader| reader.into_dimensions().ok());
-        size.map(|(width, height)| (u64::from(width), u64::from(height)))
-    };
-    found.map_or(0, |(a, b)| a.saturating_mul(b))
+    // Decoders of others may panic.
+    let size = contained(path, || Ok(announced_size(&start)));
+    let (width, height) = size.ok().flatten().unwrap_or_default();
+    u64::from(width).saturating_mul(u64::from(height))
 }
 
-/// Where height and width stand in the first bytes of a JPEG.
-fn frame(start: &[u8]) -> Option<usize> {
-    let mut place = 2;
-    loop {
-        let &[fill, marker, high, low] = start.get(place..place + 4)? else {
-            return None;
-        };
-        let is_frame = (0xc0..=0xcf).contains(&marker) && ![0xc4, 0xc8, 0xcc].contains(&marker);
-        match (fill, marker) {
-            (0xff, 0xff) => place += 1,
-            (0xff, _) if is_frame => return Some(place + 5),
-            (0xff, _) => place += 2 + usize::from(u16::from_be_bytes([high, low])),
-            _ => return None,
+/// Width and height in the first bytes of a file. Of PNG and JPEG no more is read than their frame
+/// header, before which profiles and texts take any room.
+fn announced_size(start: &[u8]) -> Option<(u32, u32)> {
+    let format = image::guess_format(start).ok()?;
+    let file = Cursor::new(start);
+    match format {
+        ImageFormat::Png => {
+            let mut decoder = png::Decoder::new(file);
+            let header = decoder.read_header_info().ok()?;
+            Some((header.width, header.height))
         }
+        ImageFormat::Jpeg => {
+            let mut decoder = jpeg_decoder::Decoder::new(file);
+            decoder.read_info().ok()?;
+            let info = decoder.info()?;
+            Some((info.width.into(), info.height.into()))
+        }
+        _ => ImageReader::with_format(file, format)
+            .into_dimensions()
+            .ok(),
     }
 }
 
@@ -162,7 +157,7 @@ mod tests {
         }
         let jpeg = std::fs::read(at("a.jpg")).unwrap();
         for end in 0..jpeg.len() {
-            let _ = frame(&jpeg[..end]);
+            let _ = announced_size(&jpeg[..end]);
         }
     }
 

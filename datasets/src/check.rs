@@ -1,4 +1,4 @@
-//! Checking a whole split once, and remembering the result; surveying all its faults.
+//! Checking a whole split once, and remembering the result.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,25 +7,14 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::budget::{decoding_bytes, room};
+use crate::class::ClassSet;
 use crate::error::DatasetError;
 use crate::folder::DescribedFolder;
-use crate::sample::{ClassSet, LabelledImages};
+use crate::sample::LabelledImages;
 
-pub(crate) mod diagnosis;
-pub(crate) mod evidence;
-mod fault;
 mod memory;
-mod page;
-mod pair;
-mod summary;
-mod survey;
 
-pub use diagnosis::{Finding, FindingKind};
-pub use fault::{Fault, FaultKind, Faults, Tally};
-pub use memory::fingerprint;
-pub use page::page;
-pub use summary::{ClassSummary, Summary};
-pub use survey::{Depth, InstanceTally, SplitSurvey, survey};
+pub use memory::{fingerprint, save};
 
 /// What a check found in a split without faults.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,8 +63,8 @@ pub fn check_split(dataset: &DescribedFolder, progress: &Progress) -> Result<Rep
 }
 
 impl Report {
-    /// The report of no image.
-    fn new(classes: usize) -> Self {
+    /// The report of no image of so many classes.
+    pub fn new(classes: usize) -> Self {
         Self {
             pixels: vec![0; classes],
             images: vec![0; classes],
@@ -84,7 +73,7 @@ impl Report {
     }
 
     /// Adds the next image, of which `counts` has the pixels of each class.
-    fn add(&mut self, counts: &[u64]) {
+    pub fn add(&mut self, counts: &[u64]) {
         let mut present = ClassSet::default();
         for (class, &count) in (0..=u8::MAX).zip(counts) {
             if count > 0 {
@@ -109,12 +98,12 @@ pub fn load_or_check(
     cache_dir: &Path,
     progress: &Progress,
 ) -> Result<(Report, Option<DatasetError>), DatasetError> {
-    let fingerprint = memory::fingerprint(dataset)?;
+    let fingerprint = fingerprint(dataset)?;
     if let Some(report) = memory::load(cache_dir, &fingerprint, dataset) {
         return Ok((report, None));
     }
     let report = check_split(dataset, progress)?;
-    let unwritten = memory::save(cache_dir, &fingerprint, &report).err();
+    let unwritten = save(cache_dir, &fingerprint, &report).err();
     Ok((report, unwritten))
 }
 
@@ -138,7 +127,7 @@ fn count_pixels(dataset: &DescribedFolder, index: usize) -> Result<Vec<u64>, Dat
 }
 
 /// Pixels of each of `classes` classes in a label map.
-fn count_labels(labels: &[u8], classes: usize) -> Vec<u64> {
+pub fn count_labels(labels: &[u8], classes: usize) -> Vec<u64> {
     let mut counts = vec![0; classes];
     for &label in labels {
         counts[usize::from(label)] += 1;

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::DatasetError;
 use crate::open::{BYTE_ORDER_MARK, open_file};
-use crate::sample::Size;
+use crate::size::Size;
 use lenient::{Id, flag, side};
 use shape::Shape;
 
@@ -20,7 +20,7 @@ mod rle;
 mod shape;
 
 pub(crate) use panoptic::{PanopticImage, read_panoptic};
-pub(crate) use rle::compress;
+pub use rle::compress;
 
 /// Most bytes a JSON file may have, several times as many as the largest of COCO: 8 GiB.
 const MAX_BYTES: u64 = 1 << 33;
@@ -224,17 +224,11 @@ fn without_ending(name: &str) -> &str {
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, DatasetError> {
     let file = open_file(path, MAX_BYTES)?;
     let mut reader = BufReader::with_capacity(1 << 20, file);
-    let start = reader.fill_buf().map_err(|source| DatasetError::Read {
-        path: path.to_path_buf(),
-        source,
-    })?;
+    let start = reader.fill_buf().map_err(DatasetError::read(path))?;
     // Editors on Windows put a mark in front of a text.
-    let mark = if start.starts_with(BYTE_ORDER_MARK) {
-        BYTE_ORDER_MARK.len()
-    } else {
-        0
-    };
-    reader.consume(mark);
+    if start.starts_with(BYTE_ORDER_MARK) {
+        reader.consume(BYTE_ORDER_MARK.len());
+    }
     serde_json::from_reader(reader).map_err(|error| faulty(path, error.to_string()))
 }
 

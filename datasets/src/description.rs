@@ -29,22 +29,22 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::DatasetError;
+use crate::class::{Class, ClassTable};
+use crate::error::{DatasetError, DescriptionError, MAX_CLASSES};
 use crate::open::read_text;
-use crate::sample::{Class, ClassTable, Split};
+use crate::split::Split;
 
 mod colour;
 mod files;
 
+pub(crate) use files::MAX_LIST_BYTES;
 pub use files::{
-    CocoFile, Folders, InstancePng, Instances, LabelValues, ListFile, PanopticFiles, SplitFiles,
+    CocoFile, Folders, InstancePng, Instances, LabelValues, ListFile, PHOTO_ENDINGS, PanopticFiles,
+    SplitFiles,
 };
 
 /// Name of class index 0.
 const VOID: &str = "void";
-
-/// Largest number of classes beside void that fits into `u8` class indices.
-const MAX_CLASSES: usize = 255;
 
 /// Most bytes a description may have: 16 MiB.
 const MAX_BYTES: u64 = 1 << 24;
@@ -87,70 +87,6 @@ pub struct DescribedClass {
     /// True for countable objects.
     #[serde(default)]
     pub thing: bool,
-}
-
-/// What is wrong with a dataset description.
-#[derive(Debug, thiserror::Error)]
-pub enum DescriptionError {
-    /// Not TOML, or a key is unknown, missing or of the wrong type.
-    #[error("{0}")]
-    Syntax(Box<toml::de::Error>),
-    /// A key that needs a text has none.
-    #[error("key `{key}` is empty: {remedy}")]
-    Empty {
-        /// The key.
-        key: String,
-        /// What to write there.
-        remedy: &'static str,
-    },
-    /// There are more classes than `u8` indices.
-    #[error("key `class` has {count} tables, at most {MAX_CLASSES} fit beside void: merge classes")]
-    TooManyClasses {
-        /// Number of classes described.
-        count: usize,
-    },
-    /// Two classes have the same name, or one is called `void`.
-    #[error("key `class.name`: the name `{name}` is already taken: give every class its own name")]
-    DuplicateName {
-        /// The repeated name.
-        name: String,
-    },
-    /// An id means two things.
-    #[error("the id {id} is in `{first}` and in `{second}`: remove it from one of them")]
-    DuplicateId {
-        /// The repeated id.
-        id: u8,
-        /// The key with the first occurrence.
-        first: String,
-        /// The key with the second occurrence.
-        second: String,
-    },
-    /// Label maps are told by colours, but two classes have the same one.
-    #[error(
-        "the classes `{first}` and `{second}` have the same colour, but `label_values` of a split \
-         is \"colours\": give every class a colour of its own, void has black"
-    )]
-    DuplicateColour {
-        /// The class with the first occurrence.
-        first: String,
-        /// The class with the second occurrence.
-        second: String,
-    },
-    /// Value 0 of an instance PNG would be an instance.
-    #[error("key `{key}` is 0, which always means no instance: write the smallest instance value")]
-    FirstInstance {
-        /// The key.
-        key: String,
-    },
-    /// Instances are described, but no class has any.
-    #[error("key `{split}.folders.instances` needs a thing: set `thing = true` in its [[class]]")]
-    NoThing {
-        /// The split with instances.
-        split: Split,
-    },
-    /// No split has files.
-    #[error("keys `train`, `validation` and `test` are all missing: describe at least one split")]
-    NoSplit,
 }
 
 impl Description {
@@ -196,28 +132,25 @@ impl Description {
         }
         self.validate_names()?;
         self.validate_ids()?;
-        if Split::ALL.iter().all(|&split| self.files(split).is_none()) {
+        if self.splits().next().is_none() {
             return Err(DescriptionError::NoSplit);
         }
         if self.label_values(LabelValues::Colours) {
             self.validate_colours()?;
         }
-        Split::ALL
-            .iter()
-            .filter_map(|&split| self.files(split).map(|files| (split, files)))
-            .try_for_each(|(split, files)| {
-                let things = self.classes.iter().any(|class| class.thing);
-                if files.instances().is_some() && !things {
-                    return Err(DescriptionError::NoThing { split });
-                }
-                files.validate(split)
-            })
+        self.splits().try_for_each(|(split, files)| {
+            let things = self.classes.iter().any(|class| class.thing);
+            if files.instances().is_some() && !things {
+                return Err(DescriptionError::NoThing { split });
+            }
+            files.validate(split)
+        })
     }
 
     /// True when a split has label maps of such values.
     fn label_values(&self, values: LabelValues) -> bool {
-        let mut files = Split::ALL.iter().filter_map(|&split| self.files(split));
-        files.any(|files| files.label_values() == values)
+        self.splits()
+            .any(|(_, files)| files.label_values() == values)
     }
 
     fn validate_colours(&self) -> Result<(), DescriptionError> {
@@ -311,6 +244,12 @@ impl Description {
         ClassTable {
             classes: std::iter::once(void).chain(classes).collect(),
         }
+    }
+
+    /// The described splits in the usual order.
+    pub fn splits(&self) -> impl Iterator<Item = (Split, &SplitFiles)> {
+        let files = |split: Split| Some((split, self.files(split)?));
+        Split::ALL.into_iter().filter_map(files)
     }
 
     /// How the files of a split are found, `None` when the split is not described.

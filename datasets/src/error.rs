@@ -1,9 +1,16 @@
 //! The errors of the crate. Every one names the file, key or pixel and says what to do.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
-use crate::description::DescriptionError;
-use crate::sample::{Size, Split};
+use crate::class::hex;
+use crate::size::Size;
+use crate::split::Split;
+
+mod description;
+
+pub use description::DescriptionError;
+pub(crate) use description::MAX_CLASSES;
 
 /// What can go wrong while a dataset is described, opened, checked, sampled or loaded.
 #[derive(Debug, thiserror::Error)]
@@ -14,7 +21,7 @@ pub enum DatasetError {
         /// The file or folder.
         path: PathBuf,
         /// The cause given by the system.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A file or folder cannot be written.
     #[error("cannot write {}", path.display())]
@@ -22,7 +29,7 @@ pub enum DatasetError {
         /// The file or folder.
         path: PathBuf,
         /// The cause given by the system.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A dataset description is not valid.
     #[error("dataset description {} is not valid", file.display())]
@@ -31,12 +38,6 @@ pub enum DatasetError {
         file: PathBuf,
         /// What is wrong with it.
         source: DescriptionError,
-    },
-    /// The name of a split is none of the known ones.
-    #[error("unknown split `{name}`: use train, validation or test")]
-    UnknownSplit {
-        /// The name as given.
-        name: String,
     },
     /// The description has no such split.
     #[error("dataset `{dataset}` describes no {split} split: add a [{split}] table")]
@@ -148,9 +149,9 @@ pub enum DatasetError {
     },
     /// A colour-coded label map has a colour that the description does not know.
     #[error(
-        "{}: pixel (x={x}, y={y}) has the unknown colour #{:02x}{:02x}{:02x}: give it to a class, \
+        "{}: pixel (x={x}, y={y}) has the unknown colour {}: give it to a class, \
          or, if it is a mixture of two, write the label map without smoothing",
-        path.display(), colour[0], colour[1], colour[2]
+        path.display(), hex(*colour)
     )]
     UnknownColour {
         /// The label map.
@@ -308,7 +309,7 @@ pub enum DatasetError {
     #[error("cannot start a loader thread: use fewer workers")]
     Thread {
         /// The cause given by the system.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A loader thread ended without delivering its samples.
     #[error("a loader thread stopped unexpectedly while it read from dataset `{dataset}`")]
@@ -316,4 +317,39 @@ pub enum DatasetError {
         /// Name of the dataset.
         dataset: String,
     },
+}
+
+impl DatasetError {
+    /// Makes the error of a file or folder that cannot be read from its cause.
+    pub fn read(path: &Path) -> impl Fn(io::Error) -> Self + Copy + '_ {
+        |source| Self::Read {
+            path: path.to_path_buf(),
+            source,
+        }
+    }
+
+    /// Makes the error of a file or folder that cannot be written from its cause.
+    pub fn write(path: &Path) -> impl Fn(io::Error) -> Self + Copy + '_ {
+        |source| Self::Write {
+            path: path.to_path_buf(),
+            source,
+        }
+    }
+
+    /// The error of a damaged file.
+    pub fn decode(path: &Path, reason: impl ToString) -> Self {
+        Self::Decode {
+            path: path.to_path_buf(),
+            reason: reason.to_string(),
+        }
+    }
+
+    /// The error of an image that the dataset has not.
+    pub fn index(dataset: &str, index: usize, len: usize) -> Self {
+        Self::Index {
+            dataset: dataset.to_string(),
+            index,
+            len,
+        }
+    }
 }

@@ -8,19 +8,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::FileType;
 use std::path::{Path, PathBuf};
 
-use crate::description::{Folders, Instances, ListFile, SplitFiles};
+use crate::description::{Folders, Instances, ListFile, MAX_LIST_BYTES, SplitFiles};
 use crate::error::DatasetError;
 use crate::open::read_text;
 
 mod label_maps;
 
 pub use label_maps::{FoundMaps, find_label_maps, label_map_name};
-
-/// Most bytes a list file may have: 256 MiB, some million lines.
-pub(crate) const MAX_LIST_BYTES: u64 = 1 << 28;
-
-/// Ends of photo names, in lower case.
-pub const PHOTO_ENDINGS: [&str; 4] = [".jpg", ".jpeg", ".png", ".webp"];
 
 /// A photo and its label map.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +65,7 @@ pub fn names_of(names: &[String]) -> Vec<String> {
 /// Decides about a fault: `Ok` passes over what is faulty and goes on, `Err` ends the search.
 ///
 /// `&mut Err` ends it at the first fault.
-pub(crate) type OnFault<'a> = dyn FnMut(DatasetError) -> Result<(), DatasetError> + 'a;
+pub type OnFault<'a> = dyn FnMut(DatasetError) -> Result<(), DatasetError> + 'a;
 
 /// The pairs of a split under `root`, in the order of the list file, or by name in folders.
 ///
@@ -290,7 +284,7 @@ pub fn find_files(
 ///
 /// # Errors
 /// Those that `fault` gives back.
-pub(crate) fn find_named(
+pub fn find_named(
     folder: &Path,
     suffixes: &[String],
     fault: &mut OnFault,
@@ -347,13 +341,10 @@ fn enter(
     folder: &Path,
     parents: &mut Vec<PathBuf>,
 ) -> Result<Vec<(String, PathBuf, FileType)>, DatasetError> {
-    let path = folder.to_path_buf();
-    let unreadable = |source| DatasetError::Read {
-        path: folder.to_path_buf(),
-        source,
-    };
+    let unreadable = DatasetError::read(folder);
     let real = folder.canonicalize().map_err(unreadable)?;
     if parents.contains(&real) {
+        let path = folder.to_path_buf();
         return Err(DatasetError::LinkLoop { path });
     }
     parents.push(real);
@@ -381,7 +372,7 @@ pub fn strip_longest<'a>(name: &'a str, suffixes: &[String]) -> Option<&'a str> 
 }
 
 /// Cuts `suffix`, in any letter case, off `name`.
-pub(crate) fn strip_suffix<'a>(name: &'a str, suffix: &str) -> Option<&'a str> {
+pub fn strip_suffix<'a>(name: &'a str, suffix: &str) -> Option<&'a str> {
     let (stem, end) = name.split_at_checked(name.len().checked_sub(suffix.len())?)?;
     end.eq_ignore_ascii_case(suffix).then_some(stem)
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rayon::prelude::*;
 
 use crate::budget::{decoding_bytes, room};
+use crate::class::{ClassSet, ClassTable};
 use crate::description::{Description, SplitFiles};
 use crate::error::DatasetError;
 use crate::files::{OnFault, Pair, find_pairs};
@@ -14,7 +15,9 @@ use crate::instances::InstanceMaps;
 use crate::labels::{LabelCode, LabelMap, LabelReader};
 use crate::photo::{PhotoSize, photo_size, read_photo, read_reduced_photo};
 use crate::resize::{check_size, resize_labels, resize_photo};
-use crate::sample::{ClassSet, ClassTable, LabelledImages, Sample, Size, Split};
+use crate::sample::{LabelledImages, Sample};
+use crate::size::Size;
+use crate::split::Split;
 
 /// One split of a described dataset.
 #[derive(Clone, Debug)]
@@ -53,7 +56,7 @@ impl DescribedFolder {
     ///
     /// # Errors
     /// When the description is not valid or has no such split, and those that `fault` gives back.
-    pub(crate) fn open_with(
+    pub fn open_with(
         description: &Description,
         root: &Path,
         split: Split,
@@ -75,7 +78,7 @@ impl DescribedFolder {
         Ok(Self {
             split,
             classes: description.class_table(),
-            labels: LabelReader::of_split(description, files.label_values()),
+            labels: LabelReader::of(LabelCode::new(description, files.label_values())),
             root: root.to_path_buf(),
             decoding: pairs.iter().map(|_| AtomicU64::new(0)).collect(),
             pairs,
@@ -86,7 +89,7 @@ impl DescribedFolder {
     }
 
     /// The error of a split without a pair.
-    pub(crate) fn empty(&self) -> DatasetError {
+    pub fn empty(&self) -> DatasetError {
         let place = match self.description.files(self.split) {
             Some(SplitFiles::List(list)) => list.file.as_path(),
             Some(SplitFiles::Folders(folders)) => folders.images.as_path(),
@@ -183,12 +186,12 @@ impl DescribedFolder {
     }
 
     /// What the pixels of the label maps mean.
-    pub(crate) fn code(&self) -> &LabelCode {
+    pub fn code(&self) -> &LabelCode {
         self.labels.code()
     }
 
     /// Instance number of every pixel of a thing at full resolution, if instances are read.
-    pub(crate) fn instances(
+    pub fn instances(
         &self,
         index: usize,
         pair: &Pair,
@@ -219,11 +222,8 @@ impl DescribedFolder {
     }
 
     fn pair(&self, index: usize) -> Result<&Pair, DatasetError> {
-        self.pairs.get(index).ok_or_else(|| DatasetError::Index {
-            dataset: self.description.name.clone(),
-            index,
-            len: self.pairs.len(),
-        })
+        let pair = self.pairs.get(index);
+        pair.ok_or_else(|| DatasetError::index(self.name(), index, self.len()))
     }
 }
 
@@ -294,11 +294,7 @@ impl LabelledImages for DescribedFolder {
 ///
 /// # Errors
 /// When they differ.
-pub(crate) fn same_size(
-    pair: &Pair,
-    photo: PhotoSize,
-    label_size: Size,
-) -> Result<(), DatasetError> {
+pub fn same_size(pair: &Pair, photo: PhotoSize, label_size: Size) -> Result<(), DatasetError> {
     let (image, labels) = (pair.image.clone(), pair.labels.clone());
     if photo.upright == label_size {
         Ok(())

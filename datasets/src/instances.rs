@@ -12,7 +12,7 @@ use crate::error::DatasetError;
 use crate::files::{Pair, find_named};
 use crate::labels::LabelMap;
 use crate::raster::{Refusal, read_png};
-use crate::sample::Size;
+use crate::size::Size;
 
 /// The instances of every image of a split, in dataset order.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use png::{BitDepth, ColorType};
 use crate::description::{DescribedClass, Description, LabelValues};
 use crate::error::DatasetError;
 use crate::raster::{Raster, Refusal, read_png};
-use crate::sample::{Size, Split};
+use crate::size::Size;
 
 /// A label map in class indices.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct LabelMap {
 
 /// What the pixels of a label PNG mean.
 #[derive(Clone, Debug)]
-pub(crate) enum LabelCode {
+pub enum LabelCode {
     /// Class index by id, see [`Description::class_of_id`].
     Ids(Box<[Option<u8>; 256]>),
     /// Class index by colour, see [`Description::class_of_colour`].
@@ -40,12 +40,17 @@ impl LabelCode {
         }
     }
 
+    /// The kind of values.
+    pub fn values(&self) -> LabelValues {
+        match self {
+            Self::Ids(_) => LabelValues::Ids,
+            Self::Colours(_) => LabelValues::Colours,
+        }
+    }
+
     /// Why a PNG of this kind holds no such values, and what to do; `None` when it does.
     pub fn refuse(&self, colour: ColorType, depth: BitDepth) -> Option<Refusal> {
-        match self {
-            Self::Ids(_) => refuse_ids(colour, depth),
-            Self::Colours(_) => refuse_colours(colour, depth),
-        }
+        refuse(self.values(), colour, depth)
     }
 }
 
@@ -61,35 +66,32 @@ pub struct LabelReader {
 }
 
 impl LabelReader {
-    /// A reader of the label maps of a split, whose values are as described and nothing else.
-    pub(crate) fn of_split(description: &Description, values: LabelValues) -> Self {
-        Self {
-            codes: vec![LabelCode::new(description, values)],
-        }
+    /// A reader of label maps whose pixels have this meaning and no other, as those of a split.
+    pub fn of(code: LabelCode) -> Self {
+        Self { codes: vec![code] }
     }
 
     /// A reader of label maps that belong to no split: they are written as those of a split,
     /// training first. Gray files may hold ids too where all classes have some.
     pub fn new(description: &Description) -> Self {
-        let described = Split::ALL
-            .iter()
-            .filter_map(|&split| description.files(split));
-        let mut values: Vec<LabelValues> = described.map(|files| files.label_values()).collect();
+        let described = description.splits();
+        let mut values: Vec<LabelValues> =
+            described.map(|(_, files)| files.label_values()).collect();
         let has_ids = |class: &DescribedClass| !class.ids.is_empty();
         if values.is_empty() || description.classes.iter().all(has_ids) {
             values.push(LabelValues::Ids);
         }
-        let mut codes: Vec<LabelCode> = Vec::new();
-        for (place, value) in values.iter().enumerate() {
-            if !values[..place].contains(value) {
-                codes.push(LabelCode::new(description, *value));
-            }
+        let first = |&(place, value): &(usize, &LabelValues)| !values[..place].contains(value);
+        let values = values.iter().enumerate().filter(first);
+        Self {
+            codes: values
+                .map(|(_, &value)| LabelCode::new(description, value))
+                .collect(),
         }
-        Self { codes }
     }
 
     /// What the pixels mean, first choice.
-    pub(crate) fn code(&self) -> &LabelCode {
+    pub fn code(&self) -> &LabelCode {
         &self.codes[0]
     }
 
@@ -116,11 +118,7 @@ impl LabelReader {
 /// # Errors
 /// When a value is not described or is beyond the end of the palette. The kind of the file must be
 /// one that [`LabelCode::refuse`] lets pass.
-pub(crate) fn classes_of(
-    raster: Raster,
-    path: &Path,
-    code: &LabelCode,
-) -> Result<LabelMap, DatasetError> {
+pub fn classes_of(raster: Raster, path: &Path, code: &LabelCode) -> Result<LabelMap, DatasetError> {
     match code {
         LabelCode::Ids(class_of_id) => classes_of_ids(raster, path, class_of_id),
         LabelCode::Colours(class_of_colour) => classes_of_colours(&raster, path, class_of_colour),
@@ -195,10 +193,7 @@ fn classes_of_colours(
                 .iter()
                 .map(|&index| palette.get(usize::from(index)));
             if colours.clone().any(|colour| colour.is_none()) {
-                return Err(DatasetError::Decode {
-                    path: path.to_path_buf(),
-                    reason: "a pixel is beyond the end of the palette".to_string(),
-                });
+                return Err(DatasetError::decode(path, BEYOND_PALETTE));
             }
             let colours = colours.flatten().copied();
             colours.enumerate().map(class).collect()
@@ -214,50 +209,39 @@ fn classes_of_colours(
     })
 }
 
+/// What is wrong with a pixel whose palette index has no colour.
+pub const BEYOND_PALETTE: &str = "a pixel is beyond the end of the palette";
+
 /// The first three of every `samples` bytes.
-pub(crate) fn triples(bytes: &[u8], samples: usize) -> impl Iterator<Item = [u8; 3]> + '_ {
+pub fn triples(bytes: &[u8], samples: usize) -> impl Iterator<Item = [u8; 3]> + '_ {
     let pixels = bytes.chunks_exact(samples);
     pixels.map(|pixel| [pixel[0], pixel[1], pixel[2]])
 }
 
-/// Why a PNG of this kind holds no ids, and what to do; `None` when it does.
-fn refuse_ids(colour: ColorType, _: BitDepth) -> Option<Refusal> {
-    match colour {
-        ColorType::Grayscale | ColorType::Indexed => None,
-        ColorType::GrayscaleAlpha => Some((
+/// Why a PNG of this kind holds no such values, and what to do; `None` when it does.
+pub fn refuse(values: LabelValues, colour: ColorType, depth: BitDepth) -> Option<Refusal> {
+    use ColorType::{Grayscale, GrayscaleAlpha, Indexed, Rgb, Rgba};
+    match (values, colour) {
+        (_, Indexed) | (LabelValues::Ids, Grayscale) => None,
+        (LabelValues::Ids, GrayscaleAlpha) => Some((
             "a gray PNG with an alpha channel",
             "write it without alpha, as 8-bit gray",
         )),
-        ColorType::Rgb | ColorType::Rgba => Some((
+        (LabelValues::Ids, Rgb | Rgba) => Some((
             "a colour PNG",
             "convert every colour to its id and write an 8-bit gray or palette PNG, or, where the \
              colours are those of the classes, describe it with `label_values = \"colours\"`",
         )),
-    }
-}
-
-/// Why a PNG of this kind holds no class colours, and what to do; `None` when it does.
-fn refuse_colours(colour: ColorType, depth: BitDepth) -> Option<Refusal> {
-    match (colour, depth) {
-        (ColorType::Indexed, _) | (ColorType::Rgb | ColorType::Rgba, BitDepth::Eight) => None,
-        (ColorType::Rgb | ColorType::Rgba, _) => {
+        (LabelValues::Colours, Rgb | Rgba) if depth == BitDepth::Eight => None,
+        (LabelValues::Colours, Rgb | Rgba) => {
             Some(("a 16-bit colour PNG", "write the class colours with 8 bits"))
         }
-        (ColorType::Grayscale | ColorType::GrayscaleAlpha, _) => Some((
+        (LabelValues::Colours, Grayscale | GrayscaleAlpha) => Some((
             "a gray PNG",
             "write the class colours as RGB, or remove `label_values = \"colours\"`",
         )),
     }
 }
 
-/// Reads a label PNG whose pixels mean what `code` says.
-#[cfg(test)]
-fn read_labels_with(path: &Path, code: &LabelCode) -> Result<LabelMap, DatasetError> {
-    let codes = vec![code.clone()];
-    LabelReader { codes }.read(path)
-}
-
-#[cfg(test)]
-mod hostile;
 #[cfg(test)]
 mod tests;

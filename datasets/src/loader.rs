@@ -8,11 +8,13 @@ use std::thread::{Builder, JoinHandle};
 
 use serde::{Deserialize, Serialize};
 
+use crate::class::ClassSet;
 use crate::error::DatasetError;
 use crate::offsets::offsets;
 use crate::resize::check_size;
-use crate::sample::{ClassSet, LabelledImages, Sample, Size};
+use crate::sample::{LabelledImages, Sample};
 use crate::sampler::{Sampler, crop, flip};
+use crate::size::Size;
 
 /// Unreadable images out of this many that a run goes on with.
 const READABLE_SHARE: usize = 100;

@@ -1,6 +1,7 @@
 //! Offsets from the pixels of instances to the centres of mass (notes S15 and O26).
 
-use crate::sample::{Sample, Size};
+use crate::sample::Sample;
+use crate::size::Size;
 
 /// Number of pixels of an instance and the sums of their rows and columns.
 #[derive(Clone, Copy, Default)]

@@ -27,14 +27,11 @@ pub fn open_ordinary(path: &Path, most: u64) -> io::Result<Option<File>> {
 ///
 /// # Errors
 /// When there is no such file, it is no ordinary one or it is too large.
-pub(crate) fn open_file(path: &Path, most: u64) -> Result<File, DatasetError> {
-    let opened = open_ordinary(path, most).map_err(|source| DatasetError::Read {
-        path: path.to_path_buf(),
-        source,
-    })?;
-    opened.ok_or_else(|| DatasetError::Decode {
-        path: path.to_path_buf(),
-        reason: format!("it is no ordinary file of at most {most} bytes"),
+pub fn open_file(path: &Path, most: u64) -> Result<File, DatasetError> {
+    let opened = open_ordinary(path, most).map_err(DatasetError::read(path))?;
+    opened.ok_or_else(|| {
+        let reason = format!("it is no ordinary file of at most {most} bytes");
+        DatasetError::decode(path, reason)
     })
 }
 
@@ -47,10 +44,8 @@ pub(crate) fn contained<T>(
     work: impl FnOnce() -> Result<T, DatasetError>,
 ) -> Result<T, DatasetError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        Err(DatasetError::Decode {
-            path: path.to_path_buf(),
-            reason: "it is damaged, or of a kind that the decoder does not know".to_string(),
-        })
+        let reason = "it is damaged, or of a kind that the decoder does not know";
+        Err(DatasetError::decode(path, reason))
     })
 }
 
@@ -58,14 +53,11 @@ pub(crate) fn contained<T>(
 ///
 /// # Errors
 /// Those of [`open_file`], or when the file is no UTF-8 text.
-pub(crate) fn read_text(path: &Path, most: u64) -> Result<String, DatasetError> {
+pub fn read_text(path: &Path, most: u64) -> Result<String, DatasetError> {
     let mut text = String::new();
     open_file(path, most)?
         .read_to_string(&mut text)
-        .map_err(|source| DatasetError::Read {
-            path: path.to_path_buf(),
-            source,
-        })?;
+        .map_err(DatasetError::read(path))?;
     if text.starts_with('\u{feff}') {
         text.drain(..BYTE_ORDER_MARK.len());
     }
@@ -75,6 +67,7 @@ pub(crate) fn read_text(path: &Path, most: u64) -> Result<String, DatasetError> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::assert_says;
 
     #[test]
     fn only_ordinary_files_of_modest_length_are_opened() {
@@ -103,7 +96,7 @@ mod tests {
         let pipe = crate::testing::pipe(folder.path());
         for path in [Path::new("/dev/zero"), &pipe] {
             let message = open_file(path, u64::MAX).unwrap_err().to_string();
-            assert!(message.contains("no ordinary file"), "{message}");
+            assert_says(&message, &["no ordinary file"]);
         }
     }
 }

@@ -12,10 +12,13 @@
 use std::path::{Path, PathBuf};
 
 use crate::check::Report;
+use crate::class::{ClassSet, ClassTable};
 use crate::description::Description;
 use crate::error::DatasetError;
 use crate::resize::check_size;
-use crate::sample::{ClassSet, ClassTable, LabelledImages, Sample, Size, Split};
+use crate::sample::{LabelledImages, Sample};
+use crate::size::Size;
+use crate::split::Split;
 
 mod build;
 mod file;
@@ -89,11 +92,8 @@ impl PackedImages {
 
     /// The bytes of record `index` after its checksum was found right.
     fn record(&self, index: usize) -> Result<Vec<u8>, DatasetError> {
-        let sum = self.sums.get(index).ok_or_else(|| DatasetError::Index {
-            dataset: self.head.description.name.clone(),
-            index,
-            len: self.sums.len(),
-        })?;
+        let no_image = || DatasetError::index(self.name(), index, self.len());
+        let sum = self.sums.get(index).ok_or_else(no_image)?;
         let mut record = vec![0; self.layout.record_len()];
         self.file
             .read(self.layout.record_start(index), &mut record)?;
@@ -154,15 +154,8 @@ impl LabelledImages for PackedImages {
 
     /// The classes of the label map at full resolution, as they were when it was packed.
     fn present(&self, index: usize) -> Result<ClassSet, DatasetError> {
-        let presence = &self.head.report.presence;
-        presence
-            .get(index)
-            .copied()
-            .ok_or_else(|| DatasetError::Index {
-                dataset: self.head.description.name.clone(),
-                index,
-                len: self.sums.len(),
-            })
+        let presence = self.head.report.presence.get(index).copied();
+        presence.ok_or_else(|| DatasetError::index(self.name(), index, self.len()))
     }
 }
 

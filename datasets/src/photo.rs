@@ -8,7 +8,7 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Li
 
 use crate::error::DatasetError;
 use crate::open::{contained, open_file};
-use crate::sample::Size;
+use crate::size::Size;
 
 mod reduced;
 mod whole;
@@ -24,7 +24,7 @@ const MAX_EXTRA: u64 = 1 << 26;
 
 /// Height and width of a photo, as shown and as stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PhotoSize {
+pub struct PhotoSize {
     /// Once turned as its EXIF tag says.
     pub upright: Size,
     /// Of the pixels in the file.
@@ -54,7 +54,7 @@ impl PhotoSize {
 ///
 /// # Errors
 /// When the file cannot be read, is no image or is too large.
-pub(crate) fn photo_size(path: &Path) -> Result<PhotoSize, DatasetError> {
+pub fn photo_size(path: &Path) -> Result<PhotoSize, DatasetError> {
     open(path, &|_, size, _| Ok(size))
 }
 
@@ -65,7 +65,7 @@ pub(crate) fn photo_size(path: &Path) -> Result<PhotoSize, DatasetError> {
 ///
 /// # Errors
 /// When the file cannot be read, is no image or is too large.
-pub(crate) fn read_photo(path: &Path) -> Result<(Vec<u8>, PhotoSize), DatasetError> {
+pub fn read_photo(path: &Path) -> Result<(Vec<u8>, PhotoSize), DatasetError> {
     open(path, &|decoder, size, orientation| {
         let mut photo = DynamicImage::from_decoder(decoder)?;
         photo.apply_orientation(orientation);
@@ -97,10 +97,7 @@ type Read<'a, T> =
 /// Opens a photo, tells its format by its first bytes whatever its name ends in, and refuses it
 /// before its pixels take memory if these are too many. A JPEG that was cut off is refused too.
 fn open<T>(path: &Path, read: Read<T>) -> Result<T, DatasetError> {
-    let unreadable = |source| DatasetError::Read {
-        path: path.to_path_buf(),
-        source,
-    };
+    let unreadable = DatasetError::read(path);
     let file = open_file(path, MAX_BYTES)?;
     let reader = ImageReader::new(BufReader::new(file))
         .with_guessed_format()
@@ -124,35 +121,26 @@ fn decode<T, R: BufRead + Seek>(
     is_whole: &dyn Fn() -> bool,
     read: Read<T>,
 ) -> Result<T, DatasetError> {
-    let damaged = |reason: String| DatasetError::Decode {
-        path: path.to_path_buf(),
-        reason,
-    };
+    let damaged = |error: ImageError| DatasetError::decode(path, error);
     // Pixels are counted below; these limits are for profiles and texts.
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_EXTRA);
     reader.limits(limits);
-    let mut decoder = reader
-        .into_decoder()
-        .map_err(|error| damaged(error.to_string()))?;
+    let mut decoder = reader.into_decoder().map_err(damaged)?;
     let (width, height) = decoder.dimensions();
     let stored = Size::new(height as usize, width as usize);
     if decoder.total_bytes() > MAX_BYTES {
         let bytes = decoder.total_bytes();
-        return Err(damaged(format!(
-            "its {stored} pixels take {bytes} bytes, more than {MAX_BYTES}"
-        )));
+        let reason = format!("its {stored} pixels take {bytes} bytes, more than {MAX_BYTES}");
+        return Err(DatasetError::decode(path, reason));
     }
     if !is_whole() {
-        return Err(damaged(
-            "it is cut off: a part of its pixels is missing".to_string(),
-        ));
+        let reason = "it is cut off: a part of its pixels is missing";
+        return Err(DatasetError::decode(path, reason));
     }
-    let orientation = decoder
-        .orientation()
-        .map_err(|error| damaged(error.to_string()))?;
+    let orientation = decoder.orientation().map_err(damaged)?;
     let size = PhotoSize::new(stored, orientation);
-    read(Box::new(decoder), size, orientation).map_err(|error| damaged(error.to_string()))
+    read(Box::new(decoder), size, orientation).map_err(damaged)
 }
 
 #[cfg(test)]

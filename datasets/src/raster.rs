@@ -3,11 +3,11 @@
 use std::io::BufReader;
 use std::path::Path;
 
-use png::{BitDepth, ColorType, Transformations};
+use png::{BitDepth, ColorType, DecodingError, Transformations};
 
 use crate::error::DatasetError;
 use crate::open::{contained, open_file};
-use crate::sample::Size;
+use crate::size::Size;
 
 /// Most pixels a file may have, against headers that ask for all the memory there is.
 const MAX_PIXELS: usize = 1 << 27;
@@ -16,7 +16,7 @@ const MAX_PIXELS: usize = 1 << 27;
 const MAX_BYTES: u64 = 1 << 29;
 
 /// The samples of a PNG.
-pub(crate) struct Raster {
+pub struct Raster {
     /// Height and width in pixels.
     pub size: Size,
     /// What the samples of a pixel are.
@@ -52,13 +52,13 @@ impl Raster {
 }
 
 /// What a file is that cannot be used, and what to do.
-pub(crate) type Refusal = (&'static str, &'static str);
+pub type Refusal = (&'static str, &'static str);
 
 /// Reads a PNG of a kind that `refuse` lets pass.
 ///
 /// # Errors
 /// When the file is damaged, too large or refused.
-pub(crate) fn read_png(
+pub fn read_png(
     path: &Path,
     refuse: impl Fn(ColorType, BitDepth) -> Option<Refusal>,
 ) -> Result<Raster, DatasetError> {
@@ -69,10 +69,6 @@ fn decode_png(
     path: &Path,
     refuse: impl Fn(ColorType, BitDepth) -> Option<Refusal>,
 ) -> Result<Raster, DatasetError> {
-    let damaged = |reason: String| DatasetError::Decode {
-        path: path.to_path_buf(),
-        reason,
-    };
     let file = open_file(path, MAX_BYTES)?;
     let mut decoder = png::Decoder::new(BufReader::new(file));
     // Expansion would turn palette indices into colours and scale gray values of under 8 bits.
@@ -80,9 +76,8 @@ fn decode_png(
     // Texts and profiles say nothing about numbers, and unpacked they can be very large.
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);
-    let mut reader = decoder
-        .read_info()
-        .map_err(|error| damaged(error.to_string()))?;
+    let damaged = |error: DecodingError| DatasetError::decode(path, error);
+    let mut reader = decoder.read_info().map_err(damaged)?;
 
     let info = reader.info();
     let size = Size::new(info.height as usize, info.width as usize);
@@ -97,16 +92,15 @@ fn decode_png(
     }
     let pixels = size.height.checked_mul(size.width);
     if pixels.is_none_or(|pixels| pixels > MAX_PIXELS) {
-        return Err(damaged(format!("{size} is more than {MAX_PIXELS} pixels")));
+        let reason = format!("{size} is more than {MAX_PIXELS} pixels");
+        return Err(DatasetError::decode(path, reason));
     }
     let bytes = reader
         .output_buffer_size()
         .filter(|&bytes| bytes as u64 <= MAX_BYTES)
-        .ok_or_else(|| damaged(format!("{size} is too large")));
+        .ok_or_else(|| DatasetError::decode(path, format!("{size} is too large")));
     let mut packed = vec![0; bytes?];
-    let frame = reader
-        .next_frame(&mut packed)
-        .map_err(|error| damaged(error.to_string()))?;
+    let frame = reader.next_frame(&mut packed).map_err(damaged)?;
     let bytes = match depth {
         BitDepth::Eight | BitDepth::Sixteen => packed,
         // PNG packs nothing but gray and palette files, which have one sample per pixel.

@@ -6,7 +6,7 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::error::DatasetError;
-use crate::sample::Size;
+use crate::size::Size;
 
 /// Longest side, in pixels, that is resized to.
 const MAX_SIDE: usize = 65_535;

@@ -1,16 +1,8 @@
-//! The vocabulary of the crate: samples, sizes, classes, splits and the dataset trait.
+//! Samples, and the trait of what yields them.
 
-use std::fmt;
-use std::str::FromStr;
-use std::sync::Arc;
-
-use serde::{Deserialize, Serialize};
-
+use crate::class::{ClassSet, ClassTable};
 use crate::error::DatasetError;
-
-mod class_set;
-
-pub use class_set::ClassSet;
+use crate::size::Size;
 
 /// A photo with its label map, both of the same size.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,9 +32,7 @@ impl Sample {
             mirror(instances, self.width);
         }
     }
-}
 
-impl Sample {
     /// Keeps the pixels from row `top` and column `left` on that make up `size`, of photo, label map
     /// and instances. A place beyond the edge is moved inside.
     pub fn crop(&mut self, top: usize, left: usize, size: Size) {
@@ -82,135 +72,6 @@ fn mirror<T>(values: &mut [T], row: usize) {
     values.chunks_exact_mut(row).for_each(<[T]>::reverse);
 }
 
-/// Height and width of an image in pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Size {
-    /// Height in pixels.
-    pub height: usize,
-    /// Width in pixels.
-    pub width: usize,
-}
-
-impl Size {
-    /// A size of `height` by `width` pixels.
-    pub fn new(height: usize, width: usize) -> Self {
-        Self { height, width }
-    }
-
-    /// A square size of `side` by `side` pixels.
-    pub fn square(side: usize) -> Self {
-        Self::new(side, side)
-    }
-
-    /// Number of pixels.
-    pub fn pixels(&self) -> usize {
-        self.height * self.width
-    }
-}
-
-impl fmt::Display for Size {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}x{} (height x width)", self.height, self.width)
-    }
-}
-
-/// One class of a dataset.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Class {
-    /// Name, unique inside its table.
-    pub name: String,
-    /// RGB colour in which the class is drawn.
-    pub colour: [u8; 3],
-    /// True for countable objects (things), false for regions (stuff).
-    pub thing: bool,
-}
-
-/// The classes of a dataset; index 0 is always void.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ClassTable {
-    /// The classes by index, void first.
-    pub classes: Vec<Class>,
-}
-
-impl ClassTable {
-    /// Number of classes including void: the number of label-map channels.
-    pub fn len(&self) -> usize {
-        self.classes.len()
-    }
-
-    /// True when the table has no class, not even void.
-    pub fn is_empty(&self) -> bool {
-        self.classes.is_empty()
-    }
-
-    /// RGB colour of the class `index`; black for an index outside the table.
-    pub fn colour(&self, index: u8) -> [u8; 3] {
-        self.classes
-            .get(usize::from(index))
-            .map_or([0, 0, 0], |class| class.colour)
-    }
-
-    /// Draws a label map in class colours.
-    ///
-    /// # Shapes
-    /// - labels: `[height, width]`
-    /// - output: `[height, width, 3]`
-    pub fn colourise(&self, labels: &[u8]) -> Vec<u8> {
-        labels
-            .iter()
-            .flat_map(|&label| self.colour(label))
-            .collect()
-    }
-}
-
-/// A part of a dataset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Split {
-    /// Images to train on.
-    Train,
-    /// Images to choose settings on.
-    Validation,
-    /// Images to report figures on.
-    Test,
-}
-
-impl Split {
-    /// Every split, in the usual order.
-    pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
-
-    /// The name under which descriptions and the command line know the split.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Train => "train",
-            Self::Validation => "validation",
-            Self::Test => "test",
-        }
-    }
-}
-
-impl fmt::Display for Split {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Split {
-    type Err = DatasetError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|split| split.name() == text)
-            .ok_or_else(|| DatasetError::UnknownSplit {
-                name: text.to_string(),
-            })
-    }
-}
-
 /// A dataset of photos with label maps, readable from several threads at once.
 pub trait LabelledImages: Send + Sync {
     /// Name of the dataset.
@@ -245,33 +106,6 @@ pub trait LabelledImages: Send + Sync {
     }
 }
 
-/// A view of a labelled dataset at one size as a [`burn_dataset::Dataset`].
-///
-/// burn's trait cannot carry an error, so an unreadable sample becomes the item `Some(Err(..))`
-/// and only an index past the end becomes `None`.
-#[derive(Clone)]
-pub struct SizedDataset {
-    dataset: Arc<dyn LabelledImages>,
-    size: Size,
-}
-
-impl SizedDataset {
-    /// Views `dataset` at `size`.
-    pub fn new(dataset: Arc<dyn LabelledImages>, size: Size) -> Self {
-        Self { dataset, size }
-    }
-}
-
-impl burn_dataset::Dataset<Result<Sample, DatasetError>> for SizedDataset {
-    fn get(&self, index: usize) -> Option<Result<Sample, DatasetError>> {
-        (index < self.dataset.len()).then(|| self.dataset.sample(index, self.size))
-    }
-
-    fn len(&self) -> usize {
-        self.dataset.len()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -293,37 +127,5 @@ mod tests {
         assert_eq!(sample.instances, Some(vec![4000, 7000]));
         sample.crop(5, 5, Size::new(1, 4));
         assert_eq!(sample.labels, [7]);
-    }
-
-    #[test]
-    fn class_tables_colour_label_maps() {
-        let class = |name: &str, colour| Class {
-            name: name.to_string(),
-            colour,
-            thing: false,
-        };
-        let table = ClassTable {
-            classes: vec![class("void", [1, 2, 3]), class("sky", [4, 5, 6])],
-        };
-        assert_eq!((table.len(), table.is_empty()), (2, false));
-        assert_eq!(table.colourise(&[1, 0, 2]), [4, 5, 6, 1, 2, 3, 0, 0, 0]);
-        let json = serde_json::to_string(&table).unwrap();
-        assert_eq!(serde_json::from_str::<ClassTable>(&json).unwrap(), table);
-    }
-
-    #[test]
-    fn splits_have_names() {
-        for split in Split::ALL {
-            assert_eq!(split.to_string().parse::<Split>().unwrap(), split);
-            assert_eq!(
-                serde_json::to_string(&split).unwrap(),
-                format!("\"{split}\"")
-            );
-        }
-        let message = "val".parse::<Split>().unwrap_err().to_string();
-        assert!(
-            message.contains("`val`") && message.contains("validation"),
-            "{message}"
-        );
     }
 }

@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use rand::Rng;
 
+use crate::class::ClassSet;
 use crate::error::DatasetError;
 use crate::random::{Purpose, below, stream, unit};
-use crate::sample::{ClassSet, Size};
+use crate::size::Size;
 
 /// Draws an endless sequence of image indices.
 ///
@@ -131,7 +132,7 @@ pub fn balanced_weights(presence: &[ClassSet]) -> Vec<f64> {
 }
 
 /// The weight f_k^(-1/2) of an image whose rarest class is in `count` of `images` images.
-pub(crate) fn class_weight(images: usize, count: usize) -> f64 {
+pub fn class_weight(images: usize, count: usize) -> f64 {
     (images as f64 / count as f64).sqrt()
 }
 

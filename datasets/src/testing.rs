@@ -1,14 +1,18 @@
 //! A small described dataset in a temporary folder, for tests.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 use image::{DynamicImage, GrayImage, ImageBuffer, Luma, RgbImage};
 use tempfile::TempDir;
 
 use crate::description::{Description, Instances, SplitFiles};
 use crate::error::DatasetError;
 use crate::folder::DescribedFolder;
-use crate::sample::{Size, Split};
+use crate::size::Size;
+use crate::split::Split;
 
 /// Photos `photos/00.png`, .. with label maps `masks/00.png`, ..: ids 0 (void), 1 and 2.
 pub struct Garden {
@@ -19,10 +23,7 @@ pub struct Garden {
 
 impl Garden {
     /// Size of every photo.
-    pub const SIZE: Size = Size {
-        height: 6,
-        width: 8,
-    };
+    pub const SIZE: Size = Size::new(6, 8);
 
     /// Writes `count` pairs; pixel values differ from file to file.
     pub fn new(count: usize) -> Self {
@@ -131,11 +132,9 @@ pub fn pipe(folder: &Path) -> PathBuf {
 
 /// The checksum of a PNG chunk, over its type and data.
 pub fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc: u32, _| {
-            (crc >> 1) ^ (0xedb8_8320 & 0_u32.wrapping_sub(crc & 1))
-        })
-    })
+    let mut crc = flate2::Crc::new();
+    crc.update(bytes);
+    crc.sum()
 }
 
 /// A JPEG with an EXIF segment that holds nothing but an orientation.
@@ -175,25 +174,11 @@ pub fn raw_png(header: PngHeader, chunks: &[(&[u8; 4], &[u8])], pixels: &[u8]) -
     for (kind, data) in chunks {
         add(kind, data);
     }
-    add(b"IDAT", &stored(pixels));
+    let mut stream = ZlibEncoder::new(Vec::new(), Compression::none());
+    stream.write_all(pixels).unwrap();
+    add(b"IDAT", &stream.finish().unwrap());
     add(b"IEND", &[]);
     file
-}
-
-/// Bytes as a zlib stream of one stored block.
-fn stored(bytes: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(bytes.len()).unwrap();
-    let (mut low, mut high) = (1_u32, 0_u32);
-    for &byte in bytes {
-        low = (low + u32::from(byte)) % 65_521;
-        high = (high + low) % 65_521;
-    }
-    let mut stream = vec![0x78, 0x01, 0x01];
-    stream.extend(length.to_le_bytes());
-    stream.extend((!length).to_le_bytes());
-    stream.extend(bytes);
-    stream.extend((high << 16 | low).to_be_bytes());
-    stream
 }
 
 /// A folder with empty files of these names.
@@ -205,4 +190,12 @@ pub fn tree(files: &[&str]) -> TempDir {
         std::fs::write(path, "").unwrap();
     }
     folder
+}
+
+/// Asserts that a message has all of these parts.
+#[track_caller]
+pub fn assert_says(message: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(message.contains(part), "`{part}` is not in: {message}");
+    }
 }

@@ -1,9 +1,9 @@
 use anyhow::{Context, Result, ensure};
-use dp_sims_datasets::scenes::Scenes;
 use dp_sims_datasets::{Batch, LabelledImages, Size};
 use dp_sims_model::backbones::{BackboneKind, info};
 use dp_sims_model::discriminator::DiscriminatorConfig;
 use dp_sims_model::generator::GeneratorConfig;
+use dp_sims_scenes::Scenes;
 
 use crate::config::{self, Experiment, Weights};
 

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use dp_sims_datasets::files::{PHOTO_ENDINGS, find_files};
+use dp_sims_datasets::description::PHOTO_ENDINGS;
+use dp_sims_datasets::files::find_files;
 use dp_sims_datasets::{Size, read_rgb, rgb_size};
 use image::{ColorType, ImageDecoder, ImageReader, Limits};
 

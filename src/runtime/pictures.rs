@@ -4,7 +4,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use dp_sims_datasets::view::{Canvas, Font, INK};
+use dp_sims_dataset_tools::view::{Canvas, Font, INK};
 use image::{ImageFormat, RgbImage, imageops};
 
 use crate::runtime::files::write_whole;

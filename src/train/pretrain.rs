@@ -12,13 +12,13 @@ use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams, Optimizer};
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{DType, ElementConversion, Tensor};
-use dp_sims_datasets::scenes::Scenes;
 use dp_sims_datasets::{LabelledImages, Loader, LoaderConfig, Size};
 use dp_sims_model::backbones::{BackboneKind, ConvNext, ConvNextConfig, info};
 use dp_sims_model::init::InitRng;
 use dp_sims_model::layers::{Conv, ConvConfig, Mode, nearest_labels};
 use dp_sims_model::losses::{PixelLoss, PixelLossConfig, pixel_accuracy};
 use dp_sims_model::weights::{state_dict, write_safetensors};
+use dp_sims_scenes::Scenes;
 
 use super::optimizer::half_cosine;
 use super::segmenter::LOOK_EVERY;

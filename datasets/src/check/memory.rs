@@ -53,17 +53,13 @@ pub(super) fn load(
 ///
 /// # Errors
 /// [`DatasetError::Write`].
-pub(super) fn save(
-    cache_dir: &Path,
-    fingerprint: &str,
-    report: &Report,
-) -> Result<(), DatasetError> {
+pub fn save(cache_dir: &Path, fingerprint: &str, report: &Report) -> Result<(), DatasetError> {
     let path = file(cache_dir, fingerprint);
     let remembered = Remembered {
         fingerprint: fingerprint.to_string(),
         report,
     };
-    write(&path, cache_dir, &remembered).map_err(|source| DatasetError::Write { path, source })
+    write(&path, cache_dir, &remembered).map_err(DatasetError::write(&path))
 }
 
 fn file(cache_dir: &Path, fingerprint: &str) -> PathBuf {
@@ -101,10 +97,7 @@ pub fn fingerprint(dataset: &DescribedFolder) -> Result<String, DatasetError> {
         .iter()
         .flat_map(|pair| [&pair.image, &pair.labels])
     {
-        let unreadable = |source| DatasetError::Read {
-            path: path.clone(),
-            source,
-        };
+        let unreadable = DatasetError::read(path);
         let (size, changed) = file_state(path).map_err(unreadable)?;
         let path = std::path::absolute(path).map_err(unreadable)?;
         add(path.as_os_str().as_encoded_bytes());

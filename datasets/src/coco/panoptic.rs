@@ -10,7 +10,7 @@ use super::lenient::flag;
 use super::{Categories, faulty, image_name, read_json};
 use crate::error::DatasetError;
 use crate::raster::{Refusal, read_png};
-use crate::sample::Size;
+use crate::size::Size;
 
 /// What a segment of an image is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

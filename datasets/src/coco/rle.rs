@@ -41,7 +41,7 @@ pub(super) fn decompress(text: &str) -> Result<Vec<u32>, String> {
 }
 
 /// The compressed text of a list of run lengths, the inverse of [`decompress`].
-pub(crate) fn compress(runs: &[u32]) -> String {
+pub fn compress(runs: &[u32]) -> String {
     let mut text = String::new();
     for (index, &run) in runs.iter().enumerate() {
         let before = if index > 2 { runs[index - 2] } else { 0 };

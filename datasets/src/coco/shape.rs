@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde::Deserialize;
 
 use super::rle::decompress;
-use crate::sample::Size;
+use crate::size::Size;
 
 /// A shape as it stands in the file.
 #[derive(Deserialize)]

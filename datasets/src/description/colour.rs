@@ -3,6 +3,8 @@
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serializer};
 
+use crate::class::hex;
+
 #[derive(Deserialize)]
 #[serde(
     untagged,
@@ -14,8 +16,7 @@ enum Colour {
 }
 
 pub fn serialize<S: Serializer>(colour: &[u8; 3], serializer: S) -> Result<S::Ok, S::Error> {
-    let [red, green, blue] = colour;
-    serializer.serialize_str(&format!("#{red:02x}{green:02x}{blue:02x}"))
+    serializer.serialize_str(&hex(*colour))
 }
 
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 3], D::Error> {

@@ -4,10 +4,16 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{DescriptionError, non_empty};
-use crate::files::{MAX_LIST_BYTES, PHOTO_ENDINGS};
+use super::non_empty;
+use crate::error::DescriptionError;
 use crate::open::read_text;
-use crate::sample::Split;
+use crate::split::Split;
+
+/// Most bytes a list file may have: 256 MiB, some million lines.
+pub(crate) const MAX_LIST_BYTES: u64 = 1 << 28;
+
+/// Ends of photo names, in lower case.
+pub const PHOTO_ENDINGS: [&str; 4] = [".jpg", ".jpeg", ".png", ".webp"];
 
 /// How the files of a split are found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

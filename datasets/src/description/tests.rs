@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::testing::assert_says;
 
 const GARDEN: &str = r##"
 name = "garden"
@@ -73,16 +74,12 @@ fn round_trips_through_toml_and_json() {
 #[test]
 fn duplicate_id_names_both_keys() {
     let message = problem(&GARDEN.replace("ids = [7]", "ids = [7, 2]"));
-    assert!(message.contains("id 2"), "{message}");
-    assert!(
-        message.contains("`class.grass.ids` and in `class.dog.ids`"),
-        "{message}"
+    assert_says(
+        &message,
+        &["id 2", "`class.grass.ids` and in `class.dog.ids`"],
     );
     let message = problem(&GARDEN.replace("[255]", "[7]"));
-    assert!(
-        message.contains("`void` and in `class.dog.ids`"),
-        "{message}"
-    );
+    assert_says(&message, &["`void` and in `class.dog.ids`"]);
     assert!(problem(&GARDEN.replace("[7]", "[7, 7]")).contains("id 7"));
 }
 
@@ -127,15 +124,12 @@ fn missing_splits_and_empty_keys_are_refused() {
 fn unknown_keys_wrong_ids_and_bad_colours_name_the_place() {
     assert!(problem(&format!("surprise = 1\n{GARDEN}")).contains("surprise"));
     let message = problem(&GARDEN.replace("strip_prefix", "strip_prefixes"));
-    assert!(message.contains("strip_prefixes"), "{message}");
+    assert_says(&message, &["strip_prefixes"]);
     assert!(problem(&GARDEN.replace("[7]", "[300]")).contains("300"));
     assert!(problem(&GARDEN.replace("#40a040", "#40a0")).contains("`#40a0` is not a colour"));
     assert!(problem(&GARDEN.replace("#40a040", "#+0a040")).contains("is not a colour"));
     let message = problem(&GARDEN.replace("[160, 96, 32]", "[160, 96]"));
-    assert!(
-        message.contains("#rrggbb") && message.contains("line"),
-        "{message}"
-    );
+    assert_says(&message, &["#rrggbb", "line"]);
 }
 
 #[test]
@@ -235,9 +229,9 @@ fn colour_coded_labels_need_colours_of_their_own_and_no_ids() {
     let mixed = text.replacen(values, "", 1).replace("ids = [7]", "");
     assert!(problem(&mixed).contains("`class.dog.ids`"));
     let message = problem(&text.replace("[160, 96, 32]", "\"#40a040\""));
-    assert!(message.contains("`grass` and `dog`"), "{message}");
+    assert_says(&message, &["`grass` and `dog`"]);
     let message = problem(&text.replace("[160, 96, 32]", "[0, 0, 0]"));
-    assert!(message.contains("`void` and `dog`"), "{message}");
+    assert_says(&message, &["`void` and `dog`"]);
     assert!(problem(&text.replace("colours\"", "colour\"")).contains("colour"));
 }
 

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use super::{find_files, strip_longest, strip_suffix};
 use crate::description::{Description, SplitFiles};
 use crate::error::DatasetError;
-use crate::sample::Split;
 
 /// End of the names of label maps where no description says otherwise.
 const PNG: &str = ".png";
@@ -84,10 +83,7 @@ pub fn label_map_name(path: &Path, description: &Description) -> String {
 /// Ends of the names of label maps, in the order in which they are tried; each first in a list with
 /// those of the photos in the same folder.
 fn label_suffixes(description: &Description) -> Vec<Vec<String>> {
-    let described = Split::ALL
-        .iter()
-        .filter_map(|&split| description.files(split));
-    let folders = described.filter_map(|files| match files {
+    let folders = description.splits().filter_map(|(_, files)| match files {
         SplitFiles::Folders(folders) => Some(folders),
         SplitFiles::List(_) => None,
     });

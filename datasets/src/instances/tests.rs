@@ -4,8 +4,10 @@ use serde_json::json;
 use super::*;
 use crate::description::{CocoFile, Folders, InstancePng, PanopticFiles, SplitFiles};
 use crate::folder::DescribedFolder;
-use crate::sample::{LabelledImages, Size};
+use crate::sample::LabelledImages;
+use crate::size::Size;
 use crate::testing::Garden;
+use crate::testing::assert_says;
 
 /// A garden of three images with this source of instances. Image 2 has a dog at columns 0 and 1 of
 /// rows 2 to 5, as class 2 with id 2.
@@ -99,10 +101,10 @@ fn narrow_numbers_are_read_and_others_refused_by_name() {
     );
     RgbImage::new(8, 6).save(&path).unwrap();
     let message = instances(&garden, 2).unwrap_err().to_string();
-    assert!(message.contains("02_i.png is a colour PNG"), "{message}");
+    assert_says(&message, &["02_i.png is a colour PNG"]);
     std::fs::remove_file(&path).unwrap();
     let message = instances(&garden, 2).unwrap_err().to_string();
-    assert!(message.contains("numbers/02_i.png is missing"), "{message}");
+    assert_says(&message, &["numbers/02_i.png is missing"]);
 }
 
 #[test]
@@ -129,10 +131,7 @@ fn coco_polygons_become_instances() {
     assert_eq!(instances(&garden, 1).unwrap(), [0; 48]);
     write("03.jpg");
     let message = open(&garden).unwrap_err().to_string();
-    assert!(
-        message.contains("instances.json: no image has the name 02"),
-        "{message}"
-    );
+    assert_says(&message, &["instances.json: no image has the name 02"]);
 }
 
 #[test]
@@ -175,10 +174,7 @@ fn panoptic_segments_become_instances() {
 #[test]
 fn instances_that_are_not_described_are_refused() {
     let message = open(&Garden::new(1)).unwrap_err().to_string();
-    assert!(
-        message.contains("[train.folders.instances.png]"),
-        "{message}"
-    );
+    assert_says(&message, &["[train.folders.instances.png]"]);
 }
 
 #[test]
@@ -204,9 +200,6 @@ fn entries_are_found_whatever_folders_are_in_front() {
     // Of two that could be meant, and of other folders, none is.
     for names in [["x/2", "y/2"], ["rome/2", "ulm/1"]] {
         let message = order(&names, &pairs[1..]).unwrap_err();
-        assert!(
-            message.contains("no image has the name bonn/2"),
-            "{message}"
-        );
+        assert_says(&message, &["no image has the name bonn/2"]);
     }
 }

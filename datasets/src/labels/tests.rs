@@ -6,7 +6,13 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
+use crate::testing::assert_says;
 use crate::testing::crc32;
+
+/// Reads a label PNG whose pixels mean what `code` says.
+fn read_labels_with(path: &Path, code: &LabelCode) -> Result<LabelMap, DatasetError> {
+    LabelReader::of(code.clone()).read(path)
+}
 
 fn write_png(
     name: &str,
@@ -95,13 +101,9 @@ fn unknown_id_names_file_pixel_and_id() {
     let (_folder, path) = write_png("street.png", [3, 2], format, &[0, 0, 0, 0, 9, 9]);
     let map = ids(|id| id != 9);
     let message = read_labels_with(&path, &map).unwrap_err().to_string();
-    assert!(
-        message.contains("street.png: pixel (x=1, y=1)"),
-        "{message}"
-    );
-    assert!(
-        message.contains("unknown id 9") && message.contains("`void`"),
-        "{message}"
+    assert_says(
+        &message,
+        &["street.png: pixel (x=1, y=1)", "unknown id 9", "`void`"],
     );
 }
 
@@ -165,7 +167,7 @@ fn a_header_of_absurd_size_is_refused() {
     let message = read_labels_with(&path, &identity())
         .unwrap_err()
         .to_string();
-    assert!(message.contains("65536x65536"), "{message}");
+    assert_says(&message, &["65536x65536"]);
 }
 
 #[test]
@@ -178,10 +180,9 @@ fn wide_gray_values_are_ids_if_they_fit() {
     let message = read_labels_with(&path, &identity())
         .unwrap_err()
         .to_string();
-    assert!(message.contains("wide.png: pixel (x=0, y=1)"), "{message}");
-    assert!(
-        message.contains("26001") && message.contains("instance"),
-        "{message}"
+    assert_says(
+        &message,
+        &["wide.png: pixel (x=0, y=1)", "26001", "instance"],
     );
 }
 
@@ -209,8 +210,7 @@ fn class_colours_are_read_from_rgb_and_palettes() {
     let format = (ColorType::Rgb, BitDepth::Eight);
     let (_folder, path) = write_png("mixed.png", [2, 2], format, &mixed);
     let message = read_labels_with(&path, &code).unwrap_err().to_string();
-    assert!(message.contains("mixed.png: pixel (x=1, y=1)"), "{message}");
-    assert!(message.contains("#fffefc"), "{message}");
+    assert_says(&message, &["mixed.png: pixel (x=1, y=1)", "#fffefc"]);
     for (colour, depth, bytes, found) in [
         (ColorType::Grayscale, BitDepth::Eight, 1, "a gray PNG"),
         (ColorType::Rgb, BitDepth::Sixteen, 6, "16-bit colour"),
@@ -268,18 +268,18 @@ fn files_that_belong_to_no_split_are_read_as_those_of_a_split() {
     // Ids alone do not make colours of a file mean anything.
     let ids = text("ids", ["ids = [7]", "ids = [9]"]);
     let message = reader(ids).read(&path).unwrap_err().to_string();
-    assert!(message.contains("is a colour PNG"), "{message}");
+    assert_says(&message, &["is a colour PNG"]);
     // A palette file holds colours, whatever its indices; the last colour of this palette is that
     // of no class.
     let palette = (ColorType::Indexed, BitDepth::Eight);
     let (_folder, path) = write_png("p.png", [1, 1], palette, &[7]);
     let message = reader(both()).read(&path).unwrap_err().to_string();
-    assert!(message.contains("unknown colour"), "{message}");
+    assert_says(&message, &["unknown colour"]);
     // A gray one holds ids, where the description has some for every class.
     let gray = (ColorType::Grayscale, BitDepth::Eight);
     let (_folder, path) = write_png("g.png", [2, 1], gray, &[9, 7]);
     assert_eq!(reader(both()).read(&path).unwrap().labels, [2, 1]);
     let without = text("colours", ["", "ids = [9]"]);
     let message = reader(without).read(&path).unwrap_err().to_string();
-    assert!(message.contains("is a gray PNG"), "{message}");
+    assert_says(&message, &["is a gray PNG"]);
 }

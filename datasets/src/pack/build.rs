@@ -9,7 +9,8 @@ use super::{PackedImages, RandomFile, damaged};
 use crate::check::{Progress, Report, fingerprint};
 use crate::error::DatasetError;
 use crate::folder::DescribedFolder;
-use crate::sample::{LabelledImages, Sample, Size};
+use crate::sample::{LabelledImages, Sample};
+use crate::size::Size;
 
 /// Packs a split at `size` into the file `path`, on all cores, and opens it.
 ///
@@ -71,10 +72,7 @@ pub fn pack(
     if let Some(error) = failure {
         return Err(error);
     }
-    let unwritten = |source| DatasetError::Write {
-        path: path.to_path_buf(),
-        source,
-    };
+    let unwritten = DatasetError::write(path);
     file.file().sync_all().map_err(unwritten)?;
     std::fs::rename(&part, path).map_err(unwritten)?;
     if let Some(folder) = path
@@ -97,10 +95,7 @@ fn part_of(path: &Path) -> PathBuf {
 /// Opens the part, locked, with this prefix and room for everything; records of an earlier run of
 /// the same prefix stay.
 fn open_part(part: &Path, prefix: &Prefix) -> Result<RandomFile, DatasetError> {
-    let unwritten = |source| DatasetError::Write {
-        path: part.to_path_buf(),
-        source,
-    };
+    let unwritten = DatasetError::write(part);
     if let Some(folder) = part.parent() {
         std::fs::create_dir_all(folder).map_err(unwritten)?;
     }

@@ -1,5 +1,5 @@
 use std::fs::File;
-use std::io::{Error, ErrorKind};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::error::DatasetError;
@@ -17,10 +17,7 @@ impl RandomFile {
     /// # Errors
     /// When it cannot be opened.
     pub fn open(path: &Path) -> Result<Self, DatasetError> {
-        let file = File::open(path).map_err(|source| DatasetError::Read {
-            path: path.to_path_buf(),
-            source,
-        })?;
+        let file = File::open(path).map_err(DatasetError::read(path))?;
         Ok(Self::new(file, path))
     }
 
@@ -43,12 +40,8 @@ impl RandomFile {
     /// When the system cannot tell.
     pub fn len(&self) -> Result<u64, DatasetError> {
         let metadata = self.file.metadata();
-        metadata
-            .map(|metadata| metadata.len())
-            .map_err(|source| DatasetError::Read {
-                path: self.path.clone(),
-                source,
-            })
+        let metadata = metadata.map_err(DatasetError::read(&self.path))?;
+        Ok(metadata.len())
     }
 
     /// Fills `bytes` from `offset` on.
@@ -56,22 +49,9 @@ impl RandomFile {
     /// # Errors
     /// When the file ends before, or cannot be read.
     pub fn read(&self, offset: u64, bytes: &mut [u8]) -> Result<(), DatasetError> {
-        let mut done = 0;
-        while done < bytes.len() {
-            let read = read_at(&self.file, &mut bytes[done..], offset + done as u64);
-            let source = match read {
-                Ok(0) => Error::from(ErrorKind::UnexpectedEof),
-                Ok(count) => {
-                    done += count;
-                    continue;
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => error,
-            };
-            let path = self.path.clone();
-            return Err(DatasetError::Read { path, source });
-        }
-        Ok(())
+        let len = bytes.len();
+        let step = |done| read_at(&self.file, &mut bytes[done..], offset + done as u64);
+        repeat(len, ErrorKind::UnexpectedEof, step).map_err(DatasetError::read(&self.path))
     }
 
     /// Writes `bytes` at `offset`.
@@ -79,23 +59,27 @@ impl RandomFile {
     /// # Errors
     /// When they cannot be written.
     pub fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), DatasetError> {
-        let mut done = 0;
-        while done < bytes.len() {
-            let written = write_at(&self.file, &bytes[done..], offset + done as u64);
-            let source = match written {
-                Ok(0) => Error::from(ErrorKind::WriteZero),
-                Ok(count) => {
-                    done += count;
-                    continue;
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => error,
-            };
-            let path = self.path.clone();
-            return Err(DatasetError::Write { path, source });
-        }
-        Ok(())
+        let step = |done| write_at(&self.file, &bytes[done..], offset + done as u64);
+        repeat(bytes.len(), ErrorKind::WriteZero, step).map_err(DatasetError::write(&self.path))
     }
+}
+
+/// Calls `step` with the bytes done so far, and adds those that it does, until `len` are done.
+fn repeat(
+    len: usize,
+    end: ErrorKind,
+    mut step: impl FnMut(usize) -> io::Result<usize>,
+) -> io::Result<()> {
+    let mut done = 0;
+    while done < len {
+        match step(done) {
+            Ok(0) => return Err(end.into()),
+            Ok(count) => done += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 #[cfg(unix)]
@@ -104,21 +88,21 @@ use std::os::unix::fs::FileExt;
 use std::os::windows::fs::FileExt;
 
 #[cfg(unix)]
-fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> std::io::Result<usize> {
+fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
     file.read_at(bytes, offset)
 }
 
 #[cfg(unix)]
-fn write_at(file: &File, bytes: &[u8], offset: u64) -> std::io::Result<usize> {
+fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
     file.write_at(bytes, offset)
 }
 
 #[cfg(windows)]
-fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> std::io::Result<usize> {
+fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
     file.seek_read(bytes, offset)
 }
 
 #[cfg(windows)]
-fn write_at(file: &File, bytes: &[u8], offset: u64) -> std::io::Result<usize> {
+fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
     file.seek_write(bytes, offset)
 }

@@ -7,7 +7,8 @@ use crate::check::Report;
 use crate::description::Description;
 use crate::error::DatasetError;
 use crate::resize::check_size;
-use crate::sample::{Size, Split};
+use crate::size::Size;
+use crate::split::Split;
 
 /// First bytes of every packed split; the last one is the version of the format.
 const MAGIC: &[u8; 8] = b"DPSPACK\x01";

@@ -9,11 +9,9 @@ use super::*;
 use crate::check::check_split;
 use crate::loader::{Loader, LoaderConfig};
 use crate::testing::Garden;
+use crate::testing::assert_says;
 
-const SIZE: Size = Size {
-    height: 4,
-    width: 5,
-};
+const SIZE: Size = Size::new(4, 5);
 
 /// A garden of seven pairs, packed.
 fn packed() -> (Garden, PathBuf, PackedImages) {
@@ -140,7 +138,7 @@ fn two_processes_do_not_pack_the_same_file() {
     let part = std::fs::File::create(path.with_extension("pack.part")).unwrap();
     part.lock().unwrap();
     let message = again(&garden, &path).unwrap_err().to_string();
-    assert!(message.contains("in use by another process"), "{message}");
+    assert_says(&message, &["in use by another process"]);
     part.unlock().unwrap();
     again(&garden, &path).unwrap();
 }
@@ -170,11 +168,10 @@ fn damage_is_named() {
     flip(packed.layout.record_start(3) + 7);
     let damaged = PackedImages::open(&path).unwrap();
     let message = damaged.sample(3, SIZE).unwrap_err().to_string();
-    assert!(
-        message.contains("train.pack: record 3 has a wrong"),
-        "{message}"
+    assert_says(
+        &message,
+        &["train.pack: record 3 has a wrong", "pack the split again"],
     );
-    assert!(message.contains("pack the split again"), "{message}");
     assert!(damaged.sample(2, SIZE).is_ok());
     flip(packed.layout.entry_start(6) + 5);
     assert!(problem(&path).contains("record 6 was never written"));
@@ -204,10 +201,7 @@ fn a_file_cut_short_while_it_is_read_is_an_error() {
 fn another_size_and_an_index_outside_are_refused() {
     let (_garden, _, packed) = packed();
     let message = packed.sample(0, Size::square(4)).unwrap_err().to_string();
-    assert!(
-        message.contains("4x5") && message.contains("4x4"),
-        "{message}"
-    );
+    assert_says(&message, &["4x5", "4x4"]);
     assert!(
         packed
             .sample(7, SIZE)
@@ -235,10 +229,7 @@ fn a_class_that_is_not_described_is_refused() {
         .unwrap();
     let packed = PackedImages::open(&path).unwrap();
     let message = packed.sample(0, SIZE).unwrap_err().to_string();
-    assert!(
-        message.contains("class 3, which is not described"),
-        "{message}"
-    );
+    assert_says(&message, &["class 3, which is not described"]);
 }
 
 proptest! {

@@ -7,7 +7,7 @@ use jpeg_decoder::{Decoder, PixelFormat};
 use super::{MAX_BYTES, PhotoSize, photo_size, read_photo};
 use crate::error::DatasetError;
 use crate::open::{contained, open_file};
-use crate::sample::Size;
+use crate::size::Size;
 
 /// Divisors that decoding can reduce by, largest first. Half size is left out: it takes as long as
 /// the decoder for full size, which is another one.

@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Args;
-use dp_sims_datasets::scenes::Scenes;
 use dp_sims_datasets::{DescribedFolder, LabelledImages, LoaderConfig, Size, Split};
+use dp_sims_scenes::Scenes;
 
 use super::print;
 use crate::bench::{LoaderReport, loader, shares};

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
+use dp_sims_dataset_tools::check::{Depth, SplitSurvey, Summary, page, survey};
 use dp_sims_datasets::Split;
-use dp_sims_datasets::check::{Depth, SplitSurvey, Summary, page, survey};
 use serde::Serialize;
 
 use super::SourceArgs;

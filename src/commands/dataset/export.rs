@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use dp_sims_datasets::export::{ExportConfig, ExportError, Layout, export, folder_description};
-use dp_sims_datasets::scenes::Scenes;
 use dp_sims_datasets::{DatasetError, Description, LabelledImages, Size};
+use dp_sims_scenes::Scenes;
+use dp_sims_scenes::export::{ExportConfig, ExportError, Layout, export, folder_description};
 
 use crate::commands::{User, parse_size, up_to};
 use crate::data::description;
@@ -79,6 +79,6 @@ pub fn run(args: ExportArgs) -> Result<()> {
 fn reader(layout: Layout) -> anyhow::Result<Description> {
     match layout {
         Layout::Folder => Ok(folder_description(Scenes::new(1, 0).classes())),
-        _ => description(layout.name()),
+        _ => description(&layout.to_string()),
     }
 }

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
+use dp_sims_dataset_tools::init::{
+    FolderSurvey, InitError, SurveyedSplit, refuse_existing, survey,
+};
 use dp_sims_datasets::description::LabelValues;
-use dp_sims_datasets::init::{FolderSurvey, InitError, SurveyedSplit, refuse_existing, survey};
 use dp_sims_datasets::{DatasetError, DescribedFolder, Description, LabelledImages, Split};
 
 use crate::commands::User;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use dp_sims_datasets::view::{Shown, fitted, view};
+use dp_sims_dataset_tools::view::{Shown, fitted, view};
 use dp_sims_datasets::{DescribedFolder, LabelledImages, Size, Split};
 use image::RgbImage;
 use rayon::prelude::*;

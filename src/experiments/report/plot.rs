@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use dp_sims_datasets::svg::{rounded, shortened};
+use dp_sims_dataset_tools::svg::{rounded, shortened};
 
 use super::ReportRow;
 use crate::evaluate::heading;

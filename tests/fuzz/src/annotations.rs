@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use dp_sims_datasets::description::{Instances, PanopticFiles, SplitFiles};
-use dp_sims_datasets::export::{ExportConfig, Layout, export};
 use dp_sims_datasets::{DescribedFolder, Description, LabelledImages, Sample, Size, Split};
+use dp_sims_scenes::export::{ExportConfig, Layout, export};
 use serde_json::{Value, json};
 
 use crate::scratch;

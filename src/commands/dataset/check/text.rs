@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use dp_sims_datasets::check::SplitSurvey;
+use dp_sims_dataset_tools::check::SplitSurvey;
 
 /// Most faults that are shown.
 const MAX_FAULTS: usize = 20;
