@@ -2,9 +2,9 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend};
 
-use super::conv::{Conv2d, Padding};
 use super::fold::{FoldedLayer, fold};
 use crate::init::InitRng;
+use crate::layers::{Conv, ConvConfig, Padding};
 use crate::weights::{StateDict, WeightsError};
 
 /// Batch norm epsilon of the TensorFlow variant (notes D24).
@@ -41,7 +41,7 @@ pub struct EfficientNetLiteConfig {
 #[derive(Module, Debug)]
 pub struct EfficientNetLite<B: Backend> {
     /// 3 × 3 convolution with stride 2.
-    pub conv_stem: Conv2d<B>,
+    pub conv_stem: Conv<B>,
     /// Blocks by stage.
     pub blocks: Vec<Vec<MobileBlock<B>>>,
 }
@@ -50,11 +50,11 @@ pub struct EfficientNetLite<B: Backend> {
 #[derive(Module, Debug)]
 pub struct MobileBlock<B: Backend> {
     /// 1 × 1 convolution: the last one in stage 0, the expansion in other stages.
-    pub conv_pw: Conv2d<B>,
+    pub conv_pw: Conv<B>,
     /// Depthwise convolution, which carries the stride.
-    pub conv_dw: Conv2d<B>,
+    pub conv_dw: Conv<B>,
     /// 1 × 1 convolution back to fewer channels; none in stage 0.
-    pub conv_pwl: Option<Conv2d<B>>,
+    pub conv_pwl: Option<Conv<B>>,
     residual: bool,
 }
 
@@ -70,10 +70,10 @@ pub(crate) struct BlockPlan {
 impl EfficientNetLiteConfig {
     /// Random weights in the scale of He et al., under which the variance of activations stays.
     pub fn init<B: Backend>(&self, rng: &mut InitRng, device: &B::Device) -> EfficientNetLite<B> {
-        let padding = Padding::TensorflowSame;
-        let std = (2.0 / 27.0f64).sqrt();
+        let stem = ConvConfig::new(3, STEM, 3).with_stride(2);
+        let stem = stem.with_padding(Padding::TensorflowSame);
         EfficientNetLite {
-            conv_stem: Conv2d::new([3, STEM], 3, 2, 1, padding, std, rng, device),
+            conv_stem: stem.init_he(2.0, rng, device),
             blocks: self
                 .plan()
                 .iter()
@@ -178,11 +178,9 @@ impl<B: Backend> EfficientNetLite<B> {
 
 impl<B: Backend> MobileBlock<B> {
     fn new(plan: &BlockPlan, rng: &mut InitRng, device: &B::Device) -> Self {
-        let same = Padding::TensorflowSame;
         let hidden = plan.input * plan.expansion;
-        let point = |channels: [usize; 2], gain: f64, rng: &mut InitRng| {
-            let std = (gain / channels[0] as f64).sqrt();
-            Conv2d::new(channels, 1, 1, 1, Padding::Symmetric(0), std, rng, device)
+        let point = |[input, output]: [usize; 2], gain: f64, rng: &mut InitRng| {
+            ConvConfig::new(input, output, 1).init_he(gain, rng, device)
         };
         let separable = plan.expansion == 1;
         let conv_pw = if separable {
@@ -191,19 +189,13 @@ impl<B: Backend> MobileBlock<B> {
             point([plan.input, hidden], 2.0, rng)
         };
         let std = 2.0f64.sqrt() / plan.kernel as f64;
-        let conv_dw = Conv2d::new(
-            [hidden; 2],
-            plan.kernel,
-            plan.stride,
-            hidden,
-            same,
-            std,
-            rng,
-            device,
-        );
+        let depthwise = ConvConfig::new(hidden, hidden, plan.kernel)
+            .with_stride(plan.stride)
+            .with_padding(Padding::TensorflowSame)
+            .with_groups(hidden);
         Self {
             conv_pw,
-            conv_dw,
+            conv_dw: depthwise.init_normal(std, rng, device),
             conv_pwl: (!separable).then(|| point([hidden, plan.output], 1.0, rng)),
             residual: plan.stride == 1 && plan.input == plan.output,
         }

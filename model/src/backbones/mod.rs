@@ -6,7 +6,6 @@
 //! [-1, 1]; every backbone applies its own normalisation (notes D25). Weights never receive a
 //! gradient, the image does.
 
-mod conv;
 mod convnext;
 mod efficientnet_lite;
 mod files;
@@ -23,12 +22,11 @@ mod vgg;
 use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend};
 
-pub use conv::Conv2d;
 pub use convnext::{ConvNext, ConvNextBlock, ConvNextConfig, ConvNextStage};
 pub use efficientnet_lite::{EfficientNetLite, EfficientNetLiteConfig, MobileBlock};
 pub use head::{LITE_FEATURES, LiteHead};
 pub(crate) use pointwise::normalised;
-pub use pointwise::{ChannelNorm, Linear, Mlp, Projection, TokenNorm};
+pub use pointwise::{ChannelNorm, Mlp, TokenNorm};
 pub(crate) use registry::{Architecture, architecture};
 pub use registry::{BackboneInfo, BackboneKind, info};
 pub use resnet::{Bottleneck, ResNet, ResNetConfig};

@@ -4,9 +4,9 @@ use burn::tensor::activation::relu;
 use burn::tensor::module::max_pool2d;
 use burn::tensor::{Tensor, backend::Backend};
 
-use super::conv::{Conv2d, Padding};
 use super::fold::{FoldedLayer, fold};
 use crate::init::InitRng;
+use crate::layers::{Conv, ConvConfig};
 use crate::weights::{StateDict, WeightsError};
 
 /// Batch norm epsilon, PyTorch's default.
@@ -33,7 +33,7 @@ pub struct ResNetConfig {
 #[derive(Module, Debug)]
 pub struct ResNet<B: Backend> {
     /// 7 × 7 convolution with stride 2.
-    pub conv1: Conv2d<B>,
+    pub conv1: Conv<B>,
     /// Blocks at stride 4.
     pub layer1: Vec<Bottleneck<B>>,
     /// Blocks at stride 8.
@@ -49,13 +49,13 @@ pub struct ResNet<B: Backend> {
 #[derive(Module, Debug)]
 pub struct Bottleneck<B: Backend> {
     /// 1 × 1 convolution to fewer channels.
-    pub conv1: Conv2d<B>,
+    pub conv1: Conv<B>,
     /// 3 × 3 convolution.
-    pub conv2: Conv2d<B>,
+    pub conv2: Conv<B>,
     /// 1 × 1 convolution to four times as many channels.
-    pub conv3: Conv2d<B>,
+    pub conv3: Conv<B>,
     /// The 1 × 1 convolution of the shortcut where a stage begins, else nothing.
-    pub downsample: Vec<Conv2d<B>>,
+    pub downsample: Vec<Conv<B>>,
 }
 
 /// Numbers of one block.
@@ -77,9 +77,8 @@ impl ResNetConfig {
     /// Random weights in the scale of He et al., the last convolution of a block at a quarter of
     /// the variance: without batch norm the residuals would add up.
     pub fn init<B: Backend>(&self, rng: &mut InitRng, device: &B::Device) -> ResNet<B> {
-        let padding = Padding::Symmetric(3);
-        let std = (2.0 / (3 * 7 * 7) as f64).sqrt();
-        let conv1 = Conv2d::new([3, STEM], 7, 2, 1, padding, std, rng, device);
+        let stem = ConvConfig::new(3, STEM, 7).with_stride(2);
+        let conv1 = stem.init_he(2.0, rng, device);
         let [layer1, layer2, layer3, layer4] = self.plan().map(|stage| {
             stage
                 .iter()
@@ -174,9 +173,8 @@ impl<B: Backend> Bottleneck<B> {
             shortcut,
         } = *plan;
         let mut conv = |channels: [usize; 2], kernel: usize, stride, gain: f64| {
-            let std = (gain / (channels[0] * kernel * kernel) as f64).sqrt();
-            let padding = Padding::Symmetric(kernel / 2);
-            Conv2d::new(channels, kernel, stride, 1, padding, std, rng, device)
+            let config = ConvConfig::new(channels[0], channels[1], kernel);
+            config.with_stride(stride).init_he(gain, rng, device)
         };
         Self {
             conv1: conv([input, width], 1, 1, 2.0),

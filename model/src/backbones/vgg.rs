@@ -4,8 +4,8 @@ use burn::tensor::activation::relu;
 use burn::tensor::module::max_pool2d;
 use burn::tensor::{Tensor, backend::Backend};
 
-use super::conv::{Conv2d, Padding};
 use crate::init::InitRng;
+use crate::layers::{Conv, ConvConfig};
 use crate::weights::StateDict;
 
 /// Blocks whose first convolution is a tap: relu3_1, relu4_1, relu5_1.
@@ -28,7 +28,7 @@ pub struct VggConfig {
 #[derive(Module, Debug)]
 pub struct Vgg<B: Backend> {
     /// Convolutions at their places in torchvision's sequence.
-    pub features: Vec<Option<Conv2d<B>>>,
+    pub features: Vec<Option<Conv<B>>>,
     #[module(skip)]
     layers: Vec<Layer>,
 }
@@ -50,18 +50,7 @@ impl VggConfig {
             .iter()
             .map(|layer| match *layer {
                 Layer::Conv { input, output } => {
-                    let std = (2.0 / (9 * input) as f64).sqrt();
-                    let padding = Padding::Symmetric(1);
-                    Some(Conv2d::new(
-                        [input, output],
-                        3,
-                        1,
-                        1,
-                        padding,
-                        std,
-                        rng,
-                        device,
-                    ))
+                    Some(ConvConfig::new(input, output, 3).init_he(2.0, rng, device))
                 }
                 Layer::Relu { .. } | Layer::Pool => None,
             })

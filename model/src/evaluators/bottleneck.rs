@@ -3,8 +3,8 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Tensor, backend::Backend};
 
 use super::names::FileLayer;
-use super::{Conv, ConvConfig};
 use crate::init::InitRng;
+use crate::layers::{Conv, ConvConfig};
 
 /// Channels that leave a block for each inside it.
 const EXPANSION: usize = 4;
@@ -66,18 +66,18 @@ impl StagePlan {
     ) -> Vec<DilatedBottleneck<B>> {
         let blocks = (0..self.depth).map(|index| {
             let (input, stride) = self.block(index);
-            let inside = ConvConfig::new([self.width; 2], [3; 2])
+            let inside = ConvConfig::new(self.width, self.width, 3)
                 .with_stride(stride)
-                .with_padding([self.dilation; 2])
                 .with_dilation(self.dilation);
-            let shortcut = ConvConfig::new([input, self.output()], [1; 2]).with_stride(stride);
+            let shortcut = ConvConfig::new(input, self.output(), 1).with_stride(stride);
+            let mut init = |config: ConvConfig| config.init_he(2.0, rng, device);
             DilatedBottleneck {
-                conv1: ConvConfig::same([input, self.width], 1).init(rng, device),
-                conv2: inside.init(rng, device),
-                conv3: ConvConfig::same([self.width, self.output()], 1).init(rng, device),
+                conv1: init(ConvConfig::new(input, self.width, 1)),
+                conv2: init(inside),
+                conv3: init(ConvConfig::new(self.width, self.output(), 1)),
                 downsample: self
                     .has_downsample(index)
-                    .then(|| shortcut.init(rng, device))
+                    .then(|| init(shortcut))
                     .into_iter()
                     .collect(),
             }

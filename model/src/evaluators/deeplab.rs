@@ -6,9 +6,8 @@ use burn::tensor::{Tensor, backend::Backend};
 
 use super::names::{FileLayer, load_layers};
 use super::segmenter::affine;
-use super::{Conv, ConvConfig};
 use crate::init::InitRng;
-use crate::layers::resize_bilinear;
+use crate::layers::{Conv, ConvConfig, resize_bilinear};
 use crate::weights::{StateDict, WeightsError};
 
 /// Mean of blue, green and red in 0 to 255 (`configs/cocostuff164k.yaml`; notes M11).
@@ -78,8 +77,8 @@ impl DeepLabConfig {
 
     /// Weights in the scale of He et al.
     pub fn init<B: Backend>(&self, rng: &mut InitRng, device: &B::Device) -> DeepLab<B> {
-        let layer1 = ConvConfig::same([3, self.width], 7).with_stride(2);
-        let layer1 = layer1.init(rng, device);
+        let layer1 = ConvConfig::new(3, self.width, 7).with_stride(2);
+        let layer1 = layer1.init_he(2.0, rng, device);
         let mut input = self.width;
         let mut depths = self.depths.into_iter();
         let [layer2, layer3, layer4, layer5] = self.stages().map(|(output, stride, dilation)| {
@@ -90,10 +89,10 @@ impl DeepLabConfig {
             });
             blocks.collect()
         });
-        let classifier = ConvConfig::new([input, self.classes], [3; 2]);
+        let classifier = ConvConfig::new(input, self.classes, 3);
         let aspp = self.rates.map(|rate| {
-            let classifier = classifier.clone().with_padding([rate; 2]);
-            classifier.with_dilation(rate).init(rng, device)
+            let classifier = classifier.with_dilation(rate);
+            classifier.init_he(2.0, rng, device)
         });
         DeepLab {
             layer1,
@@ -243,15 +242,13 @@ impl<B: Backend> CaffeBottleneck<B> {
         device: &B::Device,
     ) -> Self {
         let inner = output / 4;
-        let conv3x3 = ConvConfig::new([inner; 2], [3; 2])
-            .with_padding([dilation; 2])
-            .with_dilation(dilation);
-        let strided = |output| ConvConfig::new([input, output], [1; 2]).with_stride(stride);
+        let conv3x3 = ConvConfig::new(inner, inner, 3).with_dilation(dilation);
+        let strided = |output| ConvConfig::new(input, output, 1).with_stride(stride);
         Self {
-            reduce: strided(inner).init(rng, device),
-            conv3x3: conv3x3.init(rng, device),
-            increase: ConvConfig::same([inner, output], 1).init(rng, device),
-            shortcut: first.then(|| strided(output).init(rng, device)),
+            reduce: strided(inner).init_he(2.0, rng, device),
+            conv3x3: conv3x3.init_he(2.0, rng, device),
+            increase: ConvConfig::new(inner, output, 1).init_he(2.0, rng, device),
+            shortcut: first.then(|| strided(output).init_he(2.0, rng, device)),
         }
     }
 

@@ -8,8 +8,8 @@ use burn::tensor::{Tensor, backend::Backend};
 use super::bottleneck::{DilatedBottleneck, StagePlan};
 use super::names::{FileLayer, load_layers};
 use super::segmenter::{pillow_bilinear, standardise};
-use super::{Conv, ConvConfig};
 use crate::init::InitRng;
+use crate::layers::{Conv, ConvConfig};
 use crate::weights::{StateDict, WeightsError};
 
 /// Mean of the image in [0, 1] (`datasets/cityscapes/info.json`; notes M13).
@@ -108,23 +108,22 @@ impl DrnConfig {
     pub fn init<B: Backend>(&self, rng: &mut InitRng, device: &B::Device) -> Drn<B> {
         let base = self.levels().map(|level| match level {
             LevelPlan::Convolution {
-                channels,
+                channels: [input, output],
                 kernel,
                 stride,
                 dilation,
             } => {
-                let config = ConvConfig::new(channels, [kernel; 2])
+                let config = ConvConfig::new(input, output, kernel)
                     .with_stride(stride)
-                    .with_padding([dilation * (kernel / 2); 2])
                     .with_dilation(dilation);
-                DrnLevel::Convolution(vec![config.init(rng, device)])
+                DrnLevel::Convolution(vec![config.init_he(2.0, rng, device)])
             }
             LevelPlan::Blocks(stage) => DrnLevel::Blocks(stage.init(rng, device)),
         });
         let shape = [self.classes, 1, 2 * STRIDE, 2 * STRIDE];
         Drn {
             base: base.into(),
-            seg: ConvConfig::same([self.channels[7], self.classes], 1).init(rng, device),
+            seg: ConvConfig::new(self.channels[7], self.classes, 1).init_he(2.0, rng, device),
             up: Upsampling {
                 weight: rng.normal(shape, 0.1, device),
             },

@@ -4,7 +4,6 @@
 //! an evaluation with a network that is half random gives a number that looks like a result.
 
 mod bottleneck;
-mod conv;
 mod deeplab;
 mod drn;
 mod inception;
@@ -18,7 +17,6 @@ mod swav;
 mod upernet;
 
 pub use bottleneck::DilatedBottleneck;
-pub use conv::{Conv, ConvConfig};
 pub use deeplab::{CaffeBottleneck, DeepLab, DeepLabConfig};
 pub use drn::{Drn, DrnConfig, DrnLevel, Upsampling};
 pub use inception::{

@@ -7,9 +7,8 @@ use burn::tensor::{Tensor, backend::Backend};
 use super::bottleneck::{DilatedBottleneck, StagePlan};
 use super::names::{FileLayer, load_layers};
 use super::segmenter::standardise;
-use super::{Conv, ConvConfig};
 use crate::init::InitRng;
-use crate::layers::resize_bilinear;
+use crate::layers::{Conv, ConvConfig, resize_bilinear};
 use crate::weights::{StateDict, WeightsError};
 
 /// Mean of the image in [0, 1] (`mit_semseg/dataset.py`; notes M9).
@@ -106,9 +105,11 @@ impl UperNetConfig {
     /// Weights in the scale of He et al.
     pub fn init<B: Backend>(&self, rng: &mut InitRng, device: &B::Device) -> UperNet<B> {
         let [first, second, third] = self.stem;
-        let conv1 = ConvConfig::same([3, first], 3).with_stride(2);
+        let conv1 = ConvConfig::new(3, first, 3).with_stride(2);
         let stages = self.stages();
-        let mut conv = |channels, kernel| ConvConfig::same(channels, kernel).init(rng, device);
+        let mut conv = |[input, output]: [usize; 2], kernel| {
+            ConvConfig::new(input, output, kernel).init_he(2.0, rng, device)
+        };
         let (conv2, conv3) = (conv([first, second], 3), conv([second, third], 3));
         let [.., coarsest] = stages.map(|stage| stage.output());
         let sides = POOL_SIDES.len();
@@ -128,7 +129,7 @@ impl UperNetConfig {
         };
         let [layer1, layer2, layer3, layer4] = stages.map(|stage| stage.init(rng, device));
         let encoder = UperNetEncoder {
-            conv1: conv1.init(rng, device),
+            conv1: conv1.init_he(2.0, rng, device),
             conv2,
             conv3,
             layer1,

@@ -3,10 +3,10 @@
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 
-use super::super::{Conv, ConvConfig};
 use super::LpipsTrunk;
 use crate::backbones::WeightSource;
 use crate::init::InitRng;
+use crate::layers::{Conv, ConvConfig};
 use crate::weights::{StateDict, WeightsError, from_safetensors_bytes, load_network};
 
 /// The five heads in the names of the authors' files.
@@ -68,9 +68,9 @@ pub(super) fn roots<B: Backend>(
         WeightSource::State(..) => InitRng::unset(),
     };
     let mut head = |channels: usize| {
-        let conv = ConvConfig::new([channels, 1], [1, 1]).with_bias(false);
+        let conv = ConvConfig::new(channels, 1, 1).with_bias(false);
         Head {
-            model: vec![None, Some(conv.init(rng, device))],
+            model: vec![None, Some(conv.init_he(2.0, rng, device))],
         }
     };
     let [lin0, lin1, lin2, lin3, lin4] = trunk.channels().map(&mut head);

@@ -6,8 +6,9 @@ use super::decoder::{DecoderLayer, MaskPredictor, MaskedDecoder, TransformerModu
 use super::encoder::SwinEncoder;
 use super::pixel_decoder::PixelDecoder;
 use super::{Mask2Former, Mask2FormerModel, PixelLevelModule, names};
-use crate::backbones::{Linear, SwinConfig, TokenNorm, WeightSource, WindowFit};
+use crate::backbones::{SwinConfig, TokenNorm, WeightSource, WindowFit};
 use crate::init::InitRng;
+use crate::layers::Linear;
 use crate::weights::{WeightsError, load_network};
 
 /// Size of a Mask2Former with a Swin backbone. The defaults are those of the published networks
@@ -98,7 +99,7 @@ impl Mask2FormerConfig {
                 pixel_level_module: PixelLevelModule { encoder, decoder },
                 transformer_module,
             },
-            class_predictor: Linear::new([hidden, self.classes + 1], INIT_STD, rng, device),
+            class_predictor: Linear::normal([hidden, self.classes + 1], INIT_STD, rng, device),
             masks_first: self.masks_first,
         }
     }

@@ -32,7 +32,8 @@ pub use encoder::SwinEncoder;
 pub use kind::{Mask2FormerInfo, Mask2FormerKind};
 pub use pixel_decoder::{GroupNorm, PixelDecoder, PixelEncoder, PixelEncoderLayer, PixelFeatures};
 
-use crate::backbones::{Linear, WeightSource};
+use crate::backbones::WeightSource;
+use crate::layers::Linear;
 use crate::weights::WeightsError;
 
 /// Maps that deformable attention and the queries look at: strides 32, 16 and 8.
@@ -106,7 +107,7 @@ impl<B: Backend> Mask2Former<B> {
 
     /// Classes, without the one that stands for no object.
     pub fn classes(&self) -> usize {
-        self.class_predictor.bias.dims()[0] - 1
+        self.class_predictor.weight.dims()[0] - 1
     }
 
     /// Logits of the classes and of the pixels of each mask.
@@ -130,6 +131,6 @@ impl<B: Backend> Mask2Former<B> {
         let module = &self.model.pixel_level_module;
         let features = module.decoder.forward(module.encoder.forward(images));
         let (queries, masks) = self.model.transformer_module.forward(features);
-        (self.class_predictor.forward_last(queries), masks)
+        (self.class_predictor.forward(queries), masks)
     }
 }
