@@ -5,7 +5,7 @@ use burn::tensor::{Tensor, backend::Backend};
 use super::pointwise::{ChannelNorm, Mlp};
 use crate::init::{InitRng, filled};
 use crate::layers::{Conv, ConvConfig, Padding};
-use crate::weights::StateDict;
+use crate::weights::{KeyMap, StateDict};
 
 /// Standard deviation of initial weights; PyTorch truncates at ±2, which is never reached.
 const INIT_STD: f64 = 0.02;
@@ -84,6 +84,11 @@ impl ConvNextConfig {
             stages.push(ConvNextStage { downsample, blocks });
         }
         ConvNext { stem, stages }
+    }
+
+    /// From the tensors of a file to those of the module; messages call the network `name`.
+    pub(super) fn keys(&self, name: &str) -> KeyMap<'_> {
+        KeyMap::new(name).with_names(|dict| self.trunk(dict))
     }
 
     /// The tensors of a file without the classifier and the norm before it, in timm's names: those

@@ -2,10 +2,9 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend};
 
-use super::fold::{FoldedLayer, fold};
 use crate::init::InitRng;
 use crate::layers::{Conv, ConvConfig, Padding};
-use crate::weights::{StateDict, WeightsError};
+use crate::weights::{FileLayer, KeyMap, StateDict};
 
 /// Batch norm epsilon of the TensorFlow variant (notes D24).
 const EPSILON: f64 = 1e-3;
@@ -92,31 +91,28 @@ impl EfficientNetLiteConfig {
         TAPS.map(|stage| self.channels(STAGES[stage][3]))
     }
 
-    /// Brings a file's tensors into those of the module: recognises timm's names and those of the
-    /// original PyTorch port, leaves the classifier out and folds batch norm.
-    pub(super) fn fold(
-        &self,
-        dict: StateDict,
-        origin: &str,
-        network: &str,
-    ) -> Result<StateDict, WeightsError> {
-        let plan = self.plan();
-        let mut dict = timm_names(dict, &plan);
-        dict.retain(|name, _| !is_head(name));
-        fold(dict, &layers(&plan), EPSILON, origin, network)
+    /// From the tensors of a file, in timm's names or those of the original PyTorch port, to those of
+    /// the module; the layers behind the last tap are left out. Messages call the network `name`.
+    pub(super) fn keys(&self, name: &str) -> KeyMap<'_> {
+        let names = |dict| {
+            let mut dict = timm_names(dict, &self.plan());
+            dict.retain(|name, _| !is_head(name));
+            dict
+        };
+        let keys = KeyMap::new(name).with_names(names);
+        keys.with_layers(layers(&self.plan())).with_epsilon(EPSILON)
     }
 
     /// The same for what follows the last tap, without the classifier.
-    pub(super) fn fold_head(
-        &self,
-        dict: StateDict,
-        origin: &str,
-        network: &str,
-    ) -> Result<StateDict, WeightsError> {
-        let mut dict = timm_names(dict, &self.plan());
-        dict.retain(|name, _| is_head(name) && !name.starts_with("classifier."));
-        let layers = [FoldedLayer::new("", "conv_head", "bn2")];
-        fold(dict, &layers, EPSILON, origin, network)
+    pub(super) fn head_keys(&self, name: &str) -> KeyMap<'_> {
+        let names = |dict| {
+            let mut dict = timm_names(dict, &self.plan());
+            dict.retain(|name, _| is_head(name) && !name.starts_with("classifier."));
+            dict
+        };
+        let layers = vec![FileLayer::normed("conv_head", "bn2")];
+        let keys = KeyMap::new(name).with_names(names);
+        keys.with_layers(layers).with_epsilon(EPSILON)
     }
 
     /// Blocks by stage.
@@ -228,8 +224,8 @@ pub(super) fn relu6<B: Backend>(input: Tensor<B, 4>) -> Tensor<B, 4> {
 }
 
 /// Every convolution with its batch norm, in timm's names.
-fn layers(plan: &[Vec<BlockPlan>]) -> Vec<FoldedLayer> {
-    let mut layers = vec![FoldedLayer::new("", "conv_stem", "bn1")];
+fn layers(plan: &[Vec<BlockPlan>]) -> Vec<FileLayer> {
+    let mut layers = vec![FileLayer::normed("conv_stem", "bn1")];
     for (stage, blocks) in plan.iter().enumerate() {
         for (block, numbers) in blocks.iter().enumerate() {
             let prefix = format!("blocks.{stage}.{block}.");
@@ -239,7 +235,11 @@ fn layers(plan: &[Vec<BlockPlan>]) -> Vec<FoldedLayer> {
                 &["conv_pw", "conv_dw", "conv_pwl"]
             };
             for (index, conv) in order.iter().enumerate() {
-                layers.push(FoldedLayer::new(&prefix, conv, &format!("bn{}", index + 1)));
+                layers.push(FileLayer::normed_in(
+                    &prefix,
+                    conv,
+                    &format!("bn{}", index + 1),
+                ));
             }
         }
     }

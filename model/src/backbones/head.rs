@@ -2,7 +2,7 @@ use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend};
 
 use super::efficientnet_lite::{EfficientNetLiteConfig, relu6};
-use super::{Architecture, BackboneKind, WeightSource, architecture, info, load};
+use super::{Architecture, BackboneKind, WeightSource, architecture, info};
 use crate::init::InitRng;
 use crate::layers::{Conv, ConvConfig};
 use crate::weights::WeightsError;
@@ -37,13 +37,8 @@ impl<B: Backend> LiteHead<B> {
             return Ok(None);
         };
         let name = info(kind).name;
-        let rng = &mut match source {
-            WeightSource::Random { seed } => InitRng::new(seed, "head"),
-            WeightSource::State(..) => InitRng::unset(),
-        };
-        let head = Self::new(&config, rng, device);
-        let convert = |dict, origin: &str| config.fold_head(dict, origin, name);
-        load(head, source, name, convert).map(Some)
+        let head = Self::new(&config, &mut source.rng("head"), device);
+        source.load(head, &config.head_keys(name)).map(Some)
     }
 
     fn new(config: &EfficientNetLiteConfig, rng: &mut InitRng, device: &B::Device) -> Self {

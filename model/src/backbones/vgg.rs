@@ -6,7 +6,7 @@ use burn::tensor::{Tensor, backend::Backend};
 
 use crate::init::InitRng;
 use crate::layers::{Conv, ConvConfig};
-use crate::weights::StateDict;
+use crate::weights::{KeyMap, StateDict};
 
 /// Blocks whose first convolution is a tap: relu3_1, relu4_1, relu5_1.
 const FIRST_TAP: usize = 2;
@@ -63,9 +63,14 @@ impl VggConfig {
         [self.channels[2], self.channels[3], self.channels[4]]
     }
 
+    /// From the tensors of a file to those of the module; messages call the network `name`.
+    pub(super) fn keys(&self, name: &str) -> KeyMap<'_> {
+        KeyMap::new(name).with_names(|dict| self.trunk(dict))
+    }
+
     /// The tensors of a torchvision file up to the last tap: without the classifier and without
     /// the convolutions behind relu5_1.
-    pub(super) fn trunk(&self, mut dict: StateDict) -> StateDict {
+    fn trunk(&self, mut dict: StateDict) -> StateDict {
         let layers = self.layers();
         let behind: Vec<String> = (self.trunk_length()..layers.len())
             .filter(|&index| matches!(layers[index], Layer::Conv { .. }))

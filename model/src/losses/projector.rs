@@ -63,7 +63,7 @@ impl<B: Backend> ProjectorHead<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::losses::reference::values;
+    use crate::testing::values;
     use burn::tensor::backend::AutodiffBackend;
 
     fn initial_values_have_the_bounds_of_pytorch<B: AutodiffBackend>() {

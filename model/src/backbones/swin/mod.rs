@@ -15,7 +15,7 @@ use windows::Windows;
 use super::pointwise::TokenNorm;
 use crate::init::InitRng;
 use crate::layers::{Conv, ConvConfig, Padding};
-use crate::weights::StateDict;
+use crate::weights::{KeyMap, StateDict};
 
 /// Standard deviation of initial weights; PyTorch truncates at ±2, which is never reached.
 const INIT_STD: f64 = 0.02;
@@ -108,6 +108,11 @@ impl SwinConfig {
     /// Channels of the taps.
     pub fn tap_channels(&self) -> [usize; 4] {
         std::array::from_fn(|stage| self.dim << stage)
+    }
+
+    /// From the tensors of a file to those of the module; messages call the network `name`.
+    pub(super) fn keys(&self, name: &str) -> KeyMap<'_> {
+        KeyMap::new(name).with_names(|dict| self.trunk(dict))
     }
 
     /// The tensors of a file without the classifier and the norm before it, in timm's names: those

@@ -32,9 +32,8 @@ pub use encoder::SwinEncoder;
 pub use kind::{Mask2FormerInfo, Mask2FormerKind};
 pub use pixel_decoder::{GroupNorm, PixelDecoder, PixelEncoder, PixelEncoderLayer, PixelFeatures};
 
-use crate::backbones::WeightSource;
 use crate::layers::Linear;
-use crate::weights::WeightsError;
+use crate::weights::{WeightSource, WeightsError};
 
 /// Maps that deformable attention and the queries look at: strides 32, 16 and 8.
 const LEVELS: usize = 3;
