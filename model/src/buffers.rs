@@ -296,7 +296,7 @@ mod tests {
         let device = Default::default();
         let mut network = conv::<B>(1);
         let input = Tensor::<B, 4>::ones([1, 1, 2, 2], &device);
-        let loss = (network.forward(input, Mode::Train) * 100.0).sum();
+        let loss = (network.forward_normed(input, Mode::Train) * 100.0).sum();
         let gradients = GradientsParams::from_grads(loss.backward(), &network);
         let norm = |gradients: &GradientsParams| -> f64 {
             let weight = gradients

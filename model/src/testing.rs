@@ -1,7 +1,7 @@
 //! Runs a generic test on every backend (flex and ndarray always, wgpu behind its feature), and
 //! makes the tensors that the reference scripts make.
 
-use burn::tensor::TensorData;
+use burn::tensor::{Tensor, TensorData, backend::Backend};
 use sha2::{Digest, Sha256};
 
 use crate::weights::StateDict;
@@ -43,6 +43,11 @@ pub(crate) fn relative_error(actual: &[f32], expected: &[f32]) -> f32 {
         .zip(expected)
         .fold(0f32, |max, (a, e)| max.max((a - e).abs()));
     largest / scale
+}
+
+/// The numbers of a tensor.
+pub(crate) fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
+    tensor.into_data().convert::<f32>().to_vec().unwrap()
 }
 
 /// A tensor of the formula of `tests/reference/formula.py`: values of a trained network's size

@@ -15,7 +15,7 @@ use burn::tensor::{DType, ElementConversion, Tensor};
 use dp_sims_datasets::{LabelledImages, Loader, LoaderConfig, Size};
 use dp_sims_model::backbones::{BackboneKind, ConvNext, ConvNextConfig, info};
 use dp_sims_model::init::InitRng;
-use dp_sims_model::layers::{Conv, ConvConfig, Mode, nearest_labels};
+use dp_sims_model::layers::{Conv, ConvConfig, nearest_labels};
 use dp_sims_model::losses::{PixelLoss, PixelLossConfig, pixel_accuracy};
 use dp_sims_model::weights::{state_dict, write_safetensors};
 use dp_sims_scenes::Scenes;
@@ -50,7 +50,7 @@ impl<B: AutodiffBackend> BackboneWithHeads<B> {
         let features = self.trunk.forward(Tensor::from_inner(batch.images.clone()));
         let mut total = Tensor::zeros([1], &batch.images.device());
         let mut accuracy = Tensor::zeros([1], &batch.images.device());
-        for (index, (features, head)) in features.into_iter().zip(&mut self.heads).enumerate() {
+        for (index, (features, head)) in features.into_iter().zip(&self.heads).enumerate() {
             let [_, _, rows, columns] = features.dims();
             // The centre of each cell rather than its corner.
             let offset = SIDE / rows / 2;
@@ -61,7 +61,7 @@ impl<B: AutodiffBackend> BackboneWithHeads<B> {
                 .slice([0..BATCH, offset..SIDE, offset..SIDE]);
             let padded = centred.pad((0, offset, 0, offset), 0);
             let labels = nearest_labels(padded, rows, columns);
-            let logits = head.forward(features, Mode::Train);
+            let logits = head.forward(features);
             if index == 1 {
                 accuracy = pixel_accuracy(logits.clone().inner(), labels.clone());
             }

@@ -2,10 +2,10 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, backend::Backend};
 
-use super::conv::{Conv2d, Padding};
 use super::pointwise::{ChannelNorm, Mlp};
 use crate::init::{InitRng, filled};
-use crate::weights::StateDict;
+use crate::layers::{Conv, ConvConfig, Padding};
+use crate::weights::{KeyMap, StateDict};
 
 /// Standard deviation of initial weights; PyTorch truncates at ±2, which is never reached.
 const INIT_STD: f64 = 0.02;
@@ -27,7 +27,7 @@ pub struct ConvNextConfig {
 #[derive(Module, Debug)]
 pub struct ConvNext<B: Backend> {
     /// 4 × 4 convolution with stride 4, then layer norm.
-    pub stem: (Conv2d<B>, ChannelNorm<B>),
+    pub stem: (Conv<B>, ChannelNorm<B>),
     /// Stages from fine to coarse.
     pub stages: Vec<ConvNextStage<B>>,
 }
@@ -36,7 +36,7 @@ pub struct ConvNext<B: Backend> {
 #[derive(Module, Debug)]
 pub struct ConvNextStage<B: Backend> {
     /// Layer norm, then 2 × 2 convolution with stride 2; none in the first stage.
-    pub downsample: Option<(ChannelNorm<B>, Conv2d<B>)>,
+    pub downsample: Option<(ChannelNorm<B>, Conv<B>)>,
     /// Residual blocks.
     pub blocks: Vec<ConvNextBlock<B>>,
 }
@@ -45,7 +45,7 @@ pub struct ConvNextStage<B: Backend> {
 #[derive(Module, Debug)]
 pub struct ConvNextBlock<B: Backend> {
     /// Depthwise 7 × 7 convolution.
-    pub conv_dw: Conv2d<B>,
+    pub conv_dw: Conv<B>,
     /// Layer norm over channels.
     pub norm: ChannelNorm<B>,
     /// Perceptron C → 4C → C.
@@ -63,17 +63,10 @@ impl ConvNextConfig {
     /// A trainable network with weights drawn from `rng`.
     pub fn init<B: Backend>(&self, rng: &mut InitRng, device: &B::Device) -> ConvNext<B> {
         let dims = self.dims;
-        let patch = |channels, size, rng: &mut InitRng| {
-            Conv2d::new(
-                channels,
-                size,
-                size,
-                1,
-                Padding::Symmetric(0),
-                INIT_STD,
-                rng,
-                device,
-            )
+        let patch = |[input, output]: [usize; 2], size, rng: &mut InitRng| {
+            let config = ConvConfig::new(input, output, size).with_stride(size);
+            let config = config.with_padding(Padding::Zeros(0));
+            config.init_normal(INIT_STD, rng, device)
         };
         let stem = (
             patch([3, dims[0]], 4, rng),
@@ -91,6 +84,11 @@ impl ConvNextConfig {
             stages.push(ConvNextStage { downsample, blocks });
         }
         ConvNext { stem, stages }
+    }
+
+    /// From the tensors of a file to those of the module; messages call the network `name`.
+    pub(super) fn keys(&self, name: &str) -> KeyMap<'_> {
+        KeyMap::new(name).with_names(|dict| self.trunk(dict))
     }
 
     /// The tensors of a file without the classifier and the norm before it, in timm's names: those
@@ -147,18 +145,9 @@ impl<B: Backend> ConvNext<B> {
 
 impl<B: Backend> ConvNextBlock<B> {
     fn new(channels: usize, rng: &mut InitRng, device: &B::Device) -> Self {
-        let padding = Padding::Symmetric(3);
+        let depthwise = ConvConfig::new(channels, channels, 7).with_groups(channels);
         Self {
-            conv_dw: Conv2d::new(
-                [channels; 2],
-                7,
-                1,
-                channels,
-                padding,
-                INIT_STD,
-                rng,
-                device,
-            ),
+            conv_dw: depthwise.init_normal(INIT_STD, rng, device),
             norm: ChannelNorm::new(channels, device),
             mlp: Mlp::new(channels, INIT_STD, rng, device),
             gamma: filled([channels], LAYER_SCALE, device),
@@ -170,7 +159,7 @@ impl<B: Backend> ConvNextBlock<B> {
     /// - `input`, output: `[N, C, H, W]`
     pub fn forward(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let hidden = self.norm.forward(self.conv_dw.forward(input.clone()));
-        let hidden = self.mlp.forward(hidden);
+        let hidden = self.mlp.forward_map(hidden);
         let channels = self.gamma.dims()[0];
         input + hidden * self.gamma.val().reshape([1, channels, 1, 1])
     }

@@ -2,10 +2,9 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend};
 
-use super::conv::{Conv2d, Padding};
-use super::fold::{FoldedLayer, fold};
 use crate::init::InitRng;
-use crate::weights::{StateDict, WeightsError};
+use crate::layers::{Conv, ConvConfig, Padding};
+use crate::weights::{FileLayer, KeyMap, StateDict};
 
 /// Batch norm epsilon of the TensorFlow variant (notes D24).
 const EPSILON: f64 = 1e-3;
@@ -41,7 +40,7 @@ pub struct EfficientNetLiteConfig {
 #[derive(Module, Debug)]
 pub struct EfficientNetLite<B: Backend> {
     /// 3 × 3 convolution with stride 2.
-    pub conv_stem: Conv2d<B>,
+    pub conv_stem: Conv<B>,
     /// Blocks by stage.
     pub blocks: Vec<Vec<MobileBlock<B>>>,
 }
@@ -50,11 +49,11 @@ pub struct EfficientNetLite<B: Backend> {
 #[derive(Module, Debug)]
 pub struct MobileBlock<B: Backend> {
     /// 1 × 1 convolution: the last one in stage 0, the expansion in other stages.
-    pub conv_pw: Conv2d<B>,
+    pub conv_pw: Conv<B>,
     /// Depthwise convolution, which carries the stride.
-    pub conv_dw: Conv2d<B>,
+    pub conv_dw: Conv<B>,
     /// 1 × 1 convolution back to fewer channels; none in stage 0.
-    pub conv_pwl: Option<Conv2d<B>>,
+    pub conv_pwl: Option<Conv<B>>,
     residual: bool,
 }
 
@@ -70,10 +69,10 @@ pub(crate) struct BlockPlan {
 impl EfficientNetLiteConfig {
     /// Random weights in the scale of He et al., under which the variance of activations stays.
     pub fn init<B: Backend>(&self, rng: &mut InitRng, device: &B::Device) -> EfficientNetLite<B> {
-        let padding = Padding::TensorflowSame;
-        let std = (2.0 / 27.0f64).sqrt();
+        let stem = ConvConfig::new(3, STEM, 3).with_stride(2);
+        let stem = stem.with_padding(Padding::TensorflowSame);
         EfficientNetLite {
-            conv_stem: Conv2d::new([3, STEM], 3, 2, 1, padding, std, rng, device),
+            conv_stem: stem.init_he(2.0, rng, device),
             blocks: self
                 .plan()
                 .iter()
@@ -92,31 +91,28 @@ impl EfficientNetLiteConfig {
         TAPS.map(|stage| self.channels(STAGES[stage][3]))
     }
 
-    /// Brings a file's tensors into those of the module: recognises timm's names and those of the
-    /// original PyTorch port, leaves the classifier out and folds batch norm.
-    pub(super) fn fold(
-        &self,
-        dict: StateDict,
-        origin: &str,
-        network: &str,
-    ) -> Result<StateDict, WeightsError> {
-        let plan = self.plan();
-        let mut dict = timm_names(dict, &plan);
-        dict.retain(|name, _| !is_head(name));
-        fold(dict, &layers(&plan), EPSILON, origin, network)
+    /// From the tensors of a file, in timm's names or those of the original PyTorch port, to those of
+    /// the module; the layers behind the last tap are left out. Messages call the network `name`.
+    pub(super) fn keys(&self, name: &str) -> KeyMap<'_> {
+        let names = |dict| {
+            let mut dict = timm_names(dict, &self.plan());
+            dict.retain(|name, _| !is_head(name));
+            dict
+        };
+        let keys = KeyMap::new(name).with_names(names);
+        keys.with_layers(layers(&self.plan())).with_epsilon(EPSILON)
     }
 
     /// The same for what follows the last tap, without the classifier.
-    pub(super) fn fold_head(
-        &self,
-        dict: StateDict,
-        origin: &str,
-        network: &str,
-    ) -> Result<StateDict, WeightsError> {
-        let mut dict = timm_names(dict, &self.plan());
-        dict.retain(|name, _| is_head(name) && !name.starts_with("classifier."));
-        let layers = [FoldedLayer::new("", "conv_head", "bn2")];
-        fold(dict, &layers, EPSILON, origin, network)
+    pub(super) fn head_keys(&self, name: &str) -> KeyMap<'_> {
+        let names = |dict| {
+            let mut dict = timm_names(dict, &self.plan());
+            dict.retain(|name, _| is_head(name) && !name.starts_with("classifier."));
+            dict
+        };
+        let layers = vec![FileLayer::normed("conv_head", "bn2")];
+        let keys = KeyMap::new(name).with_names(names);
+        keys.with_layers(layers).with_epsilon(EPSILON)
     }
 
     /// Blocks by stage.
@@ -178,11 +174,9 @@ impl<B: Backend> EfficientNetLite<B> {
 
 impl<B: Backend> MobileBlock<B> {
     fn new(plan: &BlockPlan, rng: &mut InitRng, device: &B::Device) -> Self {
-        let same = Padding::TensorflowSame;
         let hidden = plan.input * plan.expansion;
-        let point = |channels: [usize; 2], gain: f64, rng: &mut InitRng| {
-            let std = (gain / channels[0] as f64).sqrt();
-            Conv2d::new(channels, 1, 1, 1, Padding::Symmetric(0), std, rng, device)
+        let point = |[input, output]: [usize; 2], gain: f64, rng: &mut InitRng| {
+            ConvConfig::new(input, output, 1).init_he(gain, rng, device)
         };
         let separable = plan.expansion == 1;
         let conv_pw = if separable {
@@ -191,19 +185,13 @@ impl<B: Backend> MobileBlock<B> {
             point([plan.input, hidden], 2.0, rng)
         };
         let std = 2.0f64.sqrt() / plan.kernel as f64;
-        let conv_dw = Conv2d::new(
-            [hidden; 2],
-            plan.kernel,
-            plan.stride,
-            hidden,
-            same,
-            std,
-            rng,
-            device,
-        );
+        let depthwise = ConvConfig::new(hidden, hidden, plan.kernel)
+            .with_stride(plan.stride)
+            .with_padding(Padding::TensorflowSame)
+            .with_groups(hidden);
         Self {
             conv_pw,
-            conv_dw,
+            conv_dw: depthwise.init_normal(std, rng, device),
             conv_pwl: (!separable).then(|| point([hidden, plan.output], 1.0, rng)),
             residual: plan.stride == 1 && plan.input == plan.output,
         }
@@ -236,8 +224,8 @@ pub(super) fn relu6<B: Backend>(input: Tensor<B, 4>) -> Tensor<B, 4> {
 }
 
 /// Every convolution with its batch norm, in timm's names.
-fn layers(plan: &[Vec<BlockPlan>]) -> Vec<FoldedLayer> {
-    let mut layers = vec![FoldedLayer::new("", "conv_stem", "bn1")];
+fn layers(plan: &[Vec<BlockPlan>]) -> Vec<FileLayer> {
+    let mut layers = vec![FileLayer::normed("conv_stem", "bn1")];
     for (stage, blocks) in plan.iter().enumerate() {
         for (block, numbers) in blocks.iter().enumerate() {
             let prefix = format!("blocks.{stage}.{block}.");
@@ -247,7 +235,11 @@ fn layers(plan: &[Vec<BlockPlan>]) -> Vec<FoldedLayer> {
                 &["conv_pw", "conv_dw", "conv_pwl"]
             };
             for (index, conv) in order.iter().enumerate() {
-                layers.push(FoldedLayer::new(&prefix, conv, &format!("bn{}", index + 1)));
+                layers.push(FileLayer::normed_in(
+                    &prefix,
+                    conv,
+                    &format!("bn{}", index + 1),
+                ));
             }
         }
     }

@@ -1,10 +1,10 @@
 use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend};
 
-use super::conv::{Conv2d, Padding};
 use super::efficientnet_lite::{EfficientNetLiteConfig, relu6};
-use super::{Architecture, BackboneKind, WeightSource, architecture, info, load};
+use super::{Architecture, BackboneKind, WeightSource, architecture, info};
 use crate::init::InitRng;
+use crate::layers::{Conv, ConvConfig};
 use crate::weights::WeightsError;
 
 /// Length of the vector that an EfficientNet-Lite classifies by, at every width (notes D24).
@@ -18,7 +18,7 @@ pub const LITE_FEATURES: usize = 1280;
 #[derive(Module, Debug)]
 pub struct LiteHead<B: Backend> {
     /// 1 × 1 convolution.
-    pub conv_head: Conv2d<B>,
+    pub conv_head: Conv<B>,
 }
 
 impl<B: Backend> LiteHead<B> {
@@ -37,22 +37,14 @@ impl<B: Backend> LiteHead<B> {
             return Ok(None);
         };
         let name = info(kind).name;
-        let rng = &mut match source {
-            WeightSource::Random { seed } => InitRng::new(seed, "head"),
-            WeightSource::State(..) => InitRng::unset(),
-        };
-        let head = Self::new(&config, rng, device);
-        let convert = |dict, origin: &str| config.fold_head(dict, origin, name);
-        load(head, source, name, convert).map(Some)
+        let head = Self::new(&config, &mut source.rng("head"), device);
+        source.load(head, &config.head_keys(name)).map(Some)
     }
 
     fn new(config: &EfficientNetLiteConfig, rng: &mut InitRng, device: &B::Device) -> Self {
         let [.., input] = config.tap_channels();
-        let std = (2.0 / input as f64).sqrt();
-        let channels = [input, LITE_FEATURES];
-        let padding = Padding::Symmetric(0);
         Self {
-            conv_head: Conv2d::new(channels, 1, 1, 1, padding, std, rng, device),
+            conv_head: ConvConfig::new(input, LITE_FEATURES, 1).init_he(2.0, rng, device),
         }
     }
 

@@ -6,11 +6,10 @@
 //! [-1, 1]; every backbone applies its own normalisation (notes D25). Weights never receive a
 //! gradient, the image does.
 
-mod conv;
+mod bottleneck;
 mod convnext;
 mod efficientnet_lite;
 mod files;
-pub(crate) mod fold;
 mod head;
 #[cfg(test)]
 mod parity;
@@ -23,36 +22,22 @@ mod vgg;
 use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend};
 
-pub use conv::Conv2d;
+pub use bottleneck::{Bottleneck, BottleneckConfig, Strided};
 pub use convnext::{ConvNext, ConvNextBlock, ConvNextConfig, ConvNextStage};
 pub use efficientnet_lite::{EfficientNetLite, EfficientNetLiteConfig, MobileBlock};
 pub use head::{LITE_FEATURES, LiteHead};
 pub(crate) use pointwise::normalised;
-pub use pointwise::{ChannelNorm, Linear, Mlp, Projection, TokenNorm};
+pub use pointwise::{ChannelNorm, Mlp, TokenNorm};
 pub(crate) use registry::{Architecture, architecture};
 pub use registry::{BackboneInfo, BackboneKind, info};
-pub use resnet::{Bottleneck, ResNet, ResNetConfig};
+pub use resnet::{ResNet, ResNetConfig};
 pub use swin::{
     PatchEmbed, PatchMerging, Swin, SwinBlock, SwinConfig, SwinStage, WindowAttention, WindowFit,
 };
 pub use vgg::{Vgg, VggConfig};
 
-use crate::init::InitRng;
-use crate::weights::{StateDict, WeightsError, load_network};
-
-/// Where the weights of a backbone come from.
-#[derive(Debug, Clone)]
-pub enum WeightSource {
-    /// Drawn from the initialisation of the architecture: for tests and for the experiment that
-    /// shows what pre-training is worth.
-    Random {
-        /// Seed of the draw.
-        seed: u64,
-    },
-    /// Tensors in the naming of the original project, and the file they were read from, which
-    /// error messages name.
-    State(StateDict, String),
-}
+pub use crate::weights::WeightSource;
+use crate::weights::WeightsError;
 
 /// A frozen pre-trained network that turns an image into feature maps.
 #[derive(Module, Debug)]
@@ -98,65 +83,25 @@ fn network<B: Backend>(
     name: &str,
     device: &B::Device,
 ) -> Result<Network<B>, WeightsError> {
-    let rng = &mut match source {
-        WeightSource::Random { seed } => InitRng::new(seed, name),
-        WeightSource::State(..) => InitRng::unset(),
-    };
+    let rng = &mut source.rng(name);
     Ok(match architecture {
         Architecture::ConvNext(config) => {
-            let network = config.init(rng, device);
-            let convert = |dict, _: &str| Ok(config.trunk(dict));
-            Network::ConvNext(load(network, source, name, convert)?)
+            Network::ConvNext(source.load(config.init(rng, device), &config.keys(name))?)
         }
         Architecture::EfficientNetLite(config) => {
-            let network = config.init(rng, device);
-            let convert = |dict, origin: &str| config.fold(dict, origin, name);
-            Network::EfficientNetLite(load(network, source, name, convert)?)
+            Network::EfficientNetLite(source.load(config.init(rng, device), &config.keys(name))?)
         }
         Architecture::ResNet(config) => {
-            let network = config.init(rng, device);
-            let convert = |dict, origin: &str| config.fold(dict, origin, name);
-            Network::ResNet(load(network, source, name, convert)?)
+            let source = source.without(&["fc."]);
+            Network::ResNet(source.load(config.init(rng, device), &config.keys(name))?)
         }
         Architecture::Swin(config) => {
-            let network = config.init(rng, device);
-            let convert = |dict, _: &str| Ok(config.trunk(dict));
-            Network::Swin(load(network, source, name, convert)?)
+            Network::Swin(source.load(config.init(rng, device), &config.keys(name))?)
         }
         Architecture::Vgg(config) => {
-            let network = config.init(rng, device);
-            let convert = |dict, _: &str| Ok(config.trunk(dict));
-            Network::Vgg(load(network, source, name, convert)?)
+            Network::Vgg(source.load(config.init(rng, device), &config.keys(name))?)
         }
     })
-}
-
-/// Loads `source` after `convert` has brought its names into those of the module, and freezes.
-fn load<B: Backend, M: Module<B>>(
-    network: M,
-    source: WeightSource,
-    name: &str,
-    convert: impl FnOnce(StateDict, &str) -> Result<StateDict, WeightsError>,
-) -> Result<M, WeightsError> {
-    let network = match source {
-        WeightSource::Random { .. } => network,
-        WeightSource::State(dict, origin) => {
-            let dict = convert(without_wrapper(dict), &origin)?;
-            load_network(network, &dict, &origin, name)?
-        }
-    };
-    Ok(network.no_grad())
-}
-
-/// Drops the `module.` that PyTorch's `DataParallel` puts before every name.
-pub(crate) fn without_wrapper(dict: StateDict) -> StateDict {
-    let wrapped = dict.keys().all(|name| name.starts_with("module."));
-    if !wrapped {
-        return dict;
-    }
-    dict.into_iter()
-        .map(|(name, data)| (name["module.".len()..].to_string(), data))
-        .collect()
 }
 
 impl<B: Backend> Backbone<B> {
@@ -187,7 +132,7 @@ impl<B: Backend> Backbone<B> {
         match &self.network {
             Network::ConvNext(network) => network.forward(image),
             Network::EfficientNetLite(network) => network.forward(image),
-            Network::ResNet(network) => network.forward(image),
+            Network::ResNet(network) => network.forward(image).into(),
             Network::Swin(network) => network.forward(image),
             Network::Vgg(network) => network.forward(image),
         }

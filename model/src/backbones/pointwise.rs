@@ -1,101 +1,8 @@
 use burn::module::{Module, Param};
-use burn::tensor::module::conv2d;
-use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Tensor, backend::Backend};
 
 use crate::init::{InitRng, filled};
-use crate::layers::gelu;
-
-/// A linear map of the channels of every pixel.
-#[derive(Module, Debug)]
-pub struct Linear<B: Backend> {
-    /// `[out, in]`
-    pub weight: Param<Tensor<B, 2>>,
-    /// `[out]`
-    pub bias: Param<Tensor<B, 1>>,
-}
-
-impl<B: Backend> Linear<B> {
-    /// Weights from N(0, `std`²), bias zero.
-    pub(crate) fn new(
-        [input, output]: [usize; 2],
-        std: f64,
-        rng: &mut InitRng,
-        device: &B::Device,
-    ) -> Self {
-        Self {
-            weight: rng.normal([output, input], std, device),
-            bias: filled([output], 0.0, device),
-        }
-    }
-
-    /// # Shapes
-    ///
-    /// - `input`: `[N, in, H, W]`
-    /// - output: `[N, out, H, W]`
-    pub fn forward(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
-        let [output, channels] = self.weight.dims();
-        let weight = self.weight.val().reshape([output, channels, 1, 1]);
-        let options = ConvOptions::new([1, 1], [0, 0], [1, 1], 1);
-        conv2d(input, weight, Some(self.bias.val()), options)
-    }
-
-    /// The same map where channels are the last axis.
-    ///
-    /// # Shapes
-    ///
-    /// - `input`: `[.., in]`
-    /// - output: `[.., out]`
-    pub fn forward_last<const D: usize>(&self, input: Tensor<B, D>) -> Tensor<B, D> {
-        project_last(input, self.weight.val(), Some(self.bias.val()))
-    }
-}
-
-/// A linear map of the last axis without bias.
-#[derive(Module, Debug)]
-pub struct Projection<B: Backend> {
-    /// `[out, in]`
-    pub weight: Param<Tensor<B, 2>>,
-}
-
-impl<B: Backend> Projection<B> {
-    /// Weights from N(0, `std`²).
-    pub(super) fn new(
-        [input, output]: [usize; 2],
-        std: f64,
-        rng: &mut InitRng,
-        device: &B::Device,
-    ) -> Self {
-        Self {
-            weight: rng.normal([output, input], std, device),
-        }
-    }
-
-    /// # Shapes
-    ///
-    /// - `input`: `[.., in]`
-    /// - output: `[.., out]`
-    pub fn forward_last<const D: usize>(&self, input: Tensor<B, D>) -> Tensor<B, D> {
-        project_last(input, self.weight.val(), None)
-    }
-}
-
-/// One matrix product over all positions: `[.., in]` times `[out, in]` transposed, plus `[out]`.
-fn project_last<B: Backend, const D: usize>(
-    input: Tensor<B, D>,
-    weight: Tensor<B, 2>,
-    bias: Option<Tensor<B, 1>>,
-) -> Tensor<B, D> {
-    let mut dims = input.dims();
-    let [output, channels] = weight.dims();
-    let rows = dims[..D - 1].iter().product();
-    let mut product = input.reshape([rows, channels]).matmul(weight.transpose());
-    if let Some(bias) = bias {
-        product = product + bias.unsqueeze();
-    }
-    dims[D - 1] = output;
-    product.reshape(dims)
-}
+use crate::layers::{Linear, gelu};
 
 /// Perceptron C → 4C → C with exact GELU.
 #[derive(Module, Debug)]
@@ -110,23 +17,23 @@ impl<B: Backend> Mlp<B> {
     /// Weights from N(0, `std`²), biases zero.
     pub(super) fn new(channels: usize, std: f64, rng: &mut InitRng, device: &B::Device) -> Self {
         Self {
-            fc1: Linear::new([channels, 4 * channels], std, rng, device),
-            fc2: Linear::new([4 * channels, channels], std, rng, device),
+            fc1: Linear::normal([channels, 4 * channels], std, rng, device),
+            fc2: Linear::normal([4 * channels, channels], std, rng, device),
         }
     }
 
     /// # Shapes
     ///
-    /// - `input`, output: `[N, C, H, W]`
-    pub fn forward(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
+    /// - `input`, output: `[.., C]`
+    pub fn forward<const D: usize>(&self, input: Tensor<B, D>) -> Tensor<B, D> {
         self.fc2.forward(gelu(self.fc1.forward(input)))
     }
 
     /// # Shapes
     ///
-    /// - `input`, output: `[.., C]`
-    pub fn forward_last<const D: usize>(&self, input: Tensor<B, D>) -> Tensor<B, D> {
-        self.fc2.forward_last(gelu(self.fc1.forward_last(input)))
+    /// - `input`, output: `[N, C, H, W]`
+    pub fn forward_map(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
+        self.fc2.forward_map(gelu(self.fc1.forward_map(input)))
     }
 }
 
@@ -228,8 +135,8 @@ mod tests {
         let last = |map: Tensor<B, 4>| map.permute([0, 2, 3, 1]);
         let mlp = Mlp::<B>::new(3, 0.5, rng, &device);
         let (channels, tokens) = (ChannelNorm::new(3, &device), TokenNorm::new(3, &device));
-        let expected = last(channels.forward(mlp.forward(input.clone())));
-        let found = tokens.forward(mlp.forward_last(last(input)));
+        let expected = last(channels.forward(mlp.forward_map(input.clone())));
+        let found = tokens.forward(mlp.forward(last(input)));
         let values = |tensor: Tensor<B, 4>| tensor.into_data().to_vec::<f32>().unwrap();
         // The two norms differ by their epsilon.
         let error = crate::testing::relative_error(&values(found), &values(expected));

@@ -4,17 +4,10 @@ use burn::tensor::activation::relu;
 use burn::tensor::module::max_pool2d;
 use burn::tensor::{Tensor, backend::Backend};
 
-use super::conv::{Conv2d, Padding};
-use super::fold::{FoldedLayer, fold};
+use super::bottleneck::{Bottleneck, BottleneckConfig, EXPANSION, Strided};
 use crate::init::InitRng;
-use crate::weights::{StateDict, WeightsError};
-
-/// Batch norm epsilon, PyTorch's default.
-const EPSILON: f64 = 1e-5;
-/// Channels of the first convolution, the same at every width.
-const STEM: usize = 64;
-/// Channels that leave a block for each inside it.
-const EXPANSION: usize = 4;
+use crate::layers::{Conv, ConvConfig};
+use crate::weights::{FileLayer, KeyMap};
 
 /// Size of a ResNet of bottleneck blocks (notes D18, D21).
 #[derive(Config, Debug)]
@@ -24,74 +17,70 @@ pub struct ResNetConfig {
     /// Channels inside the blocks of each stage; four times as many leave them.
     #[config(default = "[64, 128, 256, 512]")]
     pub widths: [usize; 4],
+    /// Channels of the convolutions of the stem: one of 7 × 7, or several of 3 × 3.
+    #[config(default = "vec![64]")]
+    pub stem: Vec<usize>,
+    /// Stride of each stage.
+    #[config(default = "[1, 2, 2, 2]")]
+    pub strides: [usize; 4],
+    /// Dilation of each stage.
+    #[config(default = "[1; 4]")]
+    pub dilations: [usize; 4],
+    /// The convolution that carries the stride of a block. With the first, Caffe's, the pooling of the
+    /// stem rounds its size up.
+    #[config(default = "Strided::Second")]
+    pub strided: Strided,
 }
 
 /// ResNet trunk, batch norm folded into its convolutions: the outputs of its four stages, at
-/// strides 4, 8, 16 and 32.
+/// strides 4, 8, 16 and 32 unless stages are dilated instead.
 ///
 /// The modules carry torchvision's names for the convolutions.
 #[derive(Module, Debug)]
 pub struct ResNet<B: Backend> {
-    /// 7 × 7 convolution with stride 2.
-    pub conv1: Conv2d<B>,
-    /// Blocks at stride 4.
+    /// First convolution, with stride 2.
+    pub conv1: Conv<B>,
+    /// Second convolution of a stem of several.
+    pub conv2: Option<Conv<B>>,
+    /// Third convolution of a stem of several.
+    pub conv3: Option<Conv<B>>,
+    /// First stage.
     pub layer1: Vec<Bottleneck<B>>,
-    /// Blocks at stride 8.
+    /// Second stage.
     pub layer2: Vec<Bottleneck<B>>,
-    /// Blocks at stride 16.
+    /// Third stage.
     pub layer3: Vec<Bottleneck<B>>,
-    /// Blocks at stride 32.
+    /// Fourth stage.
     pub layer4: Vec<Bottleneck<B>>,
-}
-
-/// 1 × 1, 3 × 3 and 1 × 1 convolution beside a shortcut. The 3 × 3 convolution carries the stride,
-/// as in torchvision.
-#[derive(Module, Debug)]
-pub struct Bottleneck<B: Backend> {
-    /// 1 × 1 convolution to fewer channels.
-    pub conv1: Conv2d<B>,
-    /// 3 × 3 convolution.
-    pub conv2: Conv2d<B>,
-    /// 1 × 1 convolution to four times as many channels.
-    pub conv3: Conv2d<B>,
-    /// The 1 × 1 convolution of the shortcut where a stage begins, else nothing.
-    pub downsample: Vec<Conv2d<B>>,
-}
-
-/// Numbers of one block.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct BottleneckPlan {
-    pub(crate) input: usize,
-    pub(crate) width: usize,
-    pub(crate) stride: usize,
-    pub(crate) shortcut: bool,
-}
-
-impl BottleneckPlan {
-    pub(crate) fn output(&self) -> usize {
-        EXPANSION * self.width
-    }
+    pool_rounds_up: bool,
 }
 
 impl ResNetConfig {
-    /// Random weights in the scale of He et al., the last convolution of a block at a quarter of
-    /// the variance: without batch norm the residuals would add up.
+    /// Random weights, see [`BottleneckConfig::init`].
     pub fn init<B: Backend>(&self, rng: &mut InitRng, device: &B::Device) -> ResNet<B> {
-        let padding = Padding::Symmetric(3);
-        let std = (2.0 / (3 * 7 * 7) as f64).sqrt();
-        let conv1 = Conv2d::new([3, STEM], 7, 2, 1, padding, std, rng, device);
-        let [layer1, layer2, layer3, layer4] = self.plan().map(|stage| {
-            stage
-                .iter()
-                .map(|plan| Bottleneck::new(plan, rng, device))
-                .collect()
+        let kernel = if self.stem.len() == 1 { 7 } else { 3 };
+        let mut conv = |index: usize| {
+            let &output = self.stem.get(index)?;
+            let input = if index == 0 { 3 } else { self.stem[index - 1] };
+            let stride = if index == 0 { 2 } else { 1 };
+            let config = ConvConfig::new(input, output, kernel).with_stride(stride);
+            Some(config.init_he(2.0, rng, device))
+        };
+        let conv1 = conv(0).expect("a stem of one to three convolutions");
+        let (conv2, conv3) = (conv(1), conv(2));
+        let [layer1, layer2, layer3, layer4] = self.stages().map(|stage| {
+            let blocks = stage.iter();
+            blocks.map(|block| block.init(rng, device)).collect()
         });
         ResNet {
             conv1,
+            conv2,
+            conv3,
             layer1,
             layer2,
             layer3,
             layer4,
+            pool_rounds_up: self.strided == Strided::First,
         }
     }
 
@@ -100,48 +89,35 @@ impl ResNetConfig {
         self.widths.map(|width| EXPANSION * width)
     }
 
-    /// Brings a file's tensors into those of the module: leaves the classifier out and folds batch
-    /// norm.
-    pub(super) fn fold(
-        &self,
-        mut dict: StateDict,
-        origin: &str,
-        network: &str,
-    ) -> Result<StateDict, WeightsError> {
-        dict.retain(|name, _| !name.starts_with("fc."));
-        let mut layers = vec![FoldedLayer::new("", "conv1", "bn1")];
-        for (stage, blocks) in self.plan().iter().enumerate() {
-            for (block, plan) in blocks.iter().enumerate() {
-                let prefix = format!("layer{}.{block}.", stage + 1);
-                for (conv, norm) in [("conv1", "bn1"), ("conv2", "bn2"), ("conv3", "bn3")] {
-                    layers.push(FoldedLayer::new(&prefix, conv, norm));
-                }
-                if plan.shortcut {
-                    layers.push(FoldedLayer::new(&prefix, "downsample.0", "downsample.1"));
-                }
-            }
-        }
-        fold(dict, &layers, EPSILON, origin, network)
+    /// Blocks by stage.
+    pub fn stages(&self) -> [Vec<BottleneckConfig>; 4] {
+        let mut input = self.stem[self.stem.len() - 1];
+        std::array::from_fn(|stage| {
+            let first = BottleneckConfig {
+                input,
+                width: self.widths[stage],
+                stride: self.strides[stage],
+                strided: self.strided,
+                dilation: self.dilations[stage],
+            };
+            input = first.output();
+            first.stage(self.depths[stage])
+        })
     }
 
-    /// Blocks by stage.
-    pub(crate) fn plan(&self) -> [Vec<BottleneckPlan>; 4] {
-        let mut input = STEM;
-        std::array::from_fn(|stage| {
-            let width = self.widths[stage];
-            (0..self.depths[stage])
-                .map(|block| {
-                    let stride = if stage > 0 && block == 0 { 2 } else { 1 };
-                    let from = std::mem::replace(&mut input, EXPANSION * width);
-                    BottleneckPlan {
-                        input: from,
-                        width,
-                        stride,
-                        shortcut: stride > 1 || from != EXPANSION * width,
-                    }
-                })
-                .collect()
-        })
+    /// From the tensors of torchvision, without a classifier, to those of the module; messages call
+    /// the network `name`.
+    pub fn keys(&self, name: &str) -> KeyMap<'static> {
+        let stem = (1..=self.stem.len())
+            .map(|index| FileLayer::normed(format!("conv{index}"), format!("bn{index}")));
+        let stages = self.stages().into_iter().enumerate();
+        let blocks = stages.flat_map(|(stage, blocks)| {
+            let blocks = blocks.into_iter().enumerate();
+            blocks.flat_map(move |(index, block)| {
+                block.layers(&format!("layer{}.{index}", stage + 1))
+            })
+        });
+        KeyMap::new(name).with_layers(stem.chain(blocks).collect())
     }
 }
 
@@ -149,57 +125,19 @@ impl<B: Backend> ResNet<B> {
     /// # Shapes
     ///
     /// - `image`: `[N, 3, H, W]`, normalised
-    /// - output: four maps at strides 4, 8, 16 and 32, sizes rounded up
-    pub fn forward(&self, image: Tensor<B, 4>) -> Vec<Tensor<B, 4>> {
-        let features = relu(self.conv1.forward(image));
-        let mut features = max_pool2d(features, [3, 3], [2, 2], [1, 1], [1, 1], false);
-        let stages = [&self.layer1, &self.layer2, &self.layer3, &self.layer4];
-        stages
-            .map(|stage| {
-                for block in stage {
-                    features = block.forward(features.clone());
-                }
-                features.clone()
-            })
-            .into()
-    }
-}
-
-impl<B: Backend> Bottleneck<B> {
-    fn new(plan: &BottleneckPlan, rng: &mut InitRng, device: &B::Device) -> Self {
-        let BottleneckPlan {
-            input,
-            width,
-            stride,
-            shortcut,
-        } = *plan;
-        let mut conv = |channels: [usize; 2], kernel: usize, stride, gain: f64| {
-            let std = (gain / (channels[0] * kernel * kernel) as f64).sqrt();
-            let padding = Padding::Symmetric(kernel / 2);
-            Conv2d::new(channels, kernel, stride, 1, padding, std, rng, device)
-        };
-        Self {
-            conv1: conv([input, width], 1, 1, 2.0),
-            conv2: conv([width, width], 3, stride, 2.0),
-            conv3: conv([width, plan.output()], 1, 1, 0.5),
-            downsample: shortcut
-                .then(|| conv([input, plan.output()], 1, stride, 1.0))
-                .into_iter()
-                .collect(),
+    /// - output: four maps at strides 4, 8, 16 and 32 or those of the configuration, sizes rounded up
+    pub fn forward(&self, image: Tensor<B, 4>) -> [Tensor<B, 4>; 4] {
+        let mut features = relu(self.conv1.forward(image));
+        for conv in [&self.conv2, &self.conv3].into_iter().flatten() {
+            features = relu(conv.forward(features));
         }
-    }
-
-    /// # Shapes
-    ///
-    /// - `input`: `[N, in, H, W]`
-    /// - output: `[N, 4 · width, ceil(H / stride), ceil(W / stride)]`
-    pub fn forward(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
-        let hidden = relu(self.conv1.forward(input.clone()));
-        let hidden = self.conv3.forward(relu(self.conv2.forward(hidden)));
-        let shortcut = match self.downsample.first() {
-            Some(conv) => conv.forward(input),
-            None => input,
-        };
-        relu(hidden + shortcut)
+        let up = self.pool_rounds_up;
+        features = max_pool2d(features, [3, 3], [2, 2], [1, 1], [1, 1], up);
+        [&self.layer1, &self.layer2, &self.layer3, &self.layer4].map(|stage| {
+            for block in stage {
+                features = block.forward(features.clone());
+            }
+            features.clone()
+        })
     }
 }

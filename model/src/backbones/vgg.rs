@@ -4,9 +4,9 @@ use burn::tensor::activation::relu;
 use burn::tensor::module::max_pool2d;
 use burn::tensor::{Tensor, backend::Backend};
 
-use super::conv::{Conv2d, Padding};
 use crate::init::InitRng;
-use crate::weights::StateDict;
+use crate::layers::{Conv, ConvConfig};
+use crate::weights::{KeyMap, StateDict};
 
 /// Blocks whose first convolution is a tap: relu3_1, relu4_1, relu5_1.
 const FIRST_TAP: usize = 2;
@@ -28,7 +28,7 @@ pub struct VggConfig {
 #[derive(Module, Debug)]
 pub struct Vgg<B: Backend> {
     /// Convolutions at their places in torchvision's sequence.
-    pub features: Vec<Option<Conv2d<B>>>,
+    pub features: Vec<Option<Conv<B>>>,
     #[module(skip)]
     layers: Vec<Layer>,
 }
@@ -50,18 +50,7 @@ impl VggConfig {
             .iter()
             .map(|layer| match *layer {
                 Layer::Conv { input, output } => {
-                    let std = (2.0 / (9 * input) as f64).sqrt();
-                    let padding = Padding::Symmetric(1);
-                    Some(Conv2d::new(
-                        [input, output],
-                        3,
-                        1,
-                        1,
-                        padding,
-                        std,
-                        rng,
-                        device,
-                    ))
+                    Some(ConvConfig::new(input, output, 3).init_he(2.0, rng, device))
                 }
                 Layer::Relu { .. } | Layer::Pool => None,
             })
@@ -74,9 +63,14 @@ impl VggConfig {
         [self.channels[2], self.channels[3], self.channels[4]]
     }
 
+    /// From the tensors of a file to those of the module; messages call the network `name`.
+    pub(super) fn keys(&self, name: &str) -> KeyMap<'_> {
+        KeyMap::new(name).with_names(|dict| self.trunk(dict))
+    }
+
     /// The tensors of a torchvision file up to the last tap: without the classifier and without
     /// the convolutions behind relu5_1.
-    pub(super) fn trunk(&self, mut dict: StateDict) -> StateDict {
+    fn trunk(&self, mut dict: StateDict) -> StateDict {
         let layers = self.layers();
         let behind: Vec<String> = (self.trunk_length()..layers.len())
             .filter(|&index| matches!(layers[index], Layer::Conv { .. }))

@@ -63,12 +63,12 @@ pub(super) fn efficientnet_lite(
 }
 
 pub(super) fn resnet(config: &ResNetConfig, height: usize, width: usize) -> Cost {
-    let plan = config.plan();
+    let stages = config.stages();
     let (mut rows, mut columns) = (height.div_ceil(2), width.div_ceil(2));
-    let stem = plan[0][0].input;
+    let stem = stages[0][0].input;
     let mut cost = convolution(ConvConfig::new(3, stem, 7), rows, columns);
     (rows, columns) = (rows.div_ceil(2), columns.div_ceil(2));
-    for block in plan.iter().flatten() {
+    for block in stages.iter().flatten() {
         let inner = |kernel| ConvConfig::new(block.width, block.width, kernel);
         cost += convolution(ConvConfig::new(block.input, block.width, 1), rows, columns);
         (rows, columns) = (rows.div_ceil(block.stride), columns.div_ceil(block.stride));
@@ -78,7 +78,7 @@ pub(super) fn resnet(config: &ResNetConfig, height: usize, width: usize) -> Cost
                 rows,
                 columns,
             );
-        if block.shortcut {
+        if block.has_shortcut() {
             cost += convolution(
                 ConvConfig::new(block.input, block.output(), 1),
                 rows,

@@ -47,12 +47,12 @@ impl<B: Backend> UpBlock<B> {
     /// - output: `[N, channels_out, 2H, 2W]`
     pub fn forward(&mut self, input: Tensor<B, 4>, mode: Mode) -> Tensor<B, 4> {
         let shortcut = match &mut self.conv_s {
-            Some(conv) => conv.forward(input.clone(), mode),
+            Some(conv) => conv.forward_normed(input.clone(), mode),
             None => input.clone(),
         };
         let hidden = upsample_nearest(leaky_relu(input));
-        let hidden = leaky_relu(self.conv_0.forward(hidden, mode));
-        self.conv_1.forward(hidden, mode) + upsample_nearest(shortcut)
+        let hidden = leaky_relu(self.conv_0.forward_normed(hidden, mode));
+        self.conv_1.forward_normed(hidden, mode) + upsample_nearest(shortcut)
     }
 }
 
@@ -98,7 +98,7 @@ impl<B: Backend> FlatBlock<B> {
     /// - output: `[N, channels_out, H, W]`
     pub fn forward(&mut self, input: Tensor<B, 4>, mode: Mode) -> Tensor<B, 4> {
         let shortcut = match &mut self.conv_s {
-            Some(conv) => conv.forward(input.clone(), mode),
+            Some(conv) => conv.forward_normed(input.clone(), mode),
             None => input.clone(),
         };
         self.residual(input, mode) + shortcut
@@ -107,8 +107,8 @@ impl<B: Backend> FlatBlock<B> {
     /// The two 3×3 convolutions without the shortcut.
     fn residual(&mut self, input: Tensor<B, 4>, mode: Mode) -> Tensor<B, 4> {
         let hidden = if self.first { input } else { leaky_relu(input) };
-        let hidden = leaky_relu(self.conv_0.forward(hidden, mode));
-        self.conv_1.forward(hidden, mode)
+        let hidden = leaky_relu(self.conv_0.forward_normed(hidden, mode));
+        self.conv_1.forward_normed(hidden, mode)
     }
 }
 
@@ -145,7 +145,7 @@ impl<B: Backend> DownBlock<B> {
     pub fn forward(&mut self, input: Tensor<B, 4>, mode: Mode) -> Tensor<B, 4> {
         let mut shortcut = halve(input.clone());
         if let Some(conv) = &mut self.block.conv_s {
-            shortcut = conv.forward(shortcut, mode);
+            shortcut = conv.forward_normed(shortcut, mode);
         }
         halve(self.block.residual(input, mode)) + shortcut
     }

@@ -114,6 +114,6 @@ impl<B: Backend> DpSimsDiscriminator<B> {
             full = block.forward(full, mode);
         }
         let joined: Vec<_> = decoded.into_iter().chain([full]).collect();
-        self.head.forward(concat(joined, 1), mode)
+        self.head.forward_normed(concat(joined, 1), mode)
     }
 }

@@ -20,4 +20,4 @@ pub use config::{
 pub use dp_sims::DpSimsDiscriminator;
 pub use network::Discriminator;
 pub use oasis::OasisDiscriminator;
-pub use projection::{FrozenConv, Projections};
+pub use projection::Projections;

@@ -74,6 +74,6 @@ impl<B: Backend> OasisDiscriminator<B> {
             }
             features = block.forward(features, mode);
         }
-        self.head.forward(features, mode)
+        self.head.forward_normed(features, mode)
     }
 }

@@ -1,10 +1,8 @@
-use burn::module::{Module, Param};
-use burn::tensor::module::conv2d;
-use burn::tensor::ops::ConvOptions;
+use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend};
 
-use crate::init::{InitRng, buffer};
-use crate::layers::resize_bilinear_corners;
+use crate::init::InitRng;
+use crate::layers::{Conv, ConvConfig, resize_bilinear_corners};
 
 /// Frozen random projections across channels and scales (CCM and CSM of Projected GAN;
 /// notes D30 to D33), for two rows of Table 5.
@@ -16,18 +14,9 @@ use crate::layers::resize_bilinear_corners;
 #[derive(Module, Debug)]
 pub struct Projections<B: Backend> {
     /// Across channels, fine to coarse.
-    pub channels: Vec<FrozenConv<B>>,
+    pub channels: Vec<Conv<B>>,
     /// Across scales, fine to coarse.
-    pub scales: Vec<FrozenConv<B>>,
-}
-
-/// 1×1 convolution that is never trained.
-#[derive(Module, Debug)]
-pub struct FrozenConv<B: Backend> {
-    /// `[out, in, 1, 1]`
-    pub weight: Param<Tensor<B, 4>>,
-    /// `[out]`
-    pub bias: Param<Tensor<B, 1>>,
+    pub scales: Vec<Conv<B>>,
 }
 
 /// Channels of level `level` after the projection across channels.
@@ -49,12 +38,12 @@ impl<B: Backend> Projections<B> {
         let across_channels = channels
             .iter()
             .enumerate()
-            .map(|(level, &from)| FrozenConv::new(from, width(base, level), rng, device))
+            .map(|(level, &from)| frozen(from, width(base, level), rng, device))
             .collect();
         let across_scales = outputs(base, channels.len())
             .into_iter()
             .enumerate()
-            .map(|(level, to)| FrozenConv::new(width(base, level), to, rng, device))
+            .map(|(level, to)| frozen(width(base, level), to, rng, device))
             .collect();
         Self {
             channels: across_channels,
@@ -86,22 +75,9 @@ impl<B: Backend> Projections<B> {
     }
 }
 
-impl<B: Backend> FrozenConv<B> {
-    /// PyTorch's default initialisation: weight and bias uniform within 1/√fan_in (notes D33).
-    fn new(from: usize, to: usize, rng: &mut InitRng, device: &B::Device) -> Self {
-        let weight: Param<Tensor<B, 4>> = rng.torch_default([to, from, 1, 1], from, device);
-        let bias: Param<Tensor<B, 1>> = rng.torch_default([to], from, device);
-        Self {
-            weight: buffer(weight.val().detach()),
-            bias: buffer(bias.val().detach()),
-        }
-    }
-
-    /// # Shapes
-    /// - input: `[N, from, H, W]`
-    /// - output: `[N, to, H, W]`
-    fn forward(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
-        let options = ConvOptions::new([1, 1], [0, 0], [1, 1], 1);
-        conv2d(input, self.weight.val(), Some(self.bias.val()), options)
-    }
+/// A 1×1 convolution that is never trained, with PyTorch's default initialisation (notes D33).
+fn frozen<B: Backend>(from: usize, to: usize, rng: &mut InitRng, device: &B::Device) -> Conv<B> {
+    ConvConfig::new(from, to, 1)
+        .init_torch(rng, device)
+        .no_grad()
 }

@@ -1,15 +1,12 @@
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::activation::relu;
-use burn::tensor::module::max_pool2d;
 use burn::tensor::{Tensor, backend::Backend};
 
-use super::names::{FileLayer, load_layers};
 use super::segmenter::affine;
-use super::{Conv, ConvConfig};
+use crate::backbones::{ResNet, ResNetConfig, Strided};
 use crate::init::InitRng;
-use crate::layers::resize_bilinear;
-use crate::weights::{StateDict, WeightsError};
+use crate::layers::{Conv, ConvConfig, resize_bilinear};
+use crate::weights::{FileLayer, KeyMap, StateDict, WeightSource, WeightsError};
 
 /// Mean of blue, green and red in 0 to 255 (`configs/cocostuff164k.yaml`; notes M11).
 const MEAN_BGR: [f32; 3] = [104.008, 116.669, 122.675];
@@ -35,122 +32,89 @@ pub struct DeepLabConfig {
     pub classes: usize,
 }
 
-/// DeepLabV2 with batch norm folded, in the names of its authors.
+/// DeepLabV2 with batch norm folded.
 ///
 /// Its ResNet is that of Caffe: the first 1 × 1 convolution of a block carries the stride, and the
 /// pooling of the stem rounds its size up. The last two stages are dilated instead of strided, so
 /// that the logits are at stride 8.
 #[derive(Module, Debug)]
 pub struct DeepLab<B: Backend> {
-    /// 7 × 7 convolution with stride 2.
-    pub layer1: Conv<B>,
-    /// Blocks at stride 4.
-    pub layer2: Vec<CaffeBottleneck<B>>,
-    /// Blocks at stride 8.
-    pub layer3: Vec<CaffeBottleneck<B>>,
-    /// Blocks at stride 8, dilation 2.
-    pub layer4: Vec<CaffeBottleneck<B>>,
-    /// Blocks at stride 8, dilation 4.
-    pub layer5: Vec<CaffeBottleneck<B>>,
+    /// The ResNet.
+    pub base: ResNet<B>,
     /// Classifiers.
     pub aspp: Vec<Conv<B>>,
 }
 
-/// Bottleneck of Caffe's ResNet.
-#[derive(Module, Debug)]
-pub struct CaffeBottleneck<B: Backend> {
-    /// 1 × 1 convolution to fewer channels, with the stride of the block.
-    pub reduce: Conv<B>,
-    /// 3 × 3 convolution.
-    pub conv3x3: Conv<B>,
-    /// 1 × 1 convolution to four times as many channels.
-    pub increase: Conv<B>,
-    /// 1 × 1 convolution of the shortcut, in the first block of a stage.
-    pub shortcut: Option<Conv<B>>,
-}
-
 impl DeepLabConfig {
-    /// Channels that leave a stage, its stride and its dilation.
-    fn stages(&self) -> [(usize, usize, usize); 4] {
-        [(4, 1, 1), (8, 2, 1), (16, 1, 2), (32, 1, 4)]
-            .map(|(factor, stride, dilation)| (factor * self.width, stride, dilation))
+    fn base(&self) -> ResNetConfig {
+        ResNetConfig::new(self.depths)
+            .with_widths([1, 2, 4, 8].map(|factor| factor * self.width))
+            .with_stem(vec![self.width])
+            .with_strides([1, 2, 1, 1])
+            .with_dilations([1, 1, 2, 4])
+            .with_strided(Strided::First)
     }
 
     /// Weights in the scale of He et al.
     pub fn init<B: Backend>(&self, rng: &mut InitRng, device: &B::Device) -> DeepLab<B> {
-        let layer1 = ConvConfig::same([3, self.width], 7).with_stride(2);
-        let layer1 = layer1.init(rng, device);
-        let mut input = self.width;
-        let mut depths = self.depths.into_iter();
-        let [layer2, layer3, layer4, layer5] = self.stages().map(|(output, stride, dilation)| {
-            let blocks = (0..depths.next().unwrap_or(0)).map(|block| {
-                let stride = if block == 0 { stride } else { 1 };
-                let from = std::mem::replace(&mut input, output);
-                CaffeBottleneck::new([from, output], stride, dilation, block == 0, rng, device)
-            });
-            blocks.collect()
-        });
-        let classifier = ConvConfig::new([input, self.classes], [3; 2]);
+        let base = self.base();
+        let [.., features] = base.tap_channels();
+        let classifier = ConvConfig::new(features, self.classes, 3);
+        let base = base.init(rng, device);
         let aspp = self.rates.map(|rate| {
-            let classifier = classifier.clone().with_padding([rate; 2]);
-            classifier.with_dilation(rate).init(rng, device)
+            let classifier = classifier.with_dilation(rate);
+            classifier.init_he(2.0, rng, device)
         });
         DeepLab {
-            layer1,
-            layer2,
-            layer3,
-            layer4,
-            layer5,
+            base,
             aspp: aspp.into(),
         }
     }
 
-    /// Layers in the names of the file and of the module.
-    pub(super) fn layers(&self) -> Vec<FileLayer> {
-        let mut layers = Vec::new();
-        let mut unit = |file: String, module: String| {
-            layers.push(FileLayer::normed(
-                format!("base.{file}.conv"),
-                format!("base.{file}.bn"),
-                module,
-            ));
+    /// From the tensors of the file to those of the module; messages call the network `name`.
+    pub(super) fn keys(&self, name: &str) -> KeyMap<'static> {
+        let unit = |file: String, module: String| {
+            let file = format!("base.{file}.");
+            FileLayer::normed_in(&file, "conv", "bn").called(format!("base.{module}"))
         };
-        unit("layer1.conv1".into(), "layer1".into());
-        for (stage, depth) in (2..).zip(self.depths) {
-            for block in 0..depth {
-                let shortcut = (block == 0).then_some("shortcut");
-                for conv in ["reduce", "conv3x3", "increase"]
-                    .into_iter()
-                    .chain(shortcut)
-                {
+        let mut layers = vec![unit("layer1.conv1".into(), "conv1".into())];
+        for (stage, blocks) in self.base().stages().iter().enumerate() {
+            for (index, block) in blocks.iter().enumerate() {
+                let shortcut = block.has_shortcut().then_some(("shortcut", "downsample.0"));
+                let convs = [
+                    ("reduce", "conv1"),
+                    ("conv3x3", "conv2"),
+                    ("increase", "conv3"),
+                ];
+                layers.extend(convs.into_iter().chain(shortcut).map(|(file, module)| {
                     unit(
-                        format!("layer{stage}.block{}.{conv}", block + 1),
-                        format!("layer{stage}.{block}.{conv}"),
-                    );
-                }
+                        format!("layer{}.block{}.{file}", stage + 2, index + 1),
+                        format!("layer{}.{index}.{module}", stage + 1),
+                    )
+                }));
             }
         }
         for branch in 0..self.rates.len() {
             let (file, module) = (format!("base.aspp.c{branch}"), format!("aspp.{branch}"));
             layers.push(FileLayer::plain(file, module));
         }
-        layers
+        let keys = KeyMap::new(name).with_names(current_names);
+        keys.with_layers(layers)
     }
 
-    /// The network with the tensors of a file; `origin` and `name` are for messages.
+    /// The network with the tensors of a file; messages call it `name`.
     ///
     /// # Errors
     ///
     /// [`WeightsError::Mismatch`] lists missing, unknown and misshapen tensors.
     pub fn load<B: Backend>(
         &self,
-        dict: StateDict,
-        origin: &str,
+        source: WeightSource,
         name: &str,
         device: &B::Device,
     ) -> Result<DeepLab<B>, WeightsError> {
-        let network = self.init(&mut InitRng::unset(), device);
-        load_layers(network, current_names(dict), &self.layers(), origin, name)
+        let network = self.init(&mut source.rng(name), device);
+        source.load(network, &self.keys(name))
     }
 }
 
@@ -214,13 +178,7 @@ impl<B: Backend> DeepLab<B> {
 
     /// Logits of a normalised image.
     fn logits(&self, image: Tensor<B, 4>) -> Tensor<B, 4> {
-        let stem = relu(self.layer1.forward(image));
-        let mut features = max_pool2d(stem, [3, 3], [2, 2], [1, 1], [1, 1], true);
-        for stage in [&self.layer2, &self.layer3, &self.layer4, &self.layer5] {
-            for block in stage {
-                features = block.forward(features);
-            }
-        }
+        let [.., features] = self.base.forward(image);
         let branches = self.aspp.iter().map(|conv| conv.forward(features.clone()));
         branches
             .reduce(|sum, branch| sum + branch)
@@ -231,41 +189,4 @@ impl<B: Backend> DeepLab<B> {
 /// RGB in [0, 1] to blue, green, red less their means.
 fn normalise<B: Backend>(image: Tensor<B, 4>) -> Tensor<B, 4> {
     affine(image.flip([1]), [255.0; 3], MEAN_BGR.map(|mean| -mean))
-}
-
-impl<B: Backend> CaffeBottleneck<B> {
-    fn new(
-        [input, output]: [usize; 2],
-        stride: usize,
-        dilation: usize,
-        first: bool,
-        rng: &mut InitRng,
-        device: &B::Device,
-    ) -> Self {
-        let inner = output / 4;
-        let conv3x3 = ConvConfig::new([inner; 2], [3; 2])
-            .with_padding([dilation; 2])
-            .with_dilation(dilation);
-        let strided = |output| ConvConfig::new([input, output], [1; 2]).with_stride(stride);
-        Self {
-            reduce: strided(inner).init(rng, device),
-            conv3x3: conv3x3.init(rng, device),
-            increase: ConvConfig::same([inner, output], 1).init(rng, device),
-            shortcut: first.then(|| strided(output).init(rng, device)),
-        }
-    }
-
-    /// # Shapes
-    ///
-    /// - `input`: `[N, in, H, W]`
-    /// - output: `[N, out, ceil(H / stride), ceil(W / stride)]`
-    pub fn forward(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
-        let hidden = relu(self.reduce.forward(input.clone()));
-        let hidden = self.increase.forward(relu(self.conv3x3.forward(hidden)));
-        let shortcut = match &self.shortcut {
-            Some(conv) => conv.forward(input),
-            None => input,
-        };
-        relu(hidden + shortcut)
-    }
 }

@@ -5,12 +5,11 @@ use burn::tensor::module::conv_transpose2d;
 use burn::tensor::ops::ConvTransposeOptions;
 use burn::tensor::{Tensor, backend::Backend};
 
-use super::bottleneck::{DilatedBottleneck, StagePlan};
-use super::names::{FileLayer, load_layers};
 use super::segmenter::{pillow_bilinear, standardise};
-use super::{Conv, ConvConfig};
+use crate::backbones::{Bottleneck, BottleneckConfig, Strided};
 use crate::init::InitRng;
-use crate::weights::{StateDict, WeightsError};
+use crate::layers::{Conv, ConvConfig};
+use crate::weights::{FileLayer, KeyMap, WeightSource, WeightsError};
 
 /// Mean of the image in [0, 1] (`datasets/cityscapes/info.json`; notes M13).
 const MEAN: [f32; 3] = [0.290_100_95, 0.328_081_44, 0.286_963_94];
@@ -51,7 +50,7 @@ pub enum DrnLevel<B: Backend> {
     /// One convolution and ReLU: levels 0 to 2, 7 and 8.
     Convolution(Vec<Conv<B>>),
     /// Bottlenecks: levels 3 to 6.
-    Blocks(Vec<DilatedBottleneck<B>>),
+    Blocks(Vec<Bottleneck<B>>),
 }
 
 /// Transposed convolution of 16 × 16 with stride 8, every class by itself. Its weights are
@@ -70,7 +69,7 @@ enum LevelPlan {
         stride: usize,
         dilation: usize,
     },
-    Blocks(StagePlan),
+    Blocks(Vec<BottleneckConfig>),
 }
 
 impl DrnConfig {
@@ -83,13 +82,14 @@ impl DrnConfig {
             dilation,
         };
         let blocks = |stage: usize, input, width, stride, dilation| {
-            LevelPlan::Blocks(StagePlan {
+            let first = BottleneckConfig {
                 input,
                 width,
-                depth: self.depths[stage],
                 stride,
+                strided: Strided::Second,
                 dilation,
-            })
+            };
+            LevelPlan::Blocks(first.stage(self.depths[stage]))
         };
         [
             convolution(3, c1, 7, 1, 1),
@@ -108,62 +108,64 @@ impl DrnConfig {
     pub fn init<B: Backend>(&self, rng: &mut InitRng, device: &B::Device) -> Drn<B> {
         let base = self.levels().map(|level| match level {
             LevelPlan::Convolution {
-                channels,
+                channels: [input, output],
                 kernel,
                 stride,
                 dilation,
             } => {
-                let config = ConvConfig::new(channels, [kernel; 2])
+                let config = ConvConfig::new(input, output, kernel)
                     .with_stride(stride)
-                    .with_padding([dilation * (kernel / 2); 2])
                     .with_dilation(dilation);
-                DrnLevel::Convolution(vec![config.init(rng, device)])
+                DrnLevel::Convolution(vec![config.init_he(2.0, rng, device)])
             }
-            LevelPlan::Blocks(stage) => DrnLevel::Blocks(stage.init(rng, device)),
+            LevelPlan::Blocks(stage) => {
+                let blocks = stage.iter().map(|block| block.init(rng, device));
+                DrnLevel::Blocks(blocks.collect())
+            }
         });
         let shape = [self.classes, 1, 2 * STRIDE, 2 * STRIDE];
         Drn {
             base: base.into(),
-            seg: ConvConfig::same([self.channels[7], self.classes], 1).init(rng, device),
+            seg: ConvConfig::new(self.channels[7], self.classes, 1).init_he(2.0, rng, device),
             up: Upsampling {
                 weight: rng.normal(shape, 0.1, device),
             },
         }
     }
 
-    /// Layers in the names of the file and of the module.
-    pub(super) fn layers(&self) -> Vec<FileLayer> {
+    /// From the tensors of the file to those of the module; messages call the network `name`.
+    pub(super) fn keys(&self, name: &str) -> KeyMap<'static> {
         let mut layers = Vec::new();
         for (index, level) in self.levels().into_iter().enumerate() {
-            let prefix = format!("base.{index}");
+            let prefix = format!("base.{index}.");
             match level {
                 LevelPlan::Convolution { .. } => {
-                    let conv = format!("{prefix}.0");
-                    let norm = format!("{prefix}.1");
-                    layers.push(FileLayer::normed(conv.clone(), norm, conv));
+                    layers.push(FileLayer::normed_in(&prefix, "0", "1"));
                 }
-                LevelPlan::Blocks(stage) => layers.extend(stage.layers(&prefix)),
+                LevelPlan::Blocks(blocks) => {
+                    let blocks = blocks.iter().enumerate();
+                    layers.extend(
+                        blocks.flat_map(|(index, block)| block.layers(&format!("{prefix}{index}"))),
+                    );
+                }
             }
         }
-        layers.push(FileLayer::plain("seg", "seg"));
-        layers.push(FileLayer::plain("up", "up"));
-        layers
+        KeyMap::new(name).with_layers(layers)
     }
 
-    /// The network with the tensors of a file; `origin` and `name` are for messages.
+    /// The network with the tensors of a file; messages call it `name`.
     ///
     /// # Errors
     ///
     /// [`WeightsError::Mismatch`] lists missing, unknown and misshapen tensors.
     pub fn load<B: Backend>(
         &self,
-        dict: StateDict,
-        origin: &str,
+        source: WeightSource,
         name: &str,
         device: &B::Device,
     ) -> Result<Drn<B>, WeightsError> {
-        let network = self.init(&mut InitRng::unset(), device);
-        load_layers(network, dict, &self.layers(), origin, name)
+        let network = self.init(&mut source.rng(name), device);
+        source.load(network, &self.keys(name))
     }
 }
 

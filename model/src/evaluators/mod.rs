@@ -3,23 +3,18 @@
 //! They run on the plain backend, never on an autodiff one, and their weights are loaded strictly:
 //! an evaluation with a network that is half random gives a number that looks like a result.
 
-mod bottleneck;
-mod conv;
 mod deeplab;
 mod drn;
 mod inception;
 mod kind;
 mod lpips;
 mod mask2former;
-mod names;
 mod published;
 mod segmenter;
 mod swav;
 mod upernet;
 
-pub use bottleneck::DilatedBottleneck;
-pub use conv::{Conv, ConvConfig};
-pub use deeplab::{CaffeBottleneck, DeepLab, DeepLabConfig};
+pub use deeplab::{DeepLab, DeepLabConfig};
 pub use drn::{Drn, DrnConfig, DrnLevel, Upsampling};
 pub use inception::{
     BasicConv, FidInception, INCEPTION_FEATURES, INCEPTION_FILE, INCEPTION_SIZE, Inception,
@@ -36,4 +31,4 @@ pub use mask2former::{
 pub use published::PublishedFile;
 pub use segmenter::{ClassSet, ScaleFilter, Segmenter, SegmenterInfo, SegmenterKind};
 pub use swav::{SWAV_FEATURES, SWAV_SIZE, SwavResNet};
-pub use upernet::{UperNet, UperNetConfig, UperNetDecoder, UperNetEncoder};
+pub use upernet::{UperNet, UperNetConfig, UperNetDecoder};

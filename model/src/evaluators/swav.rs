@@ -8,8 +8,8 @@ use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend};
 
 use super::segmenter::pillow_bilinear;
-use crate::backbones::{Backbone, BackboneKind, WeightSource, build, without_wrapper};
-use crate::weights::WeightsError;
+use crate::backbones::{Backbone, BackboneKind, build};
+use crate::weights::{WeightSource, WeightsError};
 
 /// Length of the feature vector of an image: the last feature map, averaged over positions.
 pub const SWAV_FEATURES: usize = 2048;
@@ -35,14 +35,7 @@ impl<B: Backend> SwavResNet<B> {
     /// [`WeightsError::Mismatch`] when the tensors are not those of the network. The projection head
     /// and the prototypes are recognised by name and left out.
     pub fn load(source: WeightSource, device: &B::Device) -> Result<Self, WeightsError> {
-        let source = match source {
-            WeightSource::State(dict, origin) => {
-                let mut dict = without_wrapper(dict);
-                dict.retain(|name, _| !HEADS.iter().any(|head| name.starts_with(head)));
-                WeightSource::State(dict, origin)
-            }
-            random => random,
-        };
+        let source = source.without(&HEADS);
         let network = build(BackboneKind::Resnet50, source, device)?;
         Ok(Self { network })
     }
@@ -83,6 +76,7 @@ mod tests {
 
     use super::*;
     use crate::backbones::ResNetConfig;
+    use crate::init::InitRng;
     use crate::known::{FileSize, known_weights};
     use crate::testing::{formula, formula_image, relative_error};
     use crate::weights::{StateDict, read_weights, write_safetensors};
@@ -91,35 +85,15 @@ mod tests {
 
     /// Tensors of torchvision's ResNet-50 but for its classifier, by the formula.
     fn trunk() -> StateDict {
-        let mut dict = StateDict::new();
-        let mut layer = |conv: String, norm: String, shape: [usize; 4]| {
-            let name = format!("{conv}.weight");
-            dict.insert(name.clone(), formula(&name, &shape));
-            for part in ["weight", "bias", "running_mean", "running_var"] {
-                let name = format!("{norm}.{part}");
-                dict.insert(name.clone(), formula(&name, &shape[..1]));
-            }
-        };
-        layer("conv1".into(), "bn1".into(), [64, 3, 7, 7]);
-        let stages = ResNetConfig::new([3, 4, 6, 3]).plan();
-        for (stage, blocks) in stages.iter().enumerate() {
-            for (index, plan) in blocks.iter().enumerate() {
-                let name = |part: &str| format!("layer{}.{index}.{part}", stage + 1);
-                let (input, width, output) = (plan.input, plan.width, plan.output());
-                for (k, shape) in [
-                    (1, [width, input, 1, 1]),
-                    (2, [width, width, 3, 3]),
-                    (3, [output, width, 1, 1]),
-                ] {
-                    layer(name(&format!("conv{k}")), name(&format!("bn{k}")), shape);
-                }
-                if plan.shortcut {
-                    let (conv, norm) = (name("downsample.0"), name("downsample.1"));
-                    layer(conv, norm, [output, input, 1, 1]);
-                }
-            }
-        }
-        dict
+        let config = ResNetConfig::new([3, 4, 6, 3]);
+        let network = config.init::<Flex>(&mut InitRng::unset(), &Default::default());
+        let shapes = config.keys("").file_shapes(&network).into_iter();
+        shapes
+            .map(|(name, shape)| {
+                let data = formula(&name, &shape);
+                (name, data)
+            })
+            .collect()
     }
 
     /// The published file's tensors: all names wrapped, head and prototypes beside the trunk.

@@ -1,16 +1,14 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::activation::{relu, softmax};
-use burn::tensor::module::{adaptive_avg_pool2d, max_pool2d};
+use burn::tensor::module::adaptive_avg_pool2d;
 use burn::tensor::{Tensor, backend::Backend};
 
-use super::bottleneck::{DilatedBottleneck, StagePlan};
-use super::names::{FileLayer, load_layers};
 use super::segmenter::standardise;
-use super::{Conv, ConvConfig};
+use crate::backbones::{ResNet, ResNetConfig};
 use crate::init::InitRng;
-use crate::layers::resize_bilinear;
-use crate::weights::{StateDict, WeightsError};
+use crate::layers::{Conv, ConvConfig, resize_bilinear};
+use crate::weights::{FileLayer, KeyMap, WeightSource, WeightsError};
 
 /// Mean of the image in [0, 1] (`mit_semseg/dataset.py`; notes M9).
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
@@ -48,28 +46,9 @@ pub struct UperNetConfig {
 #[derive(Module, Debug)]
 pub struct UperNet<B: Backend> {
     /// ResNet, in the names of `encoder_epoch_50.pth`.
-    pub encoder: UperNetEncoder<B>,
+    pub encoder: ResNet<B>,
     /// Pyramid pooling, feature pyramid and classifier, in the names of `decoder_epoch_50.pth`.
     pub decoder: UperNetDecoder<B>,
-}
-
-/// The ResNet.
-#[derive(Module, Debug)]
-pub struct UperNetEncoder<B: Backend> {
-    /// 3 × 3 convolution with stride 2.
-    pub conv1: Conv<B>,
-    /// 3 × 3 convolution.
-    pub conv2: Conv<B>,
-    /// 3 × 3 convolution.
-    pub conv3: Conv<B>,
-    /// Blocks at stride 4.
-    pub layer1: Vec<DilatedBottleneck<B>>,
-    /// Blocks at stride 8.
-    pub layer2: Vec<DilatedBottleneck<B>>,
-    /// Blocks at stride 16.
-    pub layer3: Vec<DilatedBottleneck<B>>,
-    /// Blocks at stride 32.
-    pub layer4: Vec<DilatedBottleneck<B>>,
 }
 
 /// What turns the ResNet's features into logits.
@@ -88,75 +67,47 @@ pub struct UperNetDecoder<B: Backend> {
 }
 
 impl UperNetConfig {
-    fn stages(&self) -> [StagePlan; 4] {
-        let mut input = self.stem[2];
-        std::array::from_fn(|stage| {
-            let plan = StagePlan {
-                input,
-                width: self.widths[stage],
-                depth: self.depths[stage],
-                stride: if stage == 0 { 1 } else { 2 },
-                dilation: 1,
-            };
-            input = plan.output();
-            plan
-        })
+    fn encoder(&self) -> ResNetConfig {
+        ResNetConfig::new(self.depths)
+            .with_widths(self.widths)
+            .with_stem(self.stem.into())
     }
 
     /// Weights in the scale of He et al.
     pub fn init<B: Backend>(&self, rng: &mut InitRng, device: &B::Device) -> UperNet<B> {
-        let [first, second, third] = self.stem;
-        let conv1 = ConvConfig::same([3, first], 3).with_stride(2);
-        let stages = self.stages();
-        let mut conv = |channels, kernel| ConvConfig::same(channels, kernel).init(rng, device);
-        let (conv2, conv3) = (conv([first, second], 3), conv([second, third], 3));
-        let [.., coarsest] = stages.map(|stage| stage.output());
+        let encoder = self.encoder();
+        let [finer @ .., coarsest] = encoder.tap_channels();
+        let encoder = encoder.init(rng, device);
+        let mut conv = |[input, output]: [usize; 2], kernel| {
+            ConvConfig::new(input, output, kernel).init_he(2.0, rng, device)
+        };
         let sides = POOL_SIDES.len();
         let pyramid = self.pyramid;
         let decoder = UperNetDecoder {
             ppm_conv: POOL_SIDES.map(|_| conv([coarsest, self.pooled], 1)).into(),
             ppm_last_conv: conv([coarsest + sides * self.pooled, pyramid], 3),
-            fpn_in: stages[..3]
-                .iter()
-                .map(|stage| conv([stage.output(), pyramid], 1))
-                .collect(),
+            fpn_in: finer.map(|channels| conv([channels, pyramid], 1)).into(),
             fpn_out: (0..3).map(|_| conv([pyramid; 2], 3)).collect(),
             conv_last: vec![
                 conv([4 * pyramid, pyramid], 3),
                 conv([pyramid, self.classes], 1),
             ],
         };
-        let [layer1, layer2, layer3, layer4] = stages.map(|stage| stage.init(rng, device));
-        let encoder = UperNetEncoder {
-            conv1: conv1.init(rng, device),
-            conv2,
-            conv3,
-            layer1,
-            layer2,
-            layer3,
-            layer4,
-        };
         UperNet { encoder, decoder }
     }
 
-    /// Layers of the encoder in the names of its file and of the module.
-    pub(super) fn encoder_layers(&self) -> Vec<FileLayer> {
-        let stem = (1..=3).map(|index| {
-            let conv = format!("conv{index}");
-            FileLayer::normed(conv.clone(), format!("bn{index}"), conv)
-        });
-        let stages = self.stages();
-        let stages = stages.iter().enumerate();
-        stem.chain(stages.flat_map(|(stage, plan)| plan.layers(&format!("layer{}", stage + 1))))
-            .collect()
+    /// From the tensors of the encoder's file to those of its module; messages call the network
+    /// `name`.
+    pub(super) fn encoder_keys(&self, name: &str) -> KeyMap<'static> {
+        self.encoder().keys(&format!("the encoder of {name}"))
     }
 
-    /// Layers of the decoder.
-    pub(super) fn decoder_layers(&self) -> Vec<FileLayer> {
+    /// The same of the decoder.
+    pub(super) fn decoder_keys(&self, name: &str) -> KeyMap<'static> {
         let mut layers = Vec::new();
         let mut unit = |file: String, module: String| {
-            let (conv, norm) = (format!("{file}.0"), format!("{file}.1"));
-            layers.push(FileLayer::normed(conv, norm, module));
+            let layer = FileLayer::normed_in(&format!("{file}."), "0", "1");
+            layers.push(layer.called(module));
         };
         for index in 0..POOL_SIDES.len() {
             unit(format!("ppm_conv.{index}"), format!("ppm_conv.{index}"));
@@ -167,34 +118,26 @@ impl UperNetConfig {
             unit(format!("fpn_out.{level}.0"), format!("fpn_out.{level}"));
         }
         unit("conv_last.0".into(), "conv_last.0".into());
-        layers.push(FileLayer::plain("conv_last.1", "conv_last.1"));
-        layers
+        KeyMap::new(format!("the decoder of {name}")).with_layers(layers)
     }
 
-    /// The network with the tensors of its two files, each with what messages call it; `name` is
-    /// the network's.
+    /// The network with the tensors of its two files; messages call it `name`.
     ///
     /// # Errors
     ///
     /// [`WeightsError::Mismatch`] lists missing, unknown and misshapen tensors of one file.
     pub fn load<B: Backend>(
         &self,
-        encoder: (StateDict, &str),
-        decoder: (StateDict, &str),
+        encoder: WeightSource,
+        decoder: WeightSource,
         name: &str,
         device: &B::Device,
     ) -> Result<UperNet<B>, WeightsError> {
-        let network = self.init::<B>(&mut InitRng::unset(), device);
-        let layers = (self.encoder_layers(), self.decoder_layers());
-        let names = (
-            format!("the encoder of {name}"),
-            format!("the decoder of {name}"),
-        );
-        let (dict, origin) = encoder;
-        let encoder = load_layers(network.encoder, dict, &layers.0, origin, &names.0)?;
-        let (dict, origin) = decoder;
-        let decoder = load_layers(network.decoder, dict, &layers.1, origin, &names.1)?;
-        Ok(UperNet { encoder, decoder })
+        let network = self.init::<B>(&mut encoder.rng(name), device);
+        Ok(UperNet {
+            encoder: encoder.load(network.encoder, &self.encoder_keys(name))?,
+            decoder: decoder.load(network.decoder, &self.decoder_keys(name))?,
+        })
     }
 }
 
@@ -227,24 +170,6 @@ impl<B: Backend> UperNet<B> {
     /// - output: `[N, classes, size[0], size[1]]`
     pub fn scores(&self, image: Tensor<B, 4>, size: [usize; 2]) -> Tensor<B, 4> {
         softmax(resize_bilinear(self.forward(image), size[0], size[1]), 1)
-    }
-}
-
-impl<B: Backend> UperNetEncoder<B> {
-    /// # Shapes
-    ///
-    /// - `image`: `[N, 3, H, W]`, normalised
-    /// - output: four maps at strides 4, 8, 16 and 32, sizes rounded up
-    pub fn forward(&self, image: Tensor<B, 4>) -> [Tensor<B, 4>; 4] {
-        let stem = relu(self.conv1.forward(image));
-        let stem = relu(self.conv3.forward(relu(self.conv2.forward(stem))));
-        let mut features = max_pool2d(stem, [3, 3], [2, 2], [1, 1], [1, 1], false);
-        [&self.layer1, &self.layer2, &self.layer3, &self.layer4].map(|stage| {
-            for block in stage {
-                features = block.forward(features.clone());
-            }
-            features.clone()
-        })
     }
 }
 

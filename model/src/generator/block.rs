@@ -93,7 +93,7 @@ impl<B: Backend> SpadeBlock<B> {
                 let normal = self.spade_0.norm.train_with(&mut spade.norm, flat);
                 let of_shortcut = &condition(Place::Shortcut);
                 let modulated = spade.modulate(normal.clone(), of_shortcut, Then::Nothing);
-                let shortcut = conv.forward(modulated, mode);
+                let shortcut = conv.forward_normed(modulated, mode);
                 let hidden = self
                     .spade_0
                     .modulate(normal, &condition(Place::First), then);
@@ -105,7 +105,7 @@ impl<B: Backend> SpadeBlock<B> {
                         let of_shortcut = &condition(Place::Shortcut);
                         let modulated =
                             spade.forward(input.clone(), of_shortcut, Then::Nothing, mode);
-                        conv.forward(modulated, mode)
+                        conv.forward_normed(modulated, mode)
                     }
                     _ => input.clone(),
                 };
@@ -113,10 +113,10 @@ impl<B: Backend> SpadeBlock<B> {
                 (self.spade_0.forward(input, first, then, mode), shortcut)
             }
         };
-        let hidden = self.conv_0.forward(hidden, mode);
+        let hidden = self.conv_0.forward_normed(hidden, mode);
         let second = &condition(Place::Second);
         let hidden = self.spade_1.forward(hidden, second, then, mode);
-        self.conv_1.forward(hidden, mode) + shortcut
+        self.conv_1.forward_normed(hidden, mode) + shortcut
     }
 }
 

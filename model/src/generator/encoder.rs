@@ -129,7 +129,7 @@ impl<B: Backend> Encoder<B> {
 
 impl<B: Backend> EncoderLevel<B> {
     fn forward(&mut self, input: Tensor<B, 4>, tokens: Tensor<B, 3>, mode: Mode) -> Tensor<B, 4> {
-        let mut features = self.conv.forward(input, mode);
+        let mut features = self.conv.forward_normed(input, mode);
         features = self.activation.forward(self.norm.forward(features, mode));
         if let Some(attention) = &self.cross_attention {
             let copies = tokens.dims()[0] / features.dims()[0];
@@ -139,7 +139,7 @@ impl<B: Backend> EncoderLevel<B> {
             features = attention.forward(features);
         }
         match &mut self.pointwise {
-            Some(conv) => conv.forward(features, mode),
+            Some(conv) => conv.forward_normed(features, mode),
             None => features,
         }
     }

@@ -140,7 +140,7 @@ impl<B: Backend> Generator<B> {
             Self::DpSims(network) => &mut network.to_image,
             Self::Oasis(network) => &mut network.to_image,
         };
-        conv.forward(features, mode).tanh()
+        conv.forward_normed(features, mode).tanh()
     }
 
     /// The generator for use alone: spectral norm is folded into the weights, and running statistics into

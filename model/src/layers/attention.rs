@@ -53,9 +53,9 @@ impl<B: Backend> CrossAttention<B> {
     /// - output: `[N, C, H, W]`
     pub fn forward(&self, input: Tensor<B, 4>, tokens: Tensor<B, 3>) -> Tensor<B, 4> {
         let dims = input.dims();
-        let query = self.query.forward_tokens(to_tokens(input.clone()));
-        let key = self.key.forward_tokens(tokens.clone());
-        let value = self.value.forward_tokens(tokens);
+        let query = self.query.forward(to_tokens(input.clone()));
+        let key = self.key.forward(tokens.clone());
+        let value = self.value.forward(tokens);
         let read = to_map(single_head(query, key, value), dims);
         input + read * self.gate.val().reshape([1, 1, 1, 1])
     }
@@ -97,10 +97,10 @@ impl<B: Backend> SelfAttention<B> {
     pub fn forward(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
         let dims = input.dims();
         let tokens = to_tokens(input.clone());
-        let query = self.query.forward_tokens(tokens.clone());
-        let key = self.key.forward_tokens(tokens.clone());
-        let value = self.value.forward_tokens(tokens);
-        let read = self.output.forward_tokens(single_head(query, key, value));
+        let query = self.query.forward(tokens.clone());
+        let key = self.key.forward(tokens.clone());
+        let value = self.value.forward(tokens);
+        let read = self.output.forward(single_head(query, key, value));
         input + to_map(read, dims)
     }
 }

@@ -159,11 +159,7 @@ mod tests {
     use burn::tensor::backend::AutodiffBackend;
 
     use super::*;
-    use crate::testing::relative_error;
-
-    fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
-        tensor.into_data().to_vec().unwrap()
-    }
+    use crate::testing::{relative_error, values};
 
     fn training_normalises_and_tracks<B: AutodiffBackend>() {
         let device = Default::default();

@@ -66,11 +66,7 @@ mod tests {
 
     use super::super::concat;
     use super::*;
-    use crate::testing::relative_error;
-
-    fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
-        tensor.into_data().to_vec().unwrap()
-    }
+    use crate::testing::{relative_error, values};
 
     /// Output and weight gradients equal those of the dense convolution over [one-hot map, offsets].
     fn equals_the_dense_convolution<B: AutodiffBackend>() {

@@ -60,11 +60,7 @@ mod tests {
     use burn::tensor::backend::AutodiffBackend;
 
     use super::*;
-    use crate::testing::relative_error;
-
-    fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
-        tensor.into_data().to_vec().unwrap()
-    }
+    use crate::testing::{relative_error, values};
 
     /// Output and gradients equal those of the convolution over the repeated latent.
     fn equals_the_dense_convolution<B: AutodiffBackend>() {

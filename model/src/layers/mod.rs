@@ -23,7 +23,7 @@ mod spectral;
 pub use attention::{CrossAttention, SelfAttention};
 pub use batch_norm::BatchNorm;
 pub use concat::concat;
-pub use conv::{Conv, ConvConfig};
+pub use conv::{Conv, ConvConfig, Padding};
 pub use label_conv::LabelConv;
 pub use label_maps::LabelMaps;
 pub use latent_conv::LatentConv;

@@ -29,7 +29,7 @@ trait Layer<B: Backend>: Module<B> {
 
 impl<B: Backend> Layer<B> for Conv<B> {
     fn apply(&mut self, inputs: &[Tensor<B, 4>], mode: Mode) -> Tensor<B, 4> {
-        self.forward(inputs[0].clone(), mode)
+        self.forward_normed(inputs[0].clone(), mode)
     }
 }
 

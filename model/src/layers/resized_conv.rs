@@ -112,15 +112,11 @@ mod tests {
     use super::*;
     use crate::init::normals;
     use crate::layers::resize_bilinear;
-    use crate::testing::relative_error;
+    use crate::testing::{relative_error, values};
 
     fn random<B: Backend>(purpose: &str, shape: [usize; 4]) -> Tensor<B, 4> {
         let values = normals(1, 0, purpose, shape.iter().product());
         Tensor::from_data(TensorData::new(values, shape), &Default::default())
-    }
-
-    fn values<B: Backend>(tensor: Tensor<B, 4>) -> Vec<f32> {
-        tensor.into_data().to_vec().unwrap()
     }
 
     fn adds_the_convolution_of_the_resized_map<B: AutodiffBackend>() {

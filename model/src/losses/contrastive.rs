@@ -165,8 +165,8 @@ fn info_nce<B: Backend>(queries: Tensor<B, 3>, keys: Tensor<B, 3>, tau: f64) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::losses::reference::{Reference, finite_differences, values};
-    use crate::testing::relative_error;
+    use crate::losses::reference::{Reference, finite_differences};
+    use crate::testing::{relative_error, values};
     use burn::module::Param;
     use burn::nn::Linear;
 

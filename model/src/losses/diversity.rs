@@ -106,8 +106,8 @@ fn unit_length<B: Backend>(features: Tensor<B, 4>) -> Tensor<B, 4> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::losses::reference::{Reference, finite_differences, value, values};
-    use crate::testing::relative_error;
+    use crate::losses::reference::{Reference, finite_differences, value};
+    use crate::testing::{relative_error, values};
     use burn::tensor::TensorData;
 
     fn reference() -> Reference {

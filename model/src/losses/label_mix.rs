@@ -47,11 +47,7 @@ mod tests {
     use burn::tensor::backend::AutodiffBackend;
 
     use super::*;
-    use crate::testing::relative_error;
-
-    fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
-        tensor.into_data().to_vec().unwrap()
-    }
+    use crate::testing::{relative_error, values};
 
     /// Two classes of logits on three pixels of classes 0, 2 and 1; class 2 is real.
     fn agrees_with_a_hand_count<B: AutodiffBackend>() {

@@ -214,8 +214,8 @@ impl PixelLoss {
 mod tests {
     use super::*;
     use crate::losses::class_weights;
-    use crate::losses::reference::{Reference, finite_differences, labels, value, values};
-    use crate::testing::relative_error;
+    use crate::losses::reference::{Reference, finite_differences, labels, value};
+    use crate::testing::{relative_error, values};
     use burn::tensor::TensorData;
     use burn::tensor::backend::AutodiffBackend;
 

@@ -1,12 +1,12 @@
 //! Projection of feature maps to the vectors that the contrastive loss compares.
 
 use burn::module::{Initializer, Module};
-use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{Linear, LinearConfig, PaddingConfig2d};
+use burn::nn::{Linear, LinearConfig};
 use burn::tensor::activation::relu;
 use burn::tensor::{Int, Tensor, backend::Backend};
 
 use crate::init::InitRng;
+use crate::layers::{Conv, ConvConfig};
 
 /// Added to squared norms, so that a zero vector has a gradient.
 const NORM_EPSILON: f64 = 1e-12;
@@ -16,7 +16,7 @@ const NORM_EPSILON: f64 = 1e-12;
 #[derive(Module, Debug)]
 pub struct ProjectorHead<B: Backend> {
     /// 3x3 convolution, channels of the scale to `dim`.
-    pub conv: Conv2d<B>,
+    pub conv: Conv<B>,
     /// `dim` to `dim`.
     pub hidden: Linear<B>,
     /// `dim` to `dim`.
@@ -26,14 +26,8 @@ pub struct ProjectorHead<B: Backend> {
 impl<B: Backend> ProjectorHead<B> {
     /// A projection of `channels` feature channels with PyTorch's default initialisation.
     pub fn new(channels: usize, dim: usize, rng: &mut InitRng, device: &B::Device) -> Self {
-        let fan_in = channels * 9;
-        // The initialisers only give shapes: the values come from `rng`.
-        let mut conv = Conv2dConfig::new([channels, dim], [3, 3])
-            .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
-            .with_initializer(Initializer::Zeros)
-            .init(device);
-        conv.weight = rng.torch_default([dim, channels, 3, 3], fan_in, device);
-        conv.bias = Some(rng.torch_default([dim], fan_in, device));
+        let conv = ConvConfig::new(channels, dim, 3).init_torch(rng, device);
+        // The initialiser only gives shapes: the values come from `rng`.
         let mut linear = || {
             let mut linear = LinearConfig::new(dim, dim)
                 .with_initializer(Initializer::Zeros)
@@ -69,7 +63,7 @@ impl<B: Backend> ProjectorHead<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::losses::reference::values;
+    use crate::testing::values;
     use burn::tensor::backend::AutodiffBackend;
 
     fn initial_values_have_the_bounds_of_pytorch<B: AutodiffBackend>() {

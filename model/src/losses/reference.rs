@@ -3,7 +3,7 @@
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 use safetensors::SafeTensors;
 
-use crate::testing::relative_error;
+use crate::testing::{relative_error, values};
 
 /// The tensors of one fixture file.
 pub struct Reference(SafeTensors<'static>);
@@ -54,11 +54,6 @@ impl Reference {
 /// Label maps as index tensor.
 pub fn labels<B: Backend>(labels: &[u8], shape: [usize; 3]) -> Tensor<B, 3, Int> {
     Tensor::from_data(TensorData::new(labels.to_vec(), shape), &Default::default())
-}
-
-/// The numbers of a tensor.
-pub fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
-    tensor.into_data().to_vec().expect("a tensor of f32")
 }
 
 /// The number of a tensor of one element.

@@ -7,9 +7,12 @@
 
 mod error;
 mod file;
+mod fold;
+mod keys;
 mod listing;
 mod pickle;
 mod pytorch;
+mod source;
 mod state;
 mod stored;
 #[cfg(test)]
@@ -20,6 +23,7 @@ pub use file::{
     SafetensorsLayout, from_float_safetensors, from_safetensors_bytes, read_weights,
     safetensors_text, to_safetensors_bytes, to_safetensors_with_text, write_safetensors,
 };
+pub use keys::{FileLayer, KeyMap};
 pub use listing::{Listing, StoredTensor, WeightsFormat, list_weights};
+pub use source::WeightSource;
 pub use state::{ModulePath, StateDict, load_owned_state_dict, load_state_dict, state_dict};
-pub(crate) use state::{check, load_network, shapes};

@@ -37,7 +37,8 @@ pub fn load_state_dict<B: Backend, M: Module<B>>(
     dict: &StateDict,
     origin: &str,
 ) -> Result<M, WeightsError> {
-    load_network(module, dict, origin, "the network")
+    check(&shapes(&module), dict, origin, "the network")?;
+    Ok(fill(module, |name| dict.get(name).cloned()))
 }
 
 /// [`load_state_dict`] that hands the tensors over instead of copying them.
@@ -47,22 +48,21 @@ pub fn load_state_dict<B: Backend, M: Module<B>>(
 /// Those of [`load_state_dict`].
 pub fn load_owned_state_dict<B: Backend, M: Module<B>>(
     module: M,
-    mut dict: StateDict,
+    dict: StateDict,
     origin: &str,
 ) -> Result<M, WeightsError> {
-    check(&shapes(&module), &dict, origin, "the network")?;
-    Ok(fill(module, |name| dict.remove(name)))
+    load_network(module, dict, origin, "the network")
 }
 
-/// [`load_state_dict`] with a name for the network in the error message.
-pub(crate) fn load_network<B: Backend, M: Module<B>>(
+/// [`load_owned_state_dict`] with a name for the network in the error message.
+pub(super) fn load_network<B: Backend, M: Module<B>>(
     module: M,
-    dict: &StateDict,
+    mut dict: StateDict,
     origin: &str,
     network: &str,
 ) -> Result<M, WeightsError> {
-    check(&shapes(&module), dict, origin, network)?;
-    Ok(fill(module, |name| dict.get(name).cloned()))
+    check(&shapes(&module), &dict, origin, network)?;
+    Ok(fill(module, |name| dict.remove(name)))
 }
 
 /// Gives every parameter the values that are found under its name.
@@ -75,7 +75,7 @@ fn fill<B: Backend, M: Module<B>>(module: M, find: impl FnMut(&str) -> Option<Te
 }
 
 /// Shapes of a module's float tensors by their path; none is made for it.
-pub(crate) fn shapes<B: Backend, M: Module<B>>(module: &M) -> BTreeMap<String, Vec<usize>> {
+pub(super) fn shapes<B: Backend, M: Module<B>>(module: &M) -> BTreeMap<String, Vec<usize>> {
     let mut shapes = Shapes {
         path: ModulePath::default(),
         found: BTreeMap::new(),
@@ -89,7 +89,7 @@ pub(crate) fn shapes<B: Backend, M: Module<B>>(module: &M) -> BTreeMap<String, V
 /// # Errors
 ///
 /// [`WeightsError::Mismatch`] lists every missing, unknown and misshapen tensor.
-pub(crate) fn check(
+pub(super) fn check(
     needed: &BTreeMap<String, Vec<usize>>,
     dict: &StateDict,
     origin: &str,

@@ -12,8 +12,9 @@ use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Tensor, TensorData};
 
 use super::*;
-use crate::testing::{formula_image, relative_error};
-use crate::weights::read_weights;
+use crate::init::InitRng;
+use crate::testing::{formula_image, relative_error, values};
+use crate::weights::{StateDict, read_weights};
 
 type Flex = dp_sims_backends::FlexAutodiff;
 
@@ -27,10 +28,6 @@ fn fixture(name: &str) -> PathBuf {
 
 fn tensor<B: AutodiffBackend, const D: usize>(data: &TensorData) -> Tensor<B, D> {
     Tensor::from_data(data.clone(), &Default::default())
-}
-
-fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
-    tensor.into_data().convert::<f32>().to_vec().unwrap()
 }
 
 fn dict(name: &str) -> StateDict {

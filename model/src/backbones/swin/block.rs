@@ -1,10 +1,11 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, backend::Backend};
 
-use super::super::pointwise::{Linear, Mlp, Projection, TokenNorm};
+use super::super::pointwise::{Mlp, TokenNorm};
 use super::INIT_STD;
 use super::windows::{Windows, padded};
 use crate::init::InitRng;
+use crate::layers::Linear;
 
 /// Attention within windows, then a perceptron, each behind a layer norm and beside a residual.
 #[derive(Module, Debug)]
@@ -39,7 +40,7 @@ pub struct PatchMerging<B: Backend> {
     /// Layer norm over the 4C channels of a patch.
     pub norm: TokenNorm<B>,
     /// 4C → 2C
-    pub reduction: Projection<B>,
+    pub reduction: Linear<B>,
 }
 
 impl<B: Backend> SwinBlock<B> {
@@ -59,8 +60,8 @@ impl<B: Backend> SwinBlock<B> {
                     INIT_STD,
                     device,
                 ),
-                qkv: Linear::new([channels, 3 * channels], INIT_STD, rng, device),
-                proj: Linear::new([channels, channels], INIT_STD, rng, device),
+                qkv: Linear::normal([channels, 3 * channels], INIT_STD, rng, device),
+                proj: Linear::normal([channels, channels], INIT_STD, rng, device),
                 heads,
             },
             norm2: TokenNorm::new(channels, device),
@@ -76,7 +77,7 @@ impl<B: Backend> SwinBlock<B> {
         let cut = windows.partition(self.norm1.forward(input.clone()), self.shifted);
         let read = self.attn.forward(cut, windows, self.shifted);
         let hidden = input + windows.merge(read, self.shifted);
-        hidden.clone() + self.mlp.forward_last(self.norm2.forward(hidden))
+        hidden.clone() + self.mlp.forward(self.norm2.forward(hidden))
     }
 }
 
@@ -91,7 +92,7 @@ impl<B: Backend> WindowAttention<B> {
         let (heads, width) = (self.heads, channels / self.heads);
         let joint = self
             .qkv
-            .forward_last(input)
+            .forward(input)
             .reshape([count, area, 3, heads, width])
             .permute([2, 0, 3, 1, 4]);
         let part = |index: usize| {
@@ -113,7 +114,7 @@ impl<B: Backend> WindowAttention<B> {
         let root = weights.clone().sum_dim(3).powf_scalar(-0.5);
         let read = weights.matmul(part(2)) * root.square();
         let read = read.swap_dims(1, 2).reshape([count, area, channels]);
-        self.proj.forward_last(read)
+        self.proj.forward(read)
     }
 }
 
@@ -121,7 +122,8 @@ impl<B: Backend> PatchMerging<B> {
     pub(super) fn new(channels: usize, rng: &mut InitRng, device: &B::Device) -> Self {
         Self {
             norm: TokenNorm::new(4 * channels, device),
-            reduction: Projection::new([4 * channels, 2 * channels], INIT_STD, rng, device),
+            reduction: Linear::normal([4 * channels, 2 * channels], INIT_STD, rng, device)
+                .without_bias(),
         }
     }
 
@@ -138,6 +140,6 @@ impl<B: Backend> PatchMerging<B> {
             .reshape([batch, rows, 2, columns, 2, channels])
             .permute([0, 1, 3, 4, 2, 5])
             .reshape([batch, rows, columns, 4 * channels]);
-        self.reduction.forward_last(self.norm.forward(patches))
+        self.reduction.forward(self.norm.forward(patches))
     }
 }

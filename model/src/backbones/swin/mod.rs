@@ -12,10 +12,10 @@ pub use block::{PatchMerging, SwinBlock, WindowAttention};
 pub use grid::WindowFit;
 use windows::Windows;
 
-use super::conv::{Conv2d, Padding};
 use super::pointwise::TokenNorm;
 use crate::init::InitRng;
-use crate::weights::StateDict;
+use crate::layers::{Conv, ConvConfig, Padding};
+use crate::weights::{KeyMap, StateDict};
 
 /// Standard deviation of initial weights; PyTorch truncates at ±2, which is never reached.
 const INIT_STD: f64 = 0.02;
@@ -58,7 +58,7 @@ pub struct Swin<B: Backend> {
 #[derive(Module, Debug)]
 pub struct PatchEmbed<B: Backend> {
     /// The convolution.
-    pub proj: Conv2d<B>,
+    pub proj: Conv<B>,
     /// Layer norm over channels.
     pub norm: TokenNorm<B>,
 }
@@ -76,10 +76,11 @@ pub struct SwinStage<B: Backend> {
 impl SwinConfig {
     /// Random weights as timm draws them.
     pub fn init<B: Backend>(&self, rng: &mut InitRng, device: &B::Device) -> Swin<B> {
-        let padding = Padding::Symmetric(0);
-        let channels = [3, self.dim];
+        let patches = ConvConfig::new(3, self.dim, PATCH)
+            .with_stride(PATCH)
+            .with_padding(Padding::Zeros(0));
         let patch_embed = PatchEmbed {
-            proj: Conv2d::new(channels, PATCH, PATCH, 1, padding, INIT_STD, rng, device),
+            proj: patches.init_normal(INIT_STD, rng, device),
             norm: TokenNorm::new(self.dim, device),
         };
         let dims = self.tap_channels();
@@ -107,6 +108,11 @@ impl SwinConfig {
     /// Channels of the taps.
     pub fn tap_channels(&self) -> [usize; 4] {
         std::array::from_fn(|stage| self.dim << stage)
+    }
+
+    /// From the tensors of a file to those of the module; messages call the network `name`.
+    pub(super) fn keys(&self, name: &str) -> KeyMap<'_> {
+        KeyMap::new(name).with_names(|dict| self.trunk(dict))
     }
 
     /// The tensors of a file without the classifier and the norm before it, in timm's names: those

@@ -157,14 +157,11 @@ mod tests {
     use burn::tensor::backend::AutodiffBackend;
 
     use super::*;
+    use crate::testing::values;
 
     fn counted<B: Backend>() -> Tensor<B, 4> {
         let values = Tensor::<B, 1, Int>::arange(0..2 * 5 * 9 * 3, &Default::default());
         values.float().reshape([2, 5, 9, 3])
-    }
-
-    fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
-        tensor.into_data().to_vec().unwrap()
     }
 
     fn merging_undoes_the_partition_and_so_does_its_gradient<B: AutodiffBackend>() {

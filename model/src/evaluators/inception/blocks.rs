@@ -4,8 +4,8 @@ use burn::tensor::module::{conv2d, max_pool2d};
 use burn::tensor::ops::PaddedConvOptions;
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 
-use super::super::{Conv, ConvConfig};
 use crate::init::InitRng;
+use crate::layers::{Conv, ConvConfig, Padding};
 
 /// A convolution with the batch norm behind it folded in, before the ReLU that follows.
 #[derive(Module, Debug)]
@@ -87,8 +87,7 @@ pub struct InceptionE<B: Backend> {
 impl<B: Backend> Builder<'_, B> {
     /// A convolution that keeps the size of its input.
     pub(super) fn same(&mut self, input: usize, output: usize, kernel: [usize; 2]) -> BasicConv<B> {
-        let config = ConvConfig::new(self.channels(input, output), kernel);
-        self.init(config.with_padding(kernel.map(|length| length / 2)))
+        self.init(self.config(input, output).with_kernel(kernel))
     }
 
     /// A convolution without padding.
@@ -99,24 +98,26 @@ impl<B: Backend> Builder<'_, B> {
         kernel: usize,
         stride: usize,
     ) -> BasicConv<B> {
-        let config = ConvConfig::new(self.channels(input, output), [kernel; 2]);
+        let config = self.config(input, output).with_kernel([kernel; 2]);
+        let config = config.with_padding(Padding::Zeros(0));
         self.init(config.with_stride(stride))
     }
 
     fn init(&mut self, config: ConvConfig) -> BasicConv<B> {
-        let conv = config.init(self.rng, self.device);
+        let conv = config.init_he(2.0, self.rng, self.device);
         BasicConv { conv }
     }
 
     /// An image has three channels at any width.
-    fn channels(&self, input: usize, output: usize) -> [usize; 2] {
-        [input, output].map(|count| {
+    fn config(&self, input: usize, output: usize) -> ConvConfig {
+        let narrowed = |count| {
             if count == 3 {
                 3
             } else {
                 count / self.narrowing
             }
-        })
+        };
+        ConvConfig::new(narrowed(input), narrowed(output), 1)
     }
 
     pub(super) fn a(&mut self, input: usize, pooled: usize) -> InceptionA<B> {

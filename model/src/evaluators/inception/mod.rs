@@ -18,11 +18,8 @@ pub use blocks::{BasicConv, InceptionA, InceptionB, InceptionC, InceptionD, Ince
 pub use network::Inception;
 
 use super::PublishedFile;
-use crate::backbones::WeightSource;
-use crate::backbones::fold::fold;
-use crate::init::InitRng;
 use crate::layers::resize_bilinear_single;
-use crate::weights::{StateDict, WeightsError, load_network};
+use crate::weights::{KeyMap, WeightSource, WeightsError};
 
 /// Length of the feature vector of an image, `pool3` in TensorFlow's graph.
 pub const INCEPTION_FEATURES: usize = 2048;
@@ -73,31 +70,12 @@ impl InceptionConfig {
         source: WeightSource,
         device: &B::Device,
     ) -> Result<FidInception<B>, WeightsError> {
-        let rng = &mut match source {
-            WeightSource::Random { seed } => InitRng::new(seed, NAME),
-            WeightSource::State(..) => InitRng::unset(),
-        };
-        let network: Inception<B> = self.init(rng, device);
-        let network = match source {
-            WeightSource::Random { .. } => network,
-            WeightSource::State(dict, origin) => {
-                let layers = network.folded_layers();
-                let dict = fold(without_classifiers(dict), &layers, EPSILON, &origin, NAME)?;
-                load_network(network, &dict, &origin, NAME)?
-            }
-        };
-        let network = network.no_grad();
+        let network: Inception<B> = self.init(&mut source.rng(NAME), device);
+        let keys = KeyMap::new(NAME).with_layers(network.layers());
+        let source = source.without(&["fc.", "AuxLogits."]);
+        let network = source.load(network, &keys.with_epsilon(EPSILON))?;
         Ok(FidInception { network })
     }
-}
-
-/// The tensors that features depend on.
-fn without_classifiers(mut dict: StateDict) -> StateDict {
-    dict.retain(|name, _| {
-        let classifier = name.starts_with("fc.") || name.starts_with("AuxLogits.");
-        !classifier && !name.ends_with(".num_batches_tracked")
-    });
-    dict
 }
 
 impl<B: Backend> FidInception<B> {

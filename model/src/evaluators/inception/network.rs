@@ -1,6 +1,6 @@
 #![allow(non_snake_case, reason = "names of the published file")]
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::Module;
 use burn::tensor::activation::relu;
 use burn::tensor::{Tensor, backend::Backend};
 
@@ -8,9 +8,8 @@ use super::InceptionConfig;
 use super::blocks::{
     BasicConv, Builder, InceptionA, InceptionB, InceptionC, InceptionD, InceptionE, halve,
 };
-use crate::backbones::fold::FoldedLayer;
 use crate::init::InitRng;
-use crate::weights::ModulePath;
+use crate::weights::{FileLayer, KeyMap};
 
 /// Inception-v3 up to its global mean, with the poolings of FID's network. The modules carry the
 /// names of the published file.
@@ -90,32 +89,11 @@ impl<B: Backend> Inception<B> {
     }
 
     /// Every convolution and the batch norm that the file keeps beside it.
-    pub(super) fn folded_layers(&self) -> Vec<FoldedLayer> {
-        let mut layers = Layers::default();
-        self.visit(&mut layers);
-        layers.found
-    }
-}
-
-/// Collects the convolutions of a network.
-#[derive(Default)]
-struct Layers {
-    path: ModulePath,
-    found: Vec<FoldedLayer>,
-}
-
-impl<B: Backend> ModuleVisitor<B> for Layers {
-    fn visit_float<const D: usize>(&mut self, _param: &Param<Tensor<B, D>>) {
-        if let Some(prefix) = self.path.name().strip_suffix("conv.weight") {
-            self.found.push(FoldedLayer::new(prefix, "conv", "bn"));
-        }
-    }
-
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.path.enter(name, container);
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.exit();
+    pub(super) fn layers(&self) -> Vec<FileLayer> {
+        let names = KeyMap::new("").file_shapes(self).into_keys();
+        let prefixes = names.filter_map(|name| Some(name.strip_suffix("conv.weight")?.to_string()));
+        prefixes
+            .map(|prefix| FileLayer::normed_in(&prefix, "conv", "bn"))
+            .collect()
     }
 }

@@ -8,7 +8,7 @@ use burn::tensor::backend::AutodiffBackend;
 
 use super::*;
 use crate::testing::{formula_dict, formula_image, relative_error};
-use crate::weights::read_weights;
+use crate::weights::{StateDict, read_weights};
 
 type Flex = dp_sims_backends::cpu::Cpu;
 

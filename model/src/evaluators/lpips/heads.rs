@@ -3,11 +3,9 @@
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 
-use super::super::{Conv, ConvConfig};
 use super::LpipsTrunk;
-use crate::backbones::WeightSource;
-use crate::init::InitRng;
-use crate::weights::{StateDict, WeightsError, from_safetensors_bytes, load_network};
+use crate::layers::{Conv, ConvConfig};
+use crate::weights::{KeyMap, StateDict, WeightSource, WeightsError, from_safetensors_bytes};
 
 /// The five heads in the names of the authors' files.
 #[derive(Module, Debug)]
@@ -63,14 +61,11 @@ pub(super) fn roots<B: Backend>(
     device: &B::Device,
 ) -> Result<Vec<Tensor<B, 4>>, WeightsError> {
     let name = format!("the heads of {}", trunk.name());
-    let rng = &mut match source {
-        WeightSource::Random { seed } => InitRng::new(seed, &name),
-        WeightSource::State(..) => InitRng::unset(),
-    };
+    let rng = &mut source.rng(&name);
     let mut head = |channels: usize| {
-        let conv = ConvConfig::new([channels, 1], [1, 1]).with_bias(false);
+        let conv = ConvConfig::new(channels, 1, 1).with_bias(false);
         Head {
-            model: vec![None, Some(conv.init(rng, device))],
+            model: vec![None, Some(conv.init_he(2.0, rng, device))],
         }
     };
     let [lin0, lin1, lin2, lin3, lin4] = trunk.channels().map(&mut head);
@@ -81,13 +76,10 @@ pub(super) fn roots<B: Backend>(
         lin3,
         lin4,
     };
-    let heads = match source {
-        WeightSource::Random { .. } => heads,
-        WeightSource::State(dict, origin) => {
-            not_negative(&dict, &origin)?;
-            load_network(heads, &dict, &origin, &name)?
-        }
-    };
+    if let WeightSource::State(dict, origin) = &source {
+        not_negative(dict, origin)?;
+    }
+    let heads = source.load(heads, &KeyMap::new(name))?;
     let heads = [heads.lin0, heads.lin1, heads.lin2, heads.lin3, heads.lin4];
     let convs = heads.into_iter().flat_map(|head| head.model).flatten();
     // Random heads have both signs.

@@ -17,9 +17,8 @@ use burn::tensor::{Tensor, backend::Backend};
 pub use features::LpipsFeatures;
 pub use trunk::{LpipsNetwork, LpipsTrunk};
 
-use crate::backbones::WeightSource;
-use crate::init::{InitRng, buffer};
-use crate::weights::{WeightsError, load_network};
+use crate::init::buffer;
+use crate::weights::{KeyMap, WeightSource, WeightsError};
 
 /// What is taken from an image in [-1, 1], by colour channel (notes M21).
 const SHIFT: [f32; 3] = [-0.030, -0.088, -0.188];
@@ -53,21 +52,11 @@ impl<B: Backend> Lpips<B> {
         heads: WeightSource,
         device: &B::Device,
     ) -> Result<Self, WeightsError> {
-        let rng = &mut match weights {
-            WeightSource::Random { seed } => InitRng::new(seed, trunk.name()),
-            WeightSource::State(..) => InitRng::unset(),
-        };
-        let network = LpipsNetwork::new(trunk, rng, device);
-        let network = match weights {
-            WeightSource::Random { .. } => network,
-            WeightSource::State(mut dict, origin) => {
-                dict.retain(|name, _| !name.starts_with("classifier."));
-                load_network(network, &dict, &origin, trunk.name())?
-            }
-        };
+        let weights = weights.without(&["classifier."]);
+        let network = LpipsNetwork::new(trunk, &mut weights.rng(trunk.name()), device);
+        let network = weights.load(network, &KeyMap::new(trunk.name()))?;
         let roots = heads::roots(trunk, heads, device)?;
         let roots = roots.into_iter().map(buffer).collect();
-        let network = network.no_grad();
         Ok(Self { network, roots })
     }
 

@@ -8,7 +8,8 @@ use burn::tensor::backend::AutodiffBackend;
 use serde::Deserialize;
 
 use super::*;
-use crate::testing::{formula, formula_image, relative_error};
+use crate::init::InitRng;
+use crate::testing::{formula, formula_image, relative_error, values};
 use crate::weights::StateDict;
 
 type Flex = dp_sims_backends::cpu::Cpu;
@@ -116,10 +117,6 @@ fn pictures<B: Backend>(height: usize, width: usize, phases: &[f64]) -> Tensor<B
         Tensor::<B, 4>::from_data(picture, &Default::default())
     });
     Tensor::cat(pictures.collect(), 0)
-}
-
-fn values<B: Backend>(tensor: Tensor<B, 1>) -> Vec<f32> {
-    tensor.into_data().to_vec().unwrap()
 }
 
 /// Image `index` of a batch, and of its maps only those of `taps`.

@@ -3,8 +3,9 @@ use burn::tensor::activation::relu;
 use burn::tensor::module::max_pool2d;
 use burn::tensor::{Tensor, backend::Backend};
 
-use super::super::{Conv, ConvConfig, PublishedFile};
+use super::super::PublishedFile;
 use crate::init::InitRng;
+use crate::layers::{Conv, ConvConfig, Padding};
 
 /// Classifier whose features LPIPS compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,7 +106,7 @@ fn vgg_layers() -> Vec<Layer> {
         }
         let convolutions = if block < 2 { 2 } else { 3 };
         for place in 1..=convolutions {
-            layers.push(Layer::Conv(ConvConfig::same([input, output], 3)));
+            layers.push(Layer::Conv(ConvConfig::new(input, output, 3)));
             layers.push(Layer::Relu {
                 tap: place == convolutions,
             });
@@ -117,21 +118,21 @@ fn vgg_layers() -> Vec<Layer> {
 
 fn alexnet_layers() -> Vec<Layer> {
     let [first, second, third, fourth, fifth] = LpipsTrunk::AlexNet.channels();
-    let stem = ConvConfig::new([3, first], [11, 11]);
+    let stem = ConvConfig::new(3, first, 11);
     let relu = Layer::Relu { tap: true };
     let pool = Layer::Pool { kernel: 3 };
     vec![
-        Layer::Conv(stem.with_stride(4).with_padding([2, 2])),
+        Layer::Conv(stem.with_stride(4).with_padding(Padding::Zeros(2))),
         relu.clone(),
         pool.clone(),
-        Layer::Conv(ConvConfig::same([first, second], 5)),
+        Layer::Conv(ConvConfig::new(first, second, 5)),
         relu.clone(),
         pool,
-        Layer::Conv(ConvConfig::same([second, third], 3)),
+        Layer::Conv(ConvConfig::new(second, third, 3)),
         relu.clone(),
-        Layer::Conv(ConvConfig::same([third, fourth], 3)),
+        Layer::Conv(ConvConfig::new(third, fourth, 3)),
         relu.clone(),
-        Layer::Conv(ConvConfig::same([fourth, fifth], 3)),
+        Layer::Conv(ConvConfig::new(fourth, fifth, 3)),
         relu,
     ]
 }
@@ -141,7 +142,7 @@ impl<B: Backend> LpipsNetwork<B> {
     pub(super) fn new(trunk: LpipsTrunk, rng: &mut InitRng, device: &B::Device) -> Self {
         let layers = trunk.layers();
         let features = layers.iter().map(|layer| match layer {
-            Layer::Conv(config) => Some(config.init(rng, device)),
+            Layer::Conv(config) => Some(config.init_he(2.0, rng, device)),
             Layer::Relu { .. } | Layer::Pool { .. } => None,
         });
         Self {

@@ -3,8 +3,8 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{Bool, Tensor, backend::Backend};
 
 use super::config::INIT_STD;
-use crate::backbones::Linear;
 use crate::init::InitRng;
+use crate::layers::Linear;
 
 /// Score of a key that a query must not see: nothing is left of it after the exponential.
 const UNSEEN: f32 = -1e30;
@@ -30,7 +30,7 @@ impl<B: Backend> Attention<B> {
         rng: &mut InitRng,
         device: &B::Device,
     ) -> Self {
-        let mut linear = || Linear::new([channels, channels], INIT_STD, rng, device);
+        let mut linear = || Linear::normal([channels, channels], INIT_STD, rng, device);
         Self {
             q_proj: linear(),
             k_proj: linear(),
@@ -62,8 +62,8 @@ impl<B: Backend> Attention<B> {
                 .reshape([batch, count, self.heads, width])
                 .swap_dims(1, 2)
         };
-        let query = self.q_proj.forward_last(query) * (width as f64).powf(-0.5);
-        let key = split(self.k_proj.forward_last(key)).swap_dims(2, 3);
+        let query = self.q_proj.forward(query) * (width as f64).powf(-0.5);
+        let key = split(self.k_proj.forward(key)).swap_dims(2, 3);
         let mut scores = split(query).matmul(key);
         if let Some(unseen) = unseen {
             let unseen = unseen
@@ -71,8 +71,8 @@ impl<B: Backend> Attention<B> {
                 .expand([batch, self.heads, queries, keys]);
             scores = scores.mask_fill(unseen, UNSEEN);
         }
-        let read = softmax(scores, 3).matmul(split(self.v_proj.forward_last(value)));
+        let read = softmax(scores, 3).matmul(split(self.v_proj.forward(value)));
         let read = read.swap_dims(1, 2).reshape([batch, queries, channels]);
-        self.out_proj.forward_last(read)
+        self.out_proj.forward(read)
     }
 }

@@ -6,9 +6,10 @@ use super::decoder::{DecoderLayer, MaskPredictor, MaskedDecoder, TransformerModu
 use super::encoder::SwinEncoder;
 use super::pixel_decoder::PixelDecoder;
 use super::{Mask2Former, Mask2FormerModel, PixelLevelModule, names};
-use crate::backbones::{Linear, SwinConfig, TokenNorm, WeightSource, WindowFit};
+use crate::backbones::{SwinConfig, TokenNorm, WindowFit};
 use crate::init::InitRng;
-use crate::weights::{WeightsError, load_network};
+use crate::layers::Linear;
+use crate::weights::{WeightSource, WeightsError};
 
 /// Size of a Mask2Former with a Swin backbone. The defaults are those of the published networks
 /// with Swin-L (`configs/*/swin/maskformer2_swin_large_IN21k_384_*.yaml` of
@@ -98,7 +99,7 @@ impl Mask2FormerConfig {
                 pixel_level_module: PixelLevelModule { encoder, decoder },
                 transformer_module,
             },
-            class_predictor: Linear::new([hidden, self.classes + 1], INIT_STD, rng, device),
+            class_predictor: Linear::normal([hidden, self.classes + 1], INIT_STD, rng, device),
             masks_first: self.masks_first,
         }
     }
@@ -114,17 +115,8 @@ impl Mask2FormerConfig {
         source: WeightSource,
         device: &B::Device,
     ) -> Result<Mask2Former<B>, WeightsError> {
-        let network = match source {
-            WeightSource::Random { seed } => {
-                self.init(&mut InitRng::new(seed, "mask2former"), device)
-            }
-            WeightSource::State(dict, origin) => {
-                let dict = names::converted(self, dict, &origin)?;
-                let network = self.init(&mut InitRng::unset(), device);
-                load_network(network, &dict, &origin, "mask2former")?
-            }
-        };
-        Ok(network.no_grad())
+        let network = self.init(&mut source.rng("mask2former"), device);
+        source.load(network, &names::keys(self))
     }
 }
 

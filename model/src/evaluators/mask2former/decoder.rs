@@ -7,9 +7,9 @@ use super::attention::Attention;
 use super::config::{Embedding, INIT_STD, Mask2FormerConfig};
 use super::pixel_decoder::PixelFeatures;
 use super::position::sine_positions;
-use crate::backbones::{Linear, TokenNorm};
+use crate::backbones::TokenNorm;
 use crate::init::InitRng;
-use crate::layers::resize_bilinear;
+use crate::layers::{Linear, resize_bilinear};
 
 /// Linear layers that make the embedding of a mask.
 const MASK_LAYERS: usize = 3;
@@ -163,7 +163,7 @@ impl<B: Backend> MaskPredictor<B> {
         let layer = |index| {
             let last = index + 1 == MASK_LAYERS;
             let output = if last { config.mask_features } else { hidden };
-            Linear::new([hidden, output], INIT_STD, rng, device)
+            Linear::normal([hidden, output], INIT_STD, rng, device)
         };
         Self {
             mask_embedder: (0..MASK_LAYERS).map(layer).collect(),
@@ -180,7 +180,7 @@ impl<B: Backend> MaskPredictor<B> {
             if index > 0 {
                 hidden = relu(hidden);
             }
-            hidden = layer.forward_last(hidden);
+            hidden = layer.forward(hidden);
         }
         hidden
     }
@@ -195,8 +195,8 @@ impl<B: Backend> DecoderLayer<B> {
             cross_attn_layer_norm: norm(),
             self_attn: Attention::new(hidden, config.heads, rng, device),
             self_attn_layer_norm: norm(),
-            fc1: Linear::new([hidden, inner], INIT_STD, rng, device),
-            fc2: Linear::new([inner, hidden], INIT_STD, rng, device),
+            fc1: Linear::normal([hidden, inner], INIT_STD, rng, device),
+            fc2: Linear::normal([inner, hidden], INIT_STD, rng, device),
             final_layer_norm: norm(),
         }
     }
@@ -223,8 +223,8 @@ impl<B: Backend> DecoderLayer<B> {
             .forward(placed.clone(), placed, queries.clone(), None);
         let queries = self.self_attn_layer_norm.forward(queries + read);
 
-        let inner = relu(self.fc1.forward_last(queries.clone()));
+        let inner = relu(self.fc1.forward(queries.clone()));
         self.final_layer_norm
-            .forward(queries + self.fc2.forward_last(inner))
+            .forward(queries + self.fc2.forward(inner))
     }
 }

@@ -4,8 +4,8 @@ use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 
 use super::LEVELS;
 use super::config::INIT_STD;
-use crate::backbones::Linear;
 use crate::init::InitRng;
+use crate::layers::Linear;
 
 /// Points that a head samples in each map.
 pub(super) const POINTS: usize = 4;
@@ -75,7 +75,7 @@ impl<B: Backend> DeformableAttention<B> {
         device: &B::Device,
     ) -> Self {
         let points = heads * LEVELS * POINTS;
-        let mut linear = |output| Linear::new([channels, output], INIT_STD, rng, device);
+        let mut linear = |output| Linear::normal([channels, output], INIT_STD, rng, device);
         Self {
             sampling_offsets: linear(2 * points),
             attention_weights: linear(points),
@@ -106,14 +106,14 @@ impl<B: Backend> DeformableAttention<B> {
         let (heads, width) = (self.heads, channels / self.heads);
         let rows = batch * count * heads;
         // Row (n · pixels + pixel) · heads + head holds what a head reads of a pixel.
-        let values = self.value_proj.forward_last(source).reshape([rows, width]);
-        let offsets = self.sampling_offsets.forward_last(query.clone()).reshape([
+        let values = self.value_proj.forward(source).reshape([rows, width]);
+        let offsets = self.sampling_offsets.forward(query.clone()).reshape([
             batch,
             count,
             heads,
             LEVELS * POINTS * 2,
         ]);
-        let weights = self.attention_weights.forward_last(query);
+        let weights = self.attention_weights.forward(query);
         let weights = softmax(weights.reshape([batch, count, heads, LEVELS * POINTS]), 3);
 
         let mut sum = Tensor::zeros([rows, 1, width], &values.device());
@@ -145,7 +145,7 @@ impl<B: Backend> DeformableAttention<B> {
             start += size[0] * size[1];
         }
         self.output_proj
-            .forward_last(sum.reshape([batch, count, channels]))
+            .forward(sum.reshape([batch, count, channels]))
     }
 }
 

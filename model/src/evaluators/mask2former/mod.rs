@@ -32,8 +32,8 @@ pub use encoder::SwinEncoder;
 pub use kind::{Mask2FormerInfo, Mask2FormerKind};
 pub use pixel_decoder::{GroupNorm, PixelDecoder, PixelEncoder, PixelEncoderLayer, PixelFeatures};
 
-use crate::backbones::{Linear, WeightSource};
-use crate::weights::WeightsError;
+use crate::layers::Linear;
+use crate::weights::{WeightSource, WeightsError};
 
 /// Maps that deformable attention and the queries look at: strides 32, 16 and 8.
 const LEVELS: usize = 3;
@@ -106,7 +106,7 @@ impl<B: Backend> Mask2Former<B> {
 
     /// Classes, without the one that stands for no object.
     pub fn classes(&self) -> usize {
-        self.class_predictor.bias.dims()[0] - 1
+        self.class_predictor.weight.dims()[0] - 1
     }
 
     /// Logits of the classes and of the pixels of each mask.
@@ -130,6 +130,6 @@ impl<B: Backend> Mask2Former<B> {
         let module = &self.model.pixel_level_module;
         let features = module.decoder.forward(module.encoder.forward(images));
         let (queries, masks) = self.model.transformer_module.forward(features);
-        (self.class_predictor.forward_last(queries), masks)
+        (self.class_predictor.forward(queries), masks)
     }
 }

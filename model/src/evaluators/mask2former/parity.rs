@@ -10,7 +10,7 @@ use super::Mask2Former;
 use super::semantic::normalised;
 use super::tests::{thin, thin_dict};
 use crate::backbones::WeightSource;
-use crate::testing::{formula_image, relative_error};
+use crate::testing::{formula_image, relative_error, values};
 use crate::weights::{StateDict, read_weights};
 
 /// Distance of the values that are compared.
@@ -33,10 +33,6 @@ fn network<B: Backend>(masks_first: bool) -> Mask2Former<B> {
 fn image<B: Backend>([height, width]: [usize; 2], phase: f64) -> Tensor<B, 4> {
     let data = formula_image(height, width, phase);
     (Tensor::from_data(data, &Default::default()) + 1.0) / 2.0
-}
-
-fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
-    tensor.into_data().convert::<f32>().to_vec().unwrap()
 }
 
 fn agrees<B: Backend, const D: usize>(actual: Tensor<B, D>, reference: &StateDict, key: &str) {

@@ -6,10 +6,9 @@ use super::LEVELS;
 use super::config::{INIT_STD, Mask2FormerConfig};
 use super::deformable::{DeformableAttention, Pyramid};
 use super::position::sine_positions;
-use crate::backbones::{Linear, TokenNorm, normalised};
-use crate::evaluators::{Conv, ConvConfig};
+use crate::backbones::{TokenNorm, normalised};
 use crate::init::{InitRng, filled};
-use crate::layers::resize_bilinear;
+use crate::layers::{Conv, ConvConfig, Linear, resize_bilinear};
 
 /// Groups of every group norm.
 pub(super) const GROUPS: usize = 32;
@@ -102,8 +101,11 @@ impl<B: Backend> PixelDecoder<B> {
         let hidden = config.hidden;
         let channels = config.swin.tap_channels();
         let mut normed = |input, kernel, bias| {
-            let conv = ConvConfig::same([input, hidden], kernel).with_bias(bias);
-            (conv.init(rng, device), GroupNorm::new(hidden, device))
+            let conv = ConvConfig::new(input, hidden, kernel).with_bias(bias);
+            (
+                conv.init_he(2.0, rng, device),
+                GroupNorm::new(hidden, device),
+            )
         };
         let input_projections = channels[1..]
             .iter()
@@ -122,7 +124,8 @@ impl<B: Backend> PixelDecoder<B> {
             },
             adapter_1,
             layer_1,
-            mask_projection: ConvConfig::same([hidden, config.mask_features], 1).init(rng, device),
+            mask_projection: ConvConfig::new(hidden, config.mask_features, 1)
+                .init_he(2.0, rng, device),
         }
     }
 
@@ -184,8 +187,8 @@ impl<B: Backend> PixelEncoderLayer<B> {
         Self {
             self_attn: DeformableAttention::new(hidden, config.heads, rng, device),
             self_attn_layer_norm: TokenNorm::new(hidden, device),
-            fc1: Linear::new([hidden, inner], INIT_STD, rng, device),
-            fc2: Linear::new([inner, hidden], INIT_STD, rng, device),
+            fc1: Linear::normal([hidden, inner], INIT_STD, rng, device),
+            fc2: Linear::normal([inner, hidden], INIT_STD, rng, device),
             final_layer_norm: TokenNorm::new(hidden, device),
         }
     }
@@ -203,8 +206,8 @@ impl<B: Backend> PixelEncoderLayer<B> {
         let query = tokens.clone() + positions;
         let read = self.self_attn.forward(query, tokens.clone(), pyramid);
         let hidden = self.self_attn_layer_norm.forward(tokens + read);
-        let inner = relu(self.fc1.forward_last(hidden.clone()));
+        let inner = relu(self.fc1.forward(hidden.clone()));
         self.final_layer_norm
-            .forward(hidden + self.fc2.forward_last(inner))
+            .forward(hidden + self.fc2.forward(inner))
     }
 }

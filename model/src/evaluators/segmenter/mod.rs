@@ -14,8 +14,7 @@ pub use labels::ClassSet;
 pub(in crate::evaluators) use pillow::pillow_bilinear;
 
 use super::{DeepLab, DeepLabConfig, Drn, DrnConfig, UperNet, UperNetConfig};
-use crate::backbones::without_wrapper;
-use crate::weights::{StateDict, WeightsError};
+use crate::weights::{StateDict, WeightSource, WeightsError};
 
 /// A published segmentation network with the multi-scale rule of its project.
 #[derive(Module, Debug)]
@@ -52,17 +51,15 @@ impl<B: Backend> Segmenter<B> {
         let name = kind.info().name;
         let network = match kind {
             SegmenterKind::DeepLabV2CocoStuff => {
-                let [(dict, origin)] = needed(kind, files)?;
-                Network::DeepLab(DeepLabConfig::new().load(dict, &origin, name, device)?)
+                let [file] = needed(kind, files)?;
+                Network::DeepLab(DeepLabConfig::new().load(file, name, device)?)
             }
             SegmenterKind::Drn105Cityscapes => {
-                let [(dict, origin)] = needed(kind, files)?;
-                Network::Drn(DrnConfig::new().load(dict, &origin, name, device)?)
+                let [file] = needed(kind, files)?;
+                Network::Drn(DrnConfig::new().load(file, name, device)?)
             }
             SegmenterKind::UperNetAde20k => {
                 let [encoder, decoder] = needed(kind, files)?;
-                let encoder = (encoder.0, encoder.1.as_str());
-                let decoder = (decoder.0, decoder.1.as_str());
                 Network::UperNet(UperNetConfig::new().load(encoder, decoder, name, device)?)
             }
         };
@@ -131,16 +128,14 @@ impl<B: Backend> Segmenter<B> {
     }
 }
 
-/// The files of a network without the `module.` of PyTorch's `DataParallel`.
+/// As many files as the network has.
 fn needed<const N: usize>(
     kind: SegmenterKind,
     files: Vec<(StateDict, String)>,
-) -> Result<[(StateDict, String); N], WeightsError> {
-    let files: Vec<(StateDict, String)> = files
-        .into_iter()
-        .map(|(dict, origin)| (without_wrapper(dict), origin))
-        .collect();
-    files.try_into().map_err(|files: Vec<(StateDict, String)>| {
+) -> Result<[WeightSource; N], WeightsError> {
+    let files: Result<[(StateDict, String); N], _> = files.try_into();
+    let sources = files.map(|files| files.map(|(dict, origin)| WeightSource::State(dict, origin)));
+    sources.map_err(|files| {
         let info = kind.info();
         let origins: Vec<String> = files.into_iter().map(|(_, origin)| origin).collect();
         WeightsError::Format {

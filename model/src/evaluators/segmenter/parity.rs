@@ -9,7 +9,7 @@ use burn::tensor::backend::AutodiffBackend;
 use serde_json::Value;
 
 use super::*;
-use crate::testing::{formula_dict, formula_image, relative_error};
+use crate::testing::{formula_dict, formula_image, relative_error, values};
 use crate::weights::read_weights;
 
 /// Relative error that is allowed, the `BOUND` of the script.
@@ -28,10 +28,6 @@ fn record() -> Value {
 
 fn size(value: &Value) -> [usize; 2] {
     serde_json::from_value(value.clone()).unwrap()
-}
-
-fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
-    tensor.into_data().convert::<f32>().to_vec().unwrap()
 }
 
 /// Weights of a thin network as the script makes them: the formula, some tensors scaled, and those
@@ -89,16 +85,17 @@ fn upernet() -> UperNetConfig {
 /// A thin network of the script from its tensors.
 fn thin<B: Backend>(kind: SegmenterKind, dict: StateDict) -> Result<Segmenter<B>, WeightsError> {
     let device = Default::default();
+    let source = |dict, file: &str| WeightSource::State(dict, file.to_string());
     let network = match kind {
         SegmenterKind::DeepLabV2CocoStuff => {
-            Network::DeepLab(deeplab().load(dict, "thin.pth", "thin", &device)?)
+            Network::DeepLab(deeplab().load(source(dict, "thin.pth"), "thin", &device)?)
         }
         SegmenterKind::Drn105Cityscapes => {
-            Network::Drn(drn().load(dict, "thin.pth", "thin", &device)?)
+            Network::Drn(drn().load(source(dict, "thin.pth"), "thin", &device)?)
         }
         SegmenterKind::UperNetAde20k => {
-            let encoder = (part(&dict, "encoder."), "encoder.pth");
-            let decoder = (part(&dict, "decoder."), "decoder.pth");
+            let encoder = source(part(&dict, "encoder."), "encoder.pth");
+            let decoder = source(part(&dict, "decoder."), "decoder.pth");
             Network::UperNet(upernet().load(encoder, decoder, "thin", &device)?)
         }
     };

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::evaluators::names::file_shapes;
 use crate::init::InitRng;
 use crate::weights::state_dict;
 
@@ -22,18 +21,18 @@ fn networks_of_full_size_have_the_published_names_and_shapes() {
 
     let config = DeepLabConfig::new();
     let network = config.init::<Flex>(rng, device);
-    let found = file_shapes(&network, &config.layers());
+    let found = config.keys("").file_shapes(&network);
     assert_eq!(found, published(&full["deeplab"]));
 
     let config = DrnConfig::new();
     let network = config.init::<Flex>(rng, device);
-    let found = file_shapes(&network, &config.layers());
+    let found = config.keys("").file_shapes(&network);
     assert_eq!(found, published(&full["drn"]));
 
     let config = UperNetConfig::new();
     let network = config.init::<Flex>(rng, device);
-    let encoder = file_shapes(&network.encoder, &config.encoder_layers());
-    let decoder = file_shapes(&network.decoder, &config.decoder_layers());
+    let encoder = config.encoder_keys("").file_shapes(&network.encoder);
+    let decoder = config.decoder_keys("").file_shapes(&network.decoder);
     let under = |prefix: &str, file: BTreeMap<String, Vec<usize>>| -> Vec<_> {
         let tensors = file.into_iter();
         tensors
