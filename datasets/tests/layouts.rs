@@ -18,18 +18,13 @@ fn description(name: &str) -> Description {
     Description::read(&folder.join(format!("{name}.toml"))).unwrap()
 }
 
-/// A folder of real samples, `None` after a word on the skipped test when there is none.
-fn real(test: &str, folder: &str) -> Option<PathBuf> {
+/// A folder of real samples.
+fn real(folder: &str) -> PathBuf {
     let shared = std::env::var_os("DP_SIMS_SHARED").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
         PathBuf::from,
     );
-    let root = shared.join("data").join(folder);
-    if root.is_dir() {
-        return Some(root);
-    }
-    println!("skipped: {test}, folder not found");
-    None
+    shared.join("data").join(folder)
 }
 
 /// Writes a photo of one colour.
@@ -224,10 +219,9 @@ fn check_real(name: &str, root: &Path, counts: [usize; 2]) -> ClassSet {
 }
 
 #[test]
+#[ignore = "needs real photos, see CONTRIBUTING.md"]
 fn real_coco_stuff_samples_are_read() {
-    let Some(root) = real("real_coco_stuff_samples_are_read", "coco-stuff") else {
-        return;
-    };
+    let root = real("coco-stuff");
     let seen = check_real("coco-stuff-spade", &root, [13, 5]);
     // The first photo has the ids 0, 16, 64, 72, 166 and 255.
     assert!(
@@ -245,13 +239,9 @@ fn real_coco_stuff_samples_are_read() {
 }
 
 #[test]
+#[ignore = "needs real photos, see CONTRIBUTING.md"]
 fn real_ade20k_samples_are_read() {
-    let Some(root) = real(
-        "real_ade20k_samples_are_read",
-        "ade20k/ADEChallengeData2016",
-    ) else {
-        return;
-    };
+    let root = real("ade20k/ADEChallengeData2016");
     let seen = check_real("ade20k", &root, [6, 5]);
     assert!(
         [0, 1, 3, 5, 17, 30, 92]
@@ -287,13 +277,9 @@ fn camvid_is_described_with_eleven_classes_and_void() {
 }
 
 #[test]
-fn camvid_splits_have_their_sizes_and_only_known_ids() {
-    let Some(root) = real(
-        "camvid_splits_have_their_sizes_and_only_known_ids",
-        "camvid",
-    ) else {
-        return;
-    };
+#[ignore = "needs real photos, see CONTRIBUTING.md"]
+fn real_camvid_splits_have_their_sizes_and_only_known_ids() {
+    let root = real("camvid");
     let description = description("camvid");
     for (split, count) in [
         (Split::Train, 367),
@@ -311,13 +297,9 @@ fn camvid_splits_have_their_sizes_and_only_known_ids() {
 }
 
 #[test]
-fn camvid_samples_have_known_pixels_and_batches_repeat() {
-    let Some(root) = real(
-        "camvid_samples_have_known_pixels_and_batches_repeat",
-        "camvid",
-    ) else {
-        return;
-    };
+#[ignore = "needs real photos, see CONTRIBUTING.md"]
+fn real_camvid_samples_have_known_pixels_and_batches_repeat() {
+    let root = real("camvid");
     let dataset = DescribedFolder::open(&description("camvid"), &root, Split::Train).unwrap();
     let sample = dataset.sample(0, Size::square(64)).unwrap();
     assert_eq!(sample.name, "0001TP_006690");

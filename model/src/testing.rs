@@ -10,12 +10,12 @@ use crate::weights::StateDict;
 /// `fn a<B: AutodiffBackend>()`, into tests on every backend.
 ///
 /// `backend_tests!(a; without ndarray: b)` leaves `b` out on ndarray, whose convolutions take minutes
-/// at the size of published networks.
+/// at the size of published networks. An attribute, such as `#[ignore = "…"]`, may stand before `b`.
 macro_rules! backend_tests {
-    ($($name:ident),* $(; without ndarray: $($large:ident),+)? $(,)?) => {
+    ($($name:ident),* $(; without ndarray: $($(#[$attribute:meta])* $large:ident),+)? $(,)?) => {
         mod flex {
             $(#[test] fn $name() { super::$name::<dp_sims_backends::FlexAutodiff>() })*
-            $($(#[test] fn $large() { super::$large::<dp_sims_backends::FlexAutodiff>() })+)?
+            $($(#[test] $(#[$attribute])* fn $large() { super::$large::<dp_sims_backends::FlexAutodiff>() })+)?
         }
         mod ndarray {
             $(#[test] fn $name() { super::$name::<dp_sims_backends::NdArrayAutodiff>() })*
@@ -23,7 +23,7 @@ macro_rules! backend_tests {
         #[cfg(feature = "wgpu")]
         mod wgpu {
             $(#[test] fn $name() { super::$name::<dp_sims_backends::WgpuAutodiff>() })*
-            $($(#[test] fn $large() { super::$large::<dp_sims_backends::WgpuAutodiff>() })+)?
+            $($(#[test] $(#[$attribute])* fn $large() { super::$large::<dp_sims_backends::WgpuAutodiff>() })+)?
         }
     };
 }

@@ -145,7 +145,9 @@ impl MapEvidence {
                     }
                     *pixels += 1;
                 }
-                let seen = (0..=u16::MAX).zip(seen).filter(|(_, (pixels, _))| *pixels > 0);
+                let seen = (0..=u16::MAX)
+                    .zip(seen)
+                    .filter(|(_, (pixels, _))| *pixels > 0);
                 evidence.values = seen
                     .map(|(value, (pixels, first))| Seen {
                         value,

@@ -1,4 +1,5 @@
-//! Real weights, on a computed image and on real photos. Skipped where they are not at hand.
+//! Real weights, on a computed image and on real photos. `DP_SIMS_SHARED` names the folder that holds
+//! them in `weights` and `data`.
 
 use sha2::{Digest, Sha256};
 
@@ -13,24 +14,19 @@ const PHOTOS: [&str; 3] = [
 /// Distance of the values of a tap that are compared.
 const PHOTO_STEP: usize = 211;
 
-/// A file of the folder of real weights and data, or none where this checkout has none.
-fn shared_file(file: &str) -> Option<PathBuf> {
+/// A file of the folder of real weights and data.
+fn shared_file(file: &str) -> PathBuf {
     let shared = std::env::var_os("DP_SIMS_SHARED").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
         PathBuf::from,
     );
-    let path = shared.join(file);
-    if path.is_file() {
-        return Some(path);
-    }
-    println!("skipped: {file}, {} not found", path.display());
-    None
+    shared.join(file)
 }
 
-fn real_backbone<B: AutodiffBackend>(kind: BackboneKind, file: &str) -> Option<Backbone<B>> {
-    let path = shared_file(&format!("weights/{file}"))?;
+fn real_backbone<B: AutodiffBackend>(kind: BackboneKind, file: &str) -> Backbone<B> {
+    let path = shared_file(&format!("weights/{file}"));
     let weights = WeightSource::State(read_weights(&path).unwrap(), file.to_string());
-    Some(build(kind, weights, &Default::default()).unwrap())
+    build(kind, weights, &Default::default()).unwrap()
 }
 
 /// Compares every `step`-th value with those stored under `key`, and the mean magnitude.
@@ -54,9 +50,7 @@ fn agrees(actual: &[f32], reference: &StateDict, key: &str, step: usize) {
 }
 
 fn agrees_on_a_computed_image<B: AutodiffBackend>(kind: BackboneKind, file: &str) {
-    let Some(backbone) = real_backbone::<B>(kind, file) else {
-        return;
-    };
+    let backbone = real_backbone::<B>(kind, file);
     let reference = dict(&format!("{}.real.safetensors", info(kind).name));
     let phase = f64::from(reference["phase"].as_slice::<f32>().unwrap()[0]);
     let data = formula_image(33, 47, phase);
@@ -91,17 +85,13 @@ fn photo<B: Backend>(path: &std::path::Path, digest: &TensorData) -> Tensor<B, 4
 }
 
 fn agrees_on_photos<B: AutodiffBackend>(kind: BackboneKind, file: &str) {
-    let Some(backbone) = real_backbone::<B>(kind, file) else {
-        return;
-    };
+    let backbone = real_backbone::<B>(kind, file);
     let reference = dict(&format!("{}.photos.safetensors", info(kind).name));
-    let path = shared_file(&format!("weights/{file}")).unwrap();
+    let path = shared_file(&format!("weights/{file}"));
     let weights = WeightSource::State(read_weights(&path).unwrap(), file.to_string());
     let head = LiteHead::<B>::load(kind, weights, &Default::default()).unwrap();
     for (index, name) in PHOTOS.into_iter().enumerate() {
-        let Some(path) = shared_file(&format!("data/camvid/{name}")) else {
-            return;
-        };
+        let path = shared_file(&format!("data/camvid/{name}"));
         let image = photo(&path, &reference[&format!("photo{index}.sha256")]);
         let taps = backbone.forward(image);
         assert_eq!(taps.len(), info(kind).channels.len());
@@ -155,10 +145,17 @@ fn real_vgg16_agrees_with_torchvision_on_photos<B: AutodiffBackend>() {
 }
 
 backend_tests!(
-    ; without ndarray: real_efficientnet_lite1_agrees_with_timm,
+    ; without ndarray:
+    #[ignore = "needs real weights, see CONTRIBUTING.md"]
+    real_efficientnet_lite1_agrees_with_timm,
+    #[ignore = "needs real weights, see CONTRIBUTING.md"]
     real_efficientnet_lite2_agrees_with_timm,
+    #[ignore = "needs real weights, see CONTRIBUTING.md"]
     real_vgg16_agrees_with_torchvision,
+    #[ignore = "needs real weights, see CONTRIBUTING.md"]
     real_efficientnet_lite1_agrees_with_timm_on_photos,
+    #[ignore = "needs real weights, see CONTRIBUTING.md"]
     real_efficientnet_lite2_agrees_with_timm_on_photos,
+    #[ignore = "needs real weights, see CONTRIBUTING.md"]
     real_vgg16_agrees_with_torchvision_on_photos
 );
