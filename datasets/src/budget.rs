@@ -104,27 +104,26 @@ fn announced_pixels(path: &Path) -> u64 {
     u64::from(width).saturating_mul(u64::from(height))
 }
 
-/// Width and height in the first bytes of a file. Of PNG and JPEG no more is read than their frame
-/// header, before which profiles and texts take any room.
+/// Width and height in the first bytes of a file, as the decoder of its pixels reads them, which may
+/// refuse profiles and texts that are cut off there; then as those do that read no more of PNG and JPEG
+/// than their frame header.
 fn announced_size(start: &[u8]) -> Option<(u32, u32)> {
     let format = image::guess_format(start).ok()?;
-    let file = Cursor::new(start);
-    match format {
+    let reader = ImageReader::with_format(Cursor::new(start), format);
+    reader.into_dimensions().ok().or_else(|| match format {
         ImageFormat::Png => {
-            let mut decoder = png::Decoder::new(file);
+            let mut decoder = png::Decoder::new(Cursor::new(start));
             let header = decoder.read_header_info().ok()?;
             Some((header.width, header.height))
         }
         ImageFormat::Jpeg => {
-            let mut decoder = jpeg_decoder::Decoder::new(file);
+            let mut decoder = jpeg_decoder::Decoder::new(Cursor::new(start));
             decoder.read_info().ok()?;
             let info = decoder.info()?;
             Some((info.width.into(), info.height.into()))
         }
-        _ => ImageReader::with_format(file, format)
-            .into_dimensions()
-            .ok(),
-    }
+        _ => None,
+    })
 }
 
 #[cfg(test)]

@@ -81,7 +81,7 @@ fn steps<B: AutodiffBackend>(
         );
         register(
             &mut gradients,
-            &layer.bias,
+            layer.bias.as_ref().unwrap(),
             read(format!("{step}.gradient.bias")),
         );
         layer = optimizer.step(f64::from(rate), layer, gradients);

@@ -200,7 +200,7 @@ impl<B: Backend> Conv<B> {
     /// - input: `[N, channels_in, H, W]`
     /// - output: `[N, channels_out, H', W']`, with [`Padding::Same`] ⌈H / stride⌉ by ⌈W / stride⌉
     pub fn forward(&self, input: Tensor<B, 4>) -> Tensor<B, 4> {
-        debug_assert!(self.spectral_norm.is_none());
+        assert!(self.spectral_norm.is_none(), "spectral norm is left out");
         self.convolve(input, self.weight.val())
     }
 

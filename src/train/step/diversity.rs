@@ -1,7 +1,7 @@
 use burn::module::AutodiffModule;
 use burn::tensor::Tensor;
 use burn::tensor::backend::AutodiffBackend;
-use dp_sims_model::layers::{Conv, Mode};
+use dp_sims_model::layers::Conv;
 use dp_sims_model::losses::{Shift, diversity, diversity_everywhere, diversity_of_features};
 
 use super::super::networks::Frozen;
@@ -35,7 +35,7 @@ impl<B: AutodiffBackend> Pair<B> {
             return self.images.clone().inner().narrow(0, count, count);
         }
         let second = self.features.clone().inner().narrow(0, count, count);
-        to_image.valid().forward(second, Mode::Eval).tanh()
+        to_image.valid().forward(second).tanh()
     }
 
     /// The diversity terms: their sum, weighted, and a number whose backward pass takes their gradients
