@@ -39,7 +39,7 @@ pub use offsets::offsets;
 pub use open::open_ordinary;
 pub use pack::{PackedImages, pack};
 pub use photo::{read_rgb, rgb_size};
-pub use sample::{LabelledImages, Sample};
+pub use sample::{LabelledImages, Sample, SizedDataset};
 pub use sampler::{Sampler, balanced_weights, flip};
 pub use size::Size;
 pub use split::{Split, UnknownSplit};

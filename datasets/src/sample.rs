@@ -1,5 +1,7 @@
 //! Samples, and the trait of what yields them.
 
+use std::sync::Arc;
+
 use crate::class::{ClassSet, ClassTable};
 use crate::error::DatasetError;
 use crate::size::Size;
@@ -103,6 +105,33 @@ pub trait LabelledImages: Send + Sync {
     /// Most bytes that decoding one image takes beside its sample; 0 where nothing is decoded.
     fn decoding(&self) -> u64 {
         0
+    }
+}
+
+/// A view of a labelled dataset at one size as a [`burn_dataset::Dataset`].
+///
+/// burn's trait cannot carry an error, so an unreadable sample becomes the item `Some(Err(..))`
+/// and only an index past the end becomes `None`.
+#[derive(Clone)]
+pub struct SizedDataset {
+    dataset: Arc<dyn LabelledImages>,
+    size: Size,
+}
+
+impl SizedDataset {
+    /// Views `dataset` at `size`.
+    pub fn new(dataset: Arc<dyn LabelledImages>, size: Size) -> Self {
+        Self { dataset, size }
+    }
+}
+
+impl burn_dataset::Dataset<Result<Sample, DatasetError>> for SizedDataset {
+    fn get(&self, index: usize) -> Option<Result<Sample, DatasetError>> {
+        (index < self.dataset.len()).then(|| self.dataset.sample(index, self.size))
+    }
+
+    fn len(&self) -> usize {
+        self.dataset.len()
     }
 }
 

@@ -1,7 +1,11 @@
+use std::sync::Arc;
+
+use burn_dataset::Dataset;
 use image::DynamicImage;
 
 use super::*;
 use crate::labels::LabelReader;
+use crate::sample::SizedDataset;
 use crate::testing::Garden;
 use crate::testing::assert_says;
 
@@ -177,6 +181,18 @@ fn missing_splits_pairs_and_indices_are_named() {
     broken.classes[1].ids.push(1);
     let error = DescribedFolder::open(&broken, garden.root(), Split::Train).unwrap_err();
     assert!(matches!(error, DatasetError::Description { .. }));
+}
+
+#[test]
+fn sized_view_is_a_burn_dataset() {
+    let garden = Garden::new(2);
+    let view = SizedDataset::new(Arc::new(garden.open().unwrap()), Size::new(3, 4));
+    assert_eq!(view.len(), 2);
+    assert_eq!(view.get(1).unwrap().unwrap().labels.len(), 12);
+    assert!(view.get(2).is_none());
+    assert_eq!(view.iter().filter(Result::is_ok).count(), 2);
+    std::fs::remove_file(garden.photo_path(0)).unwrap();
+    assert!(view.get(0).unwrap().is_err());
 }
 
 #[test]
