@@ -5,6 +5,7 @@ mod program {
     pub mod bench;
     pub mod check;
     pub mod dataset;
+    pub mod doctor;
     pub mod evaluate;
     pub mod evaluator_weights;
     pub mod experiments;

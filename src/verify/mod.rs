@@ -26,7 +26,7 @@ pub const REMEDY: &str = "Use another device or backend (`--backend flex` is the
 
 /// What is computed on each of two devices.
 struct Computation<'a> {
-    suite: Suite,
+    suite: &'a Suite,
     step: Option<&'a StepCase>,
     /// Told how many cases are done.
     done: &'a mut dyn FnMut(usize),
@@ -87,9 +87,9 @@ fn uncovered(before: &Launches, between: &Launches, after: &Launches) -> Vec<Str
 }
 
 /// Number of cases that [`verify`] computes on both devices together.
-pub fn cases(suite: Suite, step: Option<&StepCase>) -> usize {
-    struct Count(Suite);
-    impl Task for Count {
+pub fn cases(suite: &Suite, step: Option<&StepCase>) -> usize {
+    struct Count<'a>(&'a Suite);
+    impl Task for Count<'_> {
         type Output = usize;
 
         fn run<B: AutodiffBackend>(self, _device: &B::Device) -> usize {
@@ -98,6 +98,22 @@ pub fn cases(suite: Suite, step: Option<&StepCase>) -> usize {
     }
     let operations = reference().map_or(0, |reference| reference.run(Count(suite)));
     2 * (operations + usize::from(step.is_some()))
+}
+
+/// Names of all operations that [`verify`] can compute.
+///
+/// # Errors
+/// When flex is not compiled in.
+pub fn operation_names() -> Result<Vec<&'static str>> {
+    struct Names;
+    impl Task for Names {
+        type Output = Vec<&'static str>;
+
+        fn run<B: AutodiffBackend>(self, _device: &B::Device) -> Self::Output {
+            Suite::default().operations::<B>()
+        }
+    }
+    Ok(reference()?.run(Names))
 }
 
 /// The backend that others are compared with: flex, which the parity tests hold to PyTorch.
@@ -118,7 +134,7 @@ fn reference() -> Result<Selected> {
 /// When flex is not compiled in, or a device fails.
 pub fn verify(
     device: Selected,
-    suite: Suite,
+    suite: &Suite,
     step: Option<&StepCase>,
     mut done: impl FnMut(usize),
 ) -> Result<Verification> {
@@ -209,7 +225,7 @@ mod tests {
         let step = StepCase::tiny();
         let device = select(BackendChoice::Named(BackendKind::Ndarray), 0).unwrap();
         let mut last = 0;
-        let suite = Suite::Whole;
+        let suite = &Suite::default();
         let verification = verify(device, suite, Some(&step), |done| last = done).unwrap();
         assert!(verification.is_equal(), "{verification}");
         assert_eq!(last, cases(suite, Some(&step)));

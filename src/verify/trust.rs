@@ -90,7 +90,7 @@ pub fn trust(device: Selected, step: Option<&StepCase>, is_trusted: bool) -> Res
 fn compare(device: Selected, step: Option<&StepCase>) -> Result<()> {
     let name = format!("{} {}", device.kind, device.device);
     eprintln!("comparing {name} with the processor, once; --trust-device leaves it out");
-    let suite = Suite::Short;
+    let suite = &Suite::short();
     let bar = progress_bar("comparing", cases(suite, step) as u64);
     let outcome = verify(device, suite, step, |done| bar.set_position(done as u64));
     bar.finish_and_clear();

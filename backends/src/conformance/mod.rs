@@ -54,25 +54,43 @@ impl Outcome {
     }
 }
 
-/// Which cases are computed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Suite {
-    /// All of them.
-    #[default]
-    Whole,
-    /// The first of every operation and layout: about one in six.
-    Short,
+/// Which cases are computed: all of them by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Suite {
+    /// The first case of every operation and layout alone: about one in six.
+    pub short: bool,
+    /// These operations alone, unless it is empty.
+    pub only: Vec<String>,
 }
 
 impl Suite {
+    /// The first case of every operation and layout.
+    pub fn short() -> Self {
+        Self {
+            short: true,
+            only: Vec::new(),
+        }
+    }
+
     /// Number of cases.
-    pub fn count<B: AutodiffBackend>(self) -> usize {
+    pub fn count<B: AutodiffBackend>(&self) -> usize {
         self.cases::<B>().len()
+    }
+
+    /// Names of the operations, each once.
+    pub fn operations<B: AutodiffBackend>(&self) -> Vec<&'static str> {
+        let mut names: Vec<_> = self
+            .cases::<B>()
+            .iter()
+            .map(|case| case.operation)
+            .collect();
+        names.dedup();
+        names
     }
 
     /// Computes every case on a device; `done` is told after each.
     pub fn run<B: AutodiffBackend>(
-        self,
+        &self,
         device: &B::Device,
         mut done: impl FnMut(usize),
     ) -> Vec<Outcome> {
@@ -85,9 +103,12 @@ impl Suite {
         outcomes
     }
 
-    fn cases<B: AutodiffBackend>(self) -> Vec<Case<B>> {
+    fn cases<B: AutodiffBackend>(&self) -> Vec<Case<B>> {
         let mut cases = cases::all::<B>();
-        if self == Self::Short {
+        if !self.only.is_empty() {
+            cases.retain(|case| self.only.iter().any(|name| name == case.operation));
+        }
+        if self.short {
             let mut seen = HashSet::new();
             cases.retain(|case| seen.insert((case.operation, case.layout)));
         }
@@ -147,8 +168,8 @@ mod tests {
     /// device and not itself.
     #[test]
     fn ndarray_equals_flex() {
-        let expected = Suite::Whole.run::<crate::FlexAutodiff>(&Default::default(), |_| {});
-        let found = Suite::Whole.run::<crate::NdArrayAutodiff>(&Default::default(), |_| {});
+        let expected = Suite::default().run::<crate::FlexAutodiff>(&Default::default(), |_| {});
+        let found = Suite::default().run::<crate::NdArrayAutodiff>(&Default::default(), |_| {});
         let wrong: Vec<_> = compare(&found, &expected)
             .into_iter()
             .filter(|verdict| !verdict.is_equal())
@@ -159,19 +180,25 @@ mod tests {
 
     #[test]
     fn the_short_suite_has_every_operation() {
-        let operations = |suite: Suite| -> HashSet<_> {
-            let cases = suite.cases::<crate::FlexAutodiff>();
-            cases.iter().map(|case| case.operation).collect()
-        };
-        assert_eq!(operations(Suite::Short), operations(Suite::Whole));
-        let [short, whole] = [Suite::Short, Suite::Whole].map(Suite::count::<crate::FlexAutodiff>);
+        let (short, whole) = (Suite::short(), Suite::default());
+        let operations = |suite: &Suite| suite.operations::<crate::FlexAutodiff>();
+        assert_eq!(operations(&short), operations(&whole));
+        let [short, whole] = [short, whole].map(|suite| suite.count::<crate::FlexAutodiff>());
         assert!(4 * short < whole, "{short} of {whole}");
+    }
+
+    #[test]
+    fn one_operation_can_be_computed_alone() {
+        let only = ["matmul", "no such operation"].map(String::from).into();
+        let suite = Suite { only, short: false };
+        assert_eq!(suite.operations::<crate::FlexAutodiff>(), ["matmul"]);
+        assert!(suite.count::<crate::FlexAutodiff>() > 10);
     }
 
     /// Every case has a result, and gradients where it should.
     #[test]
     fn a_wrong_result_or_gradient_is_found() {
-        let expected = Suite::Whole.run::<crate::FlexAutodiff>(&Default::default(), |_| {});
+        let expected = Suite::default().run::<crate::FlexAutodiff>(&Default::default(), |_| {});
         for (index, outcome) in expected.iter().enumerate() {
             for value in 0..outcome.values.len() {
                 let mut found = outcome.clone();

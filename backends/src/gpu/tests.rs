@@ -82,7 +82,7 @@ fn rows_are_added_up_in_parts() {
 
 #[test]
 fn every_operation_equals_that_of_the_processor() {
-    let suite = conformance::Suite::Whole;
+    let suite = conformance::Suite::default();
     let expected = suite.run::<crate::FlexAutodiff>(&Default::default(), |_| {});
     let found = suite.run::<WgpuAutodiff>(&Default::default(), |_| {});
     let wrong: Vec<_> = conformance::compare(&found, &expected)
@@ -100,7 +100,7 @@ fn every_operation_equals_that_of_the_processor() {
 /// The same with burn's own backend finds its defects.
 #[test]
 fn the_suite_finds_what_burn_computes_wrong() {
-    let suite = conformance::Suite::Whole;
+    let suite = conformance::Suite::default();
     let expected = suite.run::<crate::FlexAutodiff>(&Default::default(), |_| {});
     let found = suite.run::<Burn>(&Default::default(), |_| {});
     let verdicts = conformance::compare(&found, &expected);
