@@ -91,6 +91,13 @@ impl Data {
             Some(_) => open(Split::Validation)?,
             None => train.clone(),
         };
+        tracing::debug!(
+            "dataset {} in {}: {} photos for training, {} for validation",
+            description.name,
+            root.display(),
+            train.len(),
+            validation.len()
+        );
         let report = checked(&train, cache)?;
         Ok(Self {
             train: Arc::new(train),
@@ -141,8 +148,8 @@ impl Data {
 
     fn scenes(config: &DataConfig) -> Result<Self> {
         if let Some(root) = &config.root {
-            eprintln!(
-                "warning: data.root, {}, is not used: `scenes` is procedural and has no files",
+            tracing::warn!(
+                "data.root, {}, is not used: `scenes` is procedural and has no files",
                 root.display()
             );
         }
@@ -196,7 +203,7 @@ pub fn checked(folder: &DescribedFolder, cache: &Path) -> Result<Report, Dataset
     bar.finish_and_clear();
     let (report, unwritten) = checked?;
     if let Some(error) = unwritten {
-        eprintln!("warning: the check is not remembered and will be made again: {error}");
+        tracing::warn!("the check is not remembered and will be made again: {error}");
     }
     Ok(report)
 }

@@ -245,7 +245,8 @@ impl Fanout {
         // Each consumer warns at most once, so the queue of warnings runs dry.
         let mut warnings = self.deliver(event);
         while let Some(message) = warnings.pop() {
-            log::warn!("{message}");
+            // Consumers show it, unless none is left that works.
+            tracing::debug!("{message}");
             warnings.extend(self.deliver(&TrainEvent::Warning {
                 step: self.step,
                 message,

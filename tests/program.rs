@@ -16,6 +16,7 @@ mod program {
     pub mod https;
     pub mod loading;
     pub mod maps;
+    pub mod messages;
     pub mod model;
     pub mod notes;
     pub mod refusals;

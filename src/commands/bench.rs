@@ -79,7 +79,7 @@ fn device(args: &BackendArgs) -> Result<(Selected, DeviceInfo)> {
         .into_iter()
         .find(|info| info.backend == selected.kind && info.index == selected.device)
         .with_context(|| format!("{} device {} has gone", selected.kind, selected.device))?;
-    eprintln!("timing on {} {} ({})", info.backend, info.index, info.name);
+    tracing::info!("timing on {} {} ({})", info.backend, info.index, info.name);
     Ok((selected, info))
 }
 

@@ -152,7 +152,7 @@ impl BackendState {
 
 impl DeviceState {
     fn of(info: DeviceInfo) -> Self {
-        eprintln!("timing {} {} ({})", info.backend, info.index, info.name);
+        tracing::info!("timing {} {} ({})", info.backend, info.index, info.name);
         let probe = ProbeSizes::of(&info);
         let selected = Selected {
             kind: info.backend,

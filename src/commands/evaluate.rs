@@ -339,8 +339,8 @@ impl Job {
             );
         }
         if !results.complete {
-            eprintln!(
-                "warning: {} of {} images: not the whole protocol, not comparable with published \
+            tracing::warn!(
+                "{} of {} images: not the whole protocol, not comparable with published \
                  figures",
                 results.data.images,
                 self.plan.protocol.images.unwrap_or(results.data.of)

@@ -102,7 +102,7 @@ impl Job {
             "--instances: the model was trained without offsets and cannot use them"
         );
         if offsets && args.instances.is_none() {
-            eprintln!("no --instances: every pixel counts as outside of objects");
+            tracing::info!("no --instances: every pixel counts as outside of objects");
         }
         let description = model.description.clone();
         let classes = description.class_table();
@@ -111,7 +111,7 @@ impl Job {
         let maps = Maps::open(&args.labels, instances, description, model.size, out)?;
         if args.grid && maps.len() > GRID_ROWS {
             let count = maps.len();
-            eprintln!("grid.png shows the first {GRID_ROWS} of {count} label maps");
+            tracing::info!("grid.png shows the first {GRID_ROWS} of {count} label maps");
         }
         if maps.len() * args.samples >= MANY {
             use_large_pages();

@@ -187,9 +187,10 @@ fn label_files(
         bail!("{shown} has no PNG file: label maps are PNG files of class ids or colours");
     }
     if found.others > 0 {
-        eprintln!(
+        tracing::info!(
             "{} other PNG file(s) in {shown} are passed over: label maps end in `{}`",
-            found.others, found.suffix
+            found.others,
+            found.suffix
         );
     }
     Ok(found.maps.into_iter().collect())

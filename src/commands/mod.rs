@@ -28,6 +28,7 @@ use dp_sims_datasets::Size;
 
 use crate::config::MAX_STEPS;
 use crate::runtime::console;
+use crate::runtime::logging::LogArgs;
 use crate::verify::{StepCase, trust};
 use mistake::{Mistake, User};
 
@@ -37,6 +38,8 @@ use mistake::{Mistake, User};
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -83,7 +86,9 @@ pub struct BackendArgs {
 
 impl BackendArgs {
     fn select(&self) -> Result<Selected, BackendError> {
-        select(self.backend, self.device)
+        let selected = select(self.backend, self.device)?;
+        tracing::debug!("computing on {} {}", selected.kind, selected.device);
+        Ok(selected)
     }
 }
 
@@ -103,7 +108,7 @@ impl TrustArgs {
         let trust = device::guarded(|| trust(selected, step, self.trust_device))
             .map_err(|reason| anyhow!(reason))?;
         if let Some(warning) = trust.warning() {
-            eprintln!("{warning}");
+            tracing::warn!("{warning}");
         }
         Ok(trust.describe(selected))
     }
@@ -134,7 +139,7 @@ fn parse_size(text: &str) -> Result<Size, String> {
 /// Runs a command and turns its outcome into an exit code: 0 for success, 2 for a mistake of the
 /// user, 1 for a failure. Errors go to standard error, one cause a line.
 pub fn run(cli: Cli) -> ExitCode {
-    let outcome = match cli.command {
+    let outcome = cli.log.install().user().and_then(|()| match cli.command {
         Command::Train(args) => train::run(args),
         Command::Generate(args) => generate::run(args),
         Command::Evaluate(args) => evaluate::run(args),
@@ -148,7 +153,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Dataset(args) => dataset::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Completions(args) => completions::run(args),
-    };
+    });
     let (error, code) = match outcome {
         Ok(()) => match console::failure() {
             None => return ExitCode::SUCCESS,

@@ -114,6 +114,7 @@ fn read(name_or_path: &str, depth: usize) -> Result<Vec<(String, Table)>> {
             }
         })?,
     };
+    tracing::debug!("experiment {name_or_path}: {} bytes", text.len());
     let mut table: Table = text
         .parse()
         .with_context(|| format!("experiment `{name_or_path}` is not valid TOML"))?;

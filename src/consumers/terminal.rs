@@ -77,7 +77,7 @@ pub(super) fn keep_interrupt_signal() -> std::io::Result<()> {
 #[cfg(target_os = "linux")]
 pub(super) fn lower_thread_priority() {
     if let Err(error) = rustix::process::setpriority_process(None, 19) {
-        log::debug!("the dashboard keeps its priority: {error}");
+        tracing::debug!("the dashboard keeps its priority: {error}");
     }
 }
 

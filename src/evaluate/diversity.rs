@@ -44,8 +44,8 @@ impl<B: Backend> LpipsMeter<B> {
         large_enough(trunk, size)?;
         let (Weighted { network, record }, is_published) = folder.lpips(trunk, device)?;
         if !is_published {
-            eprintln!(
-                "warning: {} is not there: distances in the features of another VGG-16 are called \
+            tracing::warn!(
+                "{} is not there: distances in the features of another VGG-16 are called \
                  perceptual, not LPIPS",
                 trunk.file().name
             );

@@ -133,6 +133,7 @@ impl<B: Backend> FeatureMeter<B> {
             }
             // A damaged file of the cache costs time and no result.
             (None, Some(path)) => read_statistics(path)
+                .inspect(|_| tracing::debug!("statistics of the photos: {}", path.display()))
                 .ok()
                 .filter(|statistics| statistics.len() == length),
             (None, None) => None,
@@ -216,8 +217,8 @@ impl<B: Backend> FeatureMeter<B> {
                     .with_context(|| format!("cannot create {}", folder.display()))
                     .and_then(|()| Ok(write_statistics(path, &photos)?));
                 if let Err(error) = written {
-                    eprintln!(
-                        "warning: the statistics of the photos are not remembered and will be made \
+                    tracing::warn!(
+                        "the statistics of the photos are not remembered and will be made \
                          again: {error:#}"
                     );
                 }

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use crate::runtime::logging::shows_notes;
+
 /// Time between two reports where there is no terminal.
 const INTERVAL: Duration = Duration::from_secs(30);
 
@@ -16,9 +18,9 @@ pub(super) struct Display {
 }
 
 impl Display {
-    /// On standard error where that is a terminal, on standard output otherwise.
+    /// On standard error where that is a terminal, on standard output otherwise and with `--quiet`.
     pub(super) fn new() -> Self {
-        let is_terminal = std::io::stderr().is_terminal();
+        let is_terminal = shows_notes() && std::io::stderr().is_terminal();
         Self {
             bars: is_terminal.then(|| (MultiProgress::new(), Vec::new())),
             last: None,

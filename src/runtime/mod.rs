@@ -8,6 +8,7 @@ pub mod batch;
 pub mod device;
 pub mod files;
 pub mod lock;
+pub mod logging;
 pub mod memory;
 pub mod naming;
 pub mod noise;

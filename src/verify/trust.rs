@@ -45,11 +45,11 @@ impl Trust {
         match self {
             Self::Processor | Self::Verified => None,
             Self::Trusted => Some(
-                "warning: whether the device computes the right values was not checked \
+                "whether the device computes the right values was not checked \
                  (--trust-device); checkpoints and reports say so",
             ),
             Self::Unknown => Some(
-                "warning: whether the device computes the right values cannot be checked without the \
+                "whether the device computes the right values cannot be checked without the \
                  feature `flex`; checkpoints and reports say so",
             ),
         }
@@ -77,19 +77,20 @@ pub fn trust(device: Selected, step: Option<&StepCase>, is_trusted: bool) -> Res
         .as_deref()
         .is_some_and(|folder| subject.is_in(folder))
     {
+        tracing::debug!("{} {} was compared before", device.kind, device.device);
         return Ok(Trust::Verified);
     }
     compare(device, step)?;
     // Without a cache it is compared again the next time.
     if let Some(Err(error)) = folder.map(|folder| subject.remember(&folder)) {
-        eprintln!("warning: {error:#}; the device will be compared again");
+        tracing::warn!("{error:#}; the device will be compared again");
     }
     Ok(Trust::Verified)
 }
 
 fn compare(device: Selected, step: Option<&StepCase>) -> Result<()> {
     let name = format!("{} {}", device.kind, device.device);
-    eprintln!("comparing {name} with the processor, once; --trust-device leaves it out");
+    tracing::info!("comparing {name} with the processor, once; --trust-device leaves it out");
     let suite = &Suite::short();
     let bar = progress_bar("comparing", cases(suite, step) as u64);
     let outcome = verify(device, suite, step, |done| bar.set_position(done as u64));

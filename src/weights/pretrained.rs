@@ -101,6 +101,12 @@ pub fn load_backbone<B: Backend>(
         }
         BackboneFile::Random => WeightSource::Random { seed },
     };
+    match &source {
+        WeightSource::State(_, origin) => tracing::debug!("{}: {origin}", info(kind).name),
+        WeightSource::Random { seed } => {
+            tracing::debug!("{}: random, seed {seed}", info(kind).name)
+        }
+    }
     build(kind, source, device).with_context(|| format!("cannot load {}", info(kind).name))
 }
 

@@ -52,12 +52,12 @@ fn open_or(
 fn named(latest: Latest) -> Result<Option<Checkpoint>> {
     if latest.checkpoint.is_some() {
         for skipped in &latest.skipped {
-            eprintln!(
-                "warning: skipping {}: {}",
-                skipped.path.display(),
-                skipped.reason
-            );
+            tracing::warn!("skipping {}: {}", skipped.path.display(), skipped.reason);
         }
     }
-    Ok(latest.usable()?)
+    let usable = latest.usable()?;
+    if let Some(checkpoint) = &usable {
+        tracing::debug!("checkpoint {}", checkpoint.path().display());
+    }
+    Ok(usable)
 }

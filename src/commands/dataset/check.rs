@@ -90,7 +90,7 @@ pub(super) fn run(args: CheckArgs) -> Result<()> {
         bar.finish_and_clear();
         // Without the cache `train` only takes longer.
         let remembered = found.remember(&checks_folder()).unwrap_or_else(|error| {
-            eprintln!("warning: {error}: `train` will read the label maps again");
+            tracing::warn!("{error}: `train` will read the label maps again");
             false
         });
         surveys.push((found, remembered));

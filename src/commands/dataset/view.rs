@@ -104,7 +104,7 @@ fn draw(args: &ViewArgs) -> Result<RgbImage> {
         // Datasets are often unpacked without their annotation files, and most is there to see.
         match dataset.clone().with_instances() {
             Ok(with) => dataset = with,
-            Err(error) => eprintln!("note: no column of offsets: {error}"),
+            Err(error) => tracing::info!("note: no column of offsets: {error}"),
         }
     }
     picture(args, &dataset, |index| {

@@ -50,7 +50,7 @@ pub(super) fn metrics(
         metrics.retain(|&metric| match folder.has(metric, protocol, segmenter) {
             Ok(()) => true,
             Err(missing) => {
-                eprintln!("note: without {metric}: {missing}");
+                tracing::info!("note: without {metric}: {missing}");
                 false
             }
         });

@@ -38,7 +38,7 @@ pub fn run(args: PlanArgs) -> Result<()> {
     }
     let (program, machine) = args.rows.program(1)?;
     let stop = Stop::listen()?;
-    let told = |row: &str| eprintln!("timing {row}");
+    let told = |row: &str| tracing::info!("timing {row}");
     let report = plan(&rows, args.steps_timed, &program, machine, &stop, &told)?;
     if args.json {
         let text = serde_json::to_string_pretty(&report)?;

@@ -63,19 +63,23 @@ pub(super) fn continued(checkpoint: &Checkpoint, args: &TrainArgs) -> Result<Cho
     if let Some(before) = &before {
         let changes = Difference::all(before, &asked, counts)?;
         if let Some((first, more)) = listed(&changes) {
-            eprintln!(
+            tracing::info!(
                 "note: experiment `{named}` has changed since {shown}: {} = {} then, {} now{more}; \
                  what it says now counts",
-                first.key, first.before, first.now
+                first.key,
+                first.before,
+                first.now
             );
         }
     } else {
         let differences = Difference::all(&experiment, &config::load(named, &args.set)?, counts)?;
         if let Some((first, more)) = listed(&differences) {
-            eprintln!(
+            tracing::info!(
                 "note: {shown} has {} = {}, experiment `{named}` {}{more}: the run goes on with what the \
                  checkpoint has; change that with --set {0}={2}",
-                first.key, first.before, first.now
+                first.key,
+                first.before,
+                first.now
             );
         }
     }

@@ -15,7 +15,7 @@ pub fn run(name: &str, from: Option<&str>, folder: &WeightsFolder) -> Result<()>
 
 fn fetch(known: &KnownWeights, from: Option<&str>, folder: &WeightsFolder) -> Result<()> {
     let path = folder.path().join(known.file());
-    eprintln!("{}: {}, {}", known.id, known.note, known.licence);
+    tracing::info!("{}: {}, {}", known.id, known.note, known.licence);
     let mut reporter = Reporter::new();
     let outcome = folder.fetch(known, from, Patience::default(), &mut |progress| {
         reporter.show(progress);

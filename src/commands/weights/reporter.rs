@@ -2,6 +2,7 @@ use std::io::IsTerminal;
 
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
+use crate::runtime::logging::shows_notes;
 use crate::weights::Progress;
 
 /// Shows a download: a bar on a terminal, lines elsewhere.
@@ -15,7 +16,7 @@ pub(super) struct Reporter {
 impl Reporter {
     pub(super) fn new() -> Self {
         Self {
-            bar: std::io::stderr().is_terminal().then(ProgressBar::no_length),
+            bar: (shows_notes() && std::io::stderr().is_terminal()).then(ProgressBar::no_length),
             total: None,
             tenths: 0,
         }
@@ -39,8 +40,8 @@ impl Reporter {
                     HumanBytes(total).to_string()
                 });
                 match done {
-                    0 => eprintln!("fetching {length}"),
-                    _ => eprintln!("continuing at {} of {length}", HumanBytes(done)),
+                    0 => tracing::info!("fetching {length}"),
+                    _ => tracing::info!("continuing at {} of {length}", HumanBytes(done)),
                 }
                 self.total = total;
                 self.tenths = self.tenths_of(done);
@@ -50,14 +51,14 @@ impl Reporter {
                 let tenths = self.tenths_of(done);
                 if tenths > self.tenths {
                     self.tenths = tenths;
-                    eprintln!("{} %, {}", tenths * 10, HumanBytes(done));
+                    tracing::info!("{} %, {}", tenths * 10, HumanBytes(done));
                 }
             }
             (Progress::Retry { reason, pause }, bar) => {
                 let line = format!("{reason}; again in {} s", pause.as_secs_f32());
                 match bar {
                     Some(bar) => bar.println(line),
-                    None => eprintln!("{line}"),
+                    None => tracing::info!("{line}"),
                 }
             }
         }

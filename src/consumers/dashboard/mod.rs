@@ -86,7 +86,7 @@ fn open_terminal(
         .map_err(|_| anyhow!("the dashboard could not be started"))?;
     terminal::wait_for_dashboard()?;
     if let Err(error) = terminal::keep_interrupt_signal() {
-        log::warn!("Ctrl-C is without effect while the dashboard is open: {error}");
+        tracing::warn!("Ctrl-C is without effect while the dashboard is open: {error}");
     }
     Ok(Box::new(renderer))
 }
