@@ -9,7 +9,7 @@ use crate::*;
 
 fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../../tests/fixtures/metrics")
+        .join("../../../tests/fixtures/metrics")
         .join(name)
 }
 
