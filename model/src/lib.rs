@@ -5,9 +5,9 @@
 //! reads and writes weight files and nothing else, and prints nothing.
 #![recursion_limit = "256"]
 
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 #[macro_use]
-mod testing;
+pub mod testing;
 
 #[cfg(test)]
 mod ablations;
@@ -16,7 +16,6 @@ pub mod buffers;
 pub mod cost;
 pub mod discriminator;
 mod error;
-pub mod evaluators;
 pub mod generator;
 pub mod init;
 pub mod known;

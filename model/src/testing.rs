@@ -11,6 +11,9 @@ use crate::weights::StateDict;
 ///
 /// `backend_tests!(a; without ndarray: b)` leaves `b` out on ndarray, whose convolutions take minutes
 /// at the size of published networks. An attribute, such as `#[ignore = "…"]`, may stand before `b`.
+///
+/// The crate that calls it has a feature `wgpu` and depends on `dp-sims-backends` in its tests.
+#[macro_export]
 macro_rules! backend_tests {
     ($($name:ident),* $(; without ndarray: $($(#[$attribute:meta])* $large:ident),+)? $(,)?) => {
         mod flex {
@@ -29,7 +32,7 @@ macro_rules! backend_tests {
 }
 
 /// Largest difference between two slices relative to the largest magnitude of the second.
-pub(crate) fn relative_error(actual: &[f32], expected: &[f32]) -> f32 {
+pub fn relative_error(actual: &[f32], expected: &[f32]) -> f32 {
     assert_eq!(actual.len(), expected.len(), "lengths differ");
     assert!(
         actual.iter().all(|value| value.is_finite()),
@@ -46,14 +49,14 @@ pub(crate) fn relative_error(actual: &[f32], expected: &[f32]) -> f32 {
 }
 
 /// The numbers of a tensor.
-pub(crate) fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
+pub fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
     tensor.into_data().convert::<f32>().to_vec().unwrap()
 }
 
 /// A tensor of the formula of `tests/reference/formula.py`: values of a trained network's size
 /// that depend on the name and the position alone, so that networks of full size need no stored
 /// weights.
-pub(crate) fn formula(name: &str, shape: &[usize]) -> TensorData {
+pub fn formula(name: &str, shape: &[usize]) -> TensorData {
     let uniform = formula_uniform(name, shape.iter().product());
     let fan_in: usize = shape.iter().skip(1).product();
     let gain = (4.5 / fan_in as f64).sqrt() as f32;
@@ -82,7 +85,7 @@ fn formula_uniform(name: &str, count: usize) -> impl Iterator<Item = f32> {
 }
 
 /// Every tensor of a listing `[[name, shape], ...]` as JSON, which `formula.fill` returns.
-pub(crate) fn formula_dict(listing: &str) -> StateDict {
+pub fn formula_dict(listing: &str) -> StateDict {
     let listing: Vec<(String, Vec<usize>)> = serde_json::from_str(listing).unwrap();
     listing
         .into_iter()
@@ -94,7 +97,7 @@ pub(crate) fn formula_dict(listing: &str) -> StateDict {
 }
 
 /// The picture of `formula.image`, `[1, 3, height, width]` in [-1, 1].
-pub(crate) fn formula_image(height: usize, width: usize, phase: f64) -> TensorData {
+pub fn formula_image(height: usize, width: usize, phase: f64) -> TensorData {
     let mut pixels = Vec::with_capacity(3 * height * width);
     for channel in 0..3 {
         for y in 0..height {

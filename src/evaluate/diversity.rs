@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use dp_sims_datasets::Size;
-use dp_sims_model::evaluators::{Lpips, LpipsTrunk};
+use dp_sims_evaluators::{Lpips, LpipsTrunk};
 use dp_sims_model::generator::Generator;
 use dp_sims_model::layers::Mode;
 use indicatif::ProgressBar;

@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use dp_sims_evaluators::{INCEPTION_FEATURES, SWAV_FEATURES};
 use dp_sims_metrics::{
     KernelConfig, MetricError, Moments, Statistics, frechet_distance, kernel_distance,
     read_statistics, write_statistics,
 };
 use dp_sims_model::backbones::{LITE_FEATURES, info};
-use dp_sims_model::evaluators::{INCEPTION_FEATURES, SWAV_FEATURES};
 
 pub use network::FeatureNetwork;
 pub use plan::{FeaturePlan, Features};

@@ -7,11 +7,11 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor};
 use dp_sims_datasets::resize::{PhotoFilter, resize_labels, resize_photo, resize_photo_with};
 use dp_sims_datasets::{ClassTable, Size};
-use dp_sims_metrics::Confusion;
-use dp_sims_model::evaluators::{
-    self, ClassSet, Mask2Former, Mask2FormerKind, ScaleFilter, SegmenterKind,
+use dp_sims_evaluators::{
+    ClassSet, Mask2Former, Mask2FormerKind, ScaleFilter, Segmenter, SegmenterKind,
     coco_panoptic_of_channels,
 };
+use dp_sims_metrics::Confusion;
 
 use super::networks::{NetworkFolder, Weighted, record};
 use super::protocol::SegmentationSettings;
@@ -38,7 +38,7 @@ enum Network<B: Backend> {
     /// Of `train-segmenter`.
     Own(Box<OwnSegmenter<B>>),
     /// One that papers judge images with.
-    Published(SegmenterKind, Box<evaluators::Segmenter<B>>),
+    Published(SegmenterKind, Box<Segmenter<B>>),
     /// The judge of mIoU_MF.
     Mask2Former(Mask2FormerKind, Box<Mask2Former<B>>),
 }

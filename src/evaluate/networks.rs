@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::backend::Backend;
-use dp_sims_model::backbones::{Backbone, BackboneKind, LiteHead, WeightSource};
-use dp_sims_model::evaluators::{
+use dp_sims_evaluators::known::known_weights_of;
+use dp_sims_evaluators::{
     EvaluatorKind, FidInception, INCEPTION_FILE, Lpips, LpipsTrunk, Mask2Former, Mask2FormerKind,
-    PublishedFile, Segmenter, SegmenterKind, SwavResNet,
+    Segmenter, SegmenterKind, SwavResNet,
 };
-use dp_sims_model::known::known_weights_of;
+use dp_sims_model::backbones::{Backbone, BackboneKind, LiteHead, WeightSource};
+use dp_sims_model::known::PublishedFile;
 use dp_sims_model::weights::read_weights;
 
 use super::judge::OWN;
@@ -286,7 +287,7 @@ impl NetworkFolder {
     pub fn files(&self, kind: EvaluatorKind) -> Result<Vec<PathBuf>> {
         known_weights_of(kind)
             .map(|known| {
-                let names = known.names_for(kind);
+                let names = kind.names_of(known);
                 let mut paths = names.iter().map(|name| self.path.join(name));
                 match paths.find(|path| path.is_file()) {
                     Some(path) => Ok(path),
@@ -336,17 +337,15 @@ pub(super) fn hashed(path: &Path) -> Result<(String, String)> {
 
 #[cfg(test)]
 mod tests {
-    use dp_sims_model::known::KnownNetwork;
-
     use super::*;
-    use crate::weights::{FileState, WeightsFolder};
+    use crate::weights::{FileState, KnownNetwork, WeightsFolder};
 
     /// What `weights fetch NETWORK` brings is what an evaluation loads.
     #[test]
     fn fetched_files_are_the_ones_that_are_looked_for() {
         for kind in EvaluatorKind::ALL {
             let temporary = tempfile::tempdir().unwrap();
-            let fetched = KnownNetwork::from(kind).needed();
+            let fetched = KnownNetwork::Evaluator(kind).needed();
             let paths: Vec<_> = fetched
                 .iter()
                 .map(|known| temporary.path().join(known.file()))
@@ -359,7 +358,7 @@ mod tests {
             // `weights list` sees them as well.
             let listed = WeightsFolder::new(temporary.path().to_path_buf());
             for known in fetched {
-                let state = listed.state(known, kind.into());
+                let state = listed.state(known, KnownNetwork::Evaluator(kind));
                 assert!(matches!(state, FileState::Present { .. }), "{state:?}");
             }
         }
@@ -371,7 +370,7 @@ mod tests {
         let folder = NetworkFolder::new(temporary.path().to_path_buf());
         for kind in EvaluatorKind::ALL {
             let text = folder.files(kind).unwrap_err().to_string();
-            let file = KnownNetwork::from(kind).needed()[0].file();
+            let file = KnownNetwork::Evaluator(kind).needed()[0].file();
             let command = format!("`dp-sims weights fetch {}`", kind.name());
             for part in [&file, &command, &temporary.path().display().to_string()] {
                 assert!(text.contains(part), "{part} is missing in {text}");

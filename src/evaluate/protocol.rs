@@ -3,8 +3,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use dp_sims_datasets::{Size, Split};
+use dp_sims_evaluators::LpipsTrunk;
 use dp_sims_metrics::{ClassesInMean, KernelConfig};
-use dp_sims_model::evaluators::LpipsTrunk;
 use serde::{Deserialize, Serialize};
 
 use super::paper;

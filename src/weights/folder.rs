@@ -1,12 +1,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use dp_sims_model::known::{FileSize, Hash, KnownNetwork, KnownWeights, Origin};
+use dp_sims_model::known::{FileSize, Hash, KnownWeights, Origin};
 use serde::{Deserialize, Serialize};
 
 use super::error::io_error;
 use super::files::{beside, sha256};
-use super::{Download, FetchError, Fetched, Patience, Progress, download};
+use super::{Download, FetchError, Fetched, KnownNetwork, Patience, Progress, download};
 use crate::runtime::files::{MOST_TEXT, read};
 
 /// Where the models of Hugging Face are unless `HF_ENDPOINT` names a mirror.
@@ -95,7 +95,7 @@ impl WeightsFolder {
 
     /// What is there of a known file, under the names that `network` looks for.
     pub fn state(&self, known: &KnownWeights, network: KnownNetwork) -> FileState {
-        for file in known.names_for(network) {
+        for file in network.names_of(known) {
             let path = self.path.join(&file);
             let metadata = fs::metadata(&path).ok().filter(fs::Metadata::is_file);
             if let Some(metadata) = metadata {
@@ -214,13 +214,13 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
-    use dp_sims_model::evaluators::{EvaluatorKind, LpipsTrunk};
-    use dp_sims_model::known::known_weights;
+    use dp_sims_evaluators::{EvaluatorKind, LpipsTrunk};
 
+    use super::super::known_weights;
     use super::*;
 
     fn address(id: &str) -> String {
-        match known_weights(id).unwrap().origin() {
+        match known_weights(id).unwrap().1.origin() {
             Origin::Address(address) => address,
             Origin::Page(page) => panic!("{page}"),
         }
@@ -243,8 +243,8 @@ mod tests {
     fn states_are_told_apart() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = WeightsFolder::new(temporary.path().to_path_buf());
-        let known = known_weights("resnet50.tv_in1k").unwrap();
-        let state = |known: &KnownWeights| folder.state(known, known.network);
+        let (network, known) = known_weights("resnet50.tv_in1k").unwrap();
+        let state = |known: &KnownWeights| folder.state(known, network);
         assert_eq!(state(known), FileState::Absent);
         let file = temporary.path().join(known.file());
         fs::write(beside(&file, ".part"), "abc").unwrap();
@@ -276,11 +276,11 @@ mod tests {
     fn a_converted_file_is_there_for_the_network_that_reads_it() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = WeightsFolder::new(temporary.path().to_path_buf());
-        let known = known_weights("vgg16.tv_in1k").unwrap();
+        let (network, known) = known_weights("vgg16.tv_in1k").unwrap();
         fs::write(temporary.path().join(known.imported_file()), "abcd").unwrap();
         let lpips = KnownNetwork::Evaluator(EvaluatorKind::Lpips(LpipsTrunk::Vgg));
         assert_eq!(folder.state(known, lpips), FileState::Absent);
-        let state = folder.state(known, known.network);
+        let state = folder.state(known, network);
         assert!(matches!(state, FileState::Present { .. }), "{state:?}");
     }
 
@@ -289,7 +289,7 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let folder = WeightsFolder::new(temporary.path().to_path_buf());
         let fetch = |id| {
-            let known = known_weights(id).unwrap();
+            let (_, known) = known_weights(id).unwrap();
             fs::write(temporary.path().join(known.file()), "other").unwrap();
             // An address that cannot be asked: nothing may be fetched.
             folder.fetch(known, Some("none"), Patience::default(), &mut |_| {})

@@ -3,17 +3,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::backend::Backend;
+use dp_sims_evaluators::EvaluatorKind;
 use dp_sims_model::backbones::{BackboneKind, WeightSource, build, info};
-use dp_sims_model::evaluators::EvaluatorKind;
-use dp_sims_model::known::{
-    KnownNetwork, KnownWeights, all_known_weights, known_weights, known_weights_of,
-};
+use dp_sims_model::known::KnownWeights;
 use dp_sims_model::weights::{WeightsError, read_weights, write_safetensors};
 use thiserror::Error;
 
 use super::files::{beside, sync_folder};
 use super::inspect::{Nearest, fits};
-use super::{FetchError, WeightsFolder};
+use super::{FetchError, KnownNetwork, WeightsFolder, all_known_weights, known_weights};
 
 /// Why a file could not be imported.
 #[derive(Debug, Error)]
@@ -93,13 +91,13 @@ enum Target {
 impl Target {
     /// The known file or the network of this name.
     fn named(name: &str) -> Result<Self, ImportError> {
-        if let Some(known) = known_weights(name) {
-            return Self::known(known, name);
+        if let Some((network, known)) = known_weights(name) {
+            return Self::known(network, known, name);
         }
         match KnownNetwork::named(name) {
             Some(KnownNetwork::Backbone(kind)) => Ok(Self::Network(kind)),
-            Some(KnownNetwork::Evaluator(kind)) => {
-                let ids: Vec<_> = known_weights_of(kind).map(|known| known.id).collect();
+            Some(network @ KnownNetwork::Evaluator(kind)) => {
+                let ids: Vec<_> = network.files().iter().map(|known| known.id).collect();
                 Err(evaluator(kind, name, ids.join("|")))
             }
             None => Err(ImportError::Name {
@@ -114,13 +112,17 @@ impl Target {
             return Ok(None);
         };
         all_known_weights()
-            .find(|known| known.file() == name || known.imported_file() == name)
-            .map(|known| Self::known(known, name))
+            .find(|(_, known)| known.file() == name || known.imported_file() == name)
+            .map(|(network, known)| Self::known(network, known, name))
             .transpose()
     }
 
-    fn known(known: &'static KnownWeights, name: &str) -> Result<Self, ImportError> {
-        match known.network {
+    fn known(
+        network: KnownNetwork,
+        known: &'static KnownWeights,
+        name: &str,
+    ) -> Result<Self, ImportError> {
+        match network {
             KnownNetwork::Backbone(kind) => Ok(Self::Known(known, kind)),
             KnownNetwork::Evaluator(kind) => Err(evaluator(kind, name, known.id.to_string())),
         }

@@ -117,7 +117,7 @@ fn candidates(kind: BackboneKind, weights: &Weights) -> Vec<String> {
         return pretrained_names(kind);
     };
     let known = known_weights_of(kind).find(|known| known.id == id);
-    known.map_or(vec![], |known| known.names_for(kind))
+    known.map_or(vec![], KnownWeights::names_for_backbone)
 }
 
 /// Names of the files that `weights = "pretrained"` stands for, in the order they are looked for:

@@ -23,7 +23,7 @@ pub fn fixture(name: &str) -> PathBuf {
 /// A file that is large enough to pass for the known one of this name, of which only the size of its
 /// tensors is known.
 pub fn weights_like(id: &str) -> Vec<u8> {
-    let known = dp_sims_model::known::known_weights(id).unwrap();
+    let (_, known) = dp_sims::weights::known_weights(id).unwrap();
     let FileSize::About(bytes) = known.size else {
         panic!("the size of {id} is known");
     };

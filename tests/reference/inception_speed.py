@@ -3,7 +3,7 @@
     python tests/reference/inception_speed.py
 
 Batches of 16 images of 299 x 299 on two threads; the fastest of six batches counts. The same of
-this project: the ignored test `evaluators::inception::tests::speed`.
+this project: the ignored test `inception::tests::speed`.
 """
 
 import os

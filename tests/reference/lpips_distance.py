@@ -4,7 +4,7 @@
     python tests/reference/lpips_distance.py heads     # and the heads in the model crate
 
 Trunk weights are the formula of `formula.py` under torchvision's names, heads those of the package
-(BSD-2-Clause; its text is model/src/evaluators/lpips/NOTICE), images four of `formula.image`.
+(BSD-2-Clause; its text is model/evaluators/src/lpips/NOTICE), images four of `formula.image`.
 Made with torch 2.15.0, torchvision 0.29.2 and lpips 0.1.4.
 """
 
@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OUT = ROOT / "tests" / "fixtures" / "evaluators"
-HEADS = ROOT / "model" / "src" / "evaluators" / "lpips"
+HEADS = ROOT / "model" / "evaluators" / "src" / "lpips"
 SIZES = [(64, 64), (65, 90)]
 PHASES = [0.0, 0.4, 1.7, 4.0]
 

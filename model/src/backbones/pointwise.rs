@@ -80,7 +80,8 @@ impl<B: Backend> TokenNorm<B> {
     /// Added to the variance.
     const EPSILON: f64 = 1e-5;
 
-    pub(crate) fn new(channels: usize, device: &B::Device) -> Self {
+    /// Weight 1 and bias 0.
+    pub fn new(channels: usize, device: &B::Device) -> Self {
         Self {
             weight: filled([channels], 1.0, device),
             bias: filled([channels], 0.0, device),
@@ -99,7 +100,7 @@ impl<B: Backend> TokenNorm<B> {
 /// Zero mean and unit variance along `axis`.
 ///
 /// A power instead of a division, whose gradient ndarray takes from an approximate reciprocal.
-pub(crate) fn normalised<B: Backend, const D: usize>(
+pub fn normalised<B: Backend, const D: usize>(
     input: Tensor<B, D>,
     axis: usize,
     epsilon: f64,

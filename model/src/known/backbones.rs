@@ -1,6 +1,5 @@
-use super::{FileSize, Hash, KnownNetwork, KnownWeights, Publisher, published};
+use super::{FileSize, Hash, KnownWeights, PublishedFile, Publisher};
 use crate::backbones::BackboneKind as Kind;
-use crate::evaluators::{EvaluatorKind, LpipsTrunk};
 
 /// Weights of the timm collection on Hugging Face.
 const fn timm(
@@ -9,17 +8,16 @@ const fn timm(
     licence: &'static str,
     bytes: u64,
     note: &'static str,
-) -> KnownWeights {
-    KnownWeights {
+) -> (Kind, KnownWeights) {
+    let known = KnownWeights {
         id,
-        network: KnownNetwork::Backbone(backbone),
-        also: None,
         licence,
         size: FileSize::About(bytes),
         hash: Hash::Announced,
         note,
         publisher: Publisher::Timm,
-    }
+    };
+    (backbone, known)
 }
 
 /// A file of an original project.
@@ -29,17 +27,16 @@ const fn original(
     bytes: u64,
     address: &'static str,
     note: &'static str,
-) -> KnownWeights {
-    KnownWeights {
+) -> (Kind, KnownWeights) {
+    let known = KnownWeights {
         id,
-        network: KnownNetwork::Backbone(backbone),
-        also: None,
         licence: "MIT",
         size: FileSize::About(bytes),
         hash: Hash::Unpublished,
         note,
         publisher: Publisher::At(address),
-    }
+    };
+    (backbone, known)
 }
 
 /// A file of torchvision. The digits of the hash in the file name are torchvision's; whole hash
@@ -51,17 +48,16 @@ const fn torchvision(
     sha256: &'static str,
     address: &'static str,
     note: &'static str,
-) -> KnownWeights {
-    KnownWeights {
+) -> (Kind, KnownWeights) {
+    let known = KnownWeights {
         id,
-        network: KnownNetwork::Backbone(backbone),
-        also: None,
         licence: "BSD-3-Clause",
         size: FileSize::Bytes(bytes),
         hash: Hash::Sha256(sha256),
         note,
         publisher: Publisher::At(address),
-    }
+    };
+    (backbone, known)
 }
 
 /// EfficientNet-Lite of a release of timm, whose file names hold the first digits of the hash.
@@ -72,17 +68,16 @@ const fn lite(
     digits: &'static str,
     address: &'static str,
     note: &'static str,
-) -> KnownWeights {
-    KnownWeights {
+) -> (Kind, KnownWeights) {
+    let known = KnownWeights {
         id,
-        network: KnownNetwork::Backbone(backbone),
-        also: None,
         licence: "Apache-2.0",
         size: FileSize::About(bytes),
         hash: Hash::Prefix(digits),
         note,
         publisher: Publisher::At(address),
-    }
+    };
+    (backbone, known)
 }
 
 /// Bytes of parameters and buffers, counted on the networks of timm 1.0.31.
@@ -91,9 +86,20 @@ const CONVNEXT_LARGE: u64 = 791_069_344;
 const CONVNEXT_XLARGE: u64 = 1_400_787_872;
 const SWIN_BASE_12: u64 = 351_614_336;
 
+/// torchvision's VGG-16, whose hash is part of the definition of LPIPS. Length and hash are those that
+/// several public repositories record for the file.
+pub const VGG16_FILE: PublishedFile = PublishedFile {
+    name: "vgg16-397923af.pth",
+    address: "https://download.pytorch.org/models/vgg16-397923af.pth",
+    bytes: 553_433_881,
+    sha256: "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+    source: "VGG-16, ImageNet-1k, torchvision",
+    licence: "BSD-3-Clause",
+};
+
 /// The known files of backbones, the preferred one of a network first. Addresses and licences are those of
 /// timm 1.0.31 and torchvision 0.29.2 and of the README files of ConvNeXt and Swin.
-pub(super) const KNOWN: &[KnownWeights] = &[
+pub static BACKBONE_WEIGHTS: &[(Kind, KnownWeights)] = &[
     timm(
         "convnext_tiny.fb_in1k",
         Kind::ConvnextTiny,
@@ -261,17 +267,14 @@ pub(super) const KNOWN: &[KnownWeights] = &[
         "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-weights/tf_efficientnet_lite4-741542c3.pth",
         "ImageNet-1k",
     ),
-    KnownWeights {
-        also: Some(KnownNetwork::Evaluator(EvaluatorKind::Lpips(
-            LpipsTrunk::Vgg,
-        ))),
-        ..published(
+    (
+        Kind::Vgg16,
+        KnownWeights::published(
             "vgg16.tv_in1k",
-            KnownNetwork::Backbone(Kind::Vgg16),
-            LpipsTrunk::Vgg.file(),
+            VGG16_FILE,
             "ImageNet-1k; contrastive loss where memory is short, and LPIPS (M21)",
-        )
-    },
+        ),
+    ),
     torchvision(
         "vgg19.tv_in1k",
         Kind::Vgg19,

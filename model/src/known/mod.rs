@@ -1,15 +1,16 @@
-//! The weight files that are published for the networks of this project: where they are to be had,
-//! under which licence, how large they are and how their bytes are told from others.
+//! Published weight files: where they are to be had, under which licence, how large they are and how
+//! their bytes are told from others. The table of [`BACKBONE_WEIGHTS`] is here; a crate with other
+//! networks has a table of its own.
 
 mod backbones;
-mod evaluators;
-mod network;
+mod published;
 #[cfg(test)]
 mod tests;
 
-pub use network::KnownNetwork;
+pub use backbones::{BACKBONE_WEIGHTS, VGG16_FILE};
+pub use published::PublishedFile;
 
-use crate::evaluators::{EvaluatorKind, PublishedFile};
+use crate::backbones::BackboneKind;
 
 /// How the bytes of a known file can be told from others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,19 +45,23 @@ pub enum Origin {
 
 /// Where a known file is published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Publisher {
+pub enum Publisher {
     /// The timm collection on Hugging Face, one repository per weights.
     Timm,
     /// A file of another repository on Hugging Face that is called as the id.
     HuggingFace {
+        /// Owner and name.
         repository: &'static str,
+        /// The file.
         file: &'static str,
     },
     /// An address of its own, whose last part is the file name.
     At(&'static str),
     /// A page that offers it to a browser.
     Page {
+        /// Address of the page.
         page: &'static str,
+        /// Name of the file that it offers.
         file: &'static str,
     },
 }
@@ -67,10 +72,6 @@ pub struct KnownWeights {
     /// Name in experiments and on the command line: that of the repository on Hugging Face, or the
     /// file name of the original project without its ending.
     pub id: &'static str,
-    /// Network it is published for.
-    pub network: KnownNetwork,
-    /// Another network that reads the same file.
-    also: Option<KnownNetwork>,
     /// Licence as its publisher states it.
     pub licence: &'static str,
     /// Length of the file.
@@ -79,10 +80,23 @@ pub struct KnownWeights {
     pub hash: Hash,
     /// Training data, accuracy there and what the file is for.
     pub note: &'static str,
-    publisher: Publisher,
+    /// Where it is published.
+    pub publisher: Publisher,
 }
 
 impl KnownWeights {
+    /// A file whose length and hash are known.
+    pub const fn published(id: &'static str, file: PublishedFile, note: &'static str) -> Self {
+        Self {
+            id,
+            licence: file.licence,
+            size: FileSize::Bytes(file.bytes),
+            hash: Hash::Sha256(file.sha256),
+            note,
+            publisher: Publisher::At(file.address),
+        }
+    }
+
     /// Where it is to be had.
     pub fn origin(&self) -> Origin {
         let hub = |repository: &str, file| {
@@ -120,65 +134,19 @@ impl KnownWeights {
         format!("{}.safetensors", self.id)
     }
 
-    /// Names under which `network` looks for it in the weights folder, the downloaded file first. A
-    /// backbone takes it converted too, and a Mask2Former either file of its repository, also in a
-    /// folder called after that.
-    pub fn names_for(&self, network: impl Into<KnownNetwork>) -> Vec<String> {
-        let file = self.file();
-        let mut others = match network.into() {
-            KnownNetwork::Backbone(_) => vec![self.imported_file()],
-            KnownNetwork::Evaluator(EvaluatorKind::Mask2Former(_)) => vec![
-                self.imported_file(),
-                format!("{}/model.safetensors", self.id),
-                format!("{}/pytorch_model.bin", self.id),
-            ],
-            KnownNetwork::Evaluator(_) => vec![],
-        };
-        others.retain(|name| *name != file);
-        others.insert(0, file);
-        others
-    }
-
-    /// Whether `network` reads this file.
-    fn is_for(&self, network: KnownNetwork) -> bool {
-        self.network == network || self.also == Some(network)
+    /// Names under which a backbone looks for it in the weights folder: as downloaded, then converted.
+    pub fn names_for_backbone(&self) -> Vec<String> {
+        let mut names = vec![self.file(), self.imported_file()];
+        names.dedup();
+        names
     }
 }
 
-/// A file whose length and hash are known.
-const fn published(
-    id: &'static str,
-    network: KnownNetwork,
-    file: PublishedFile,
-    note: &'static str,
-) -> KnownWeights {
-    KnownWeights {
-        id,
-        network,
-        also: None,
-        licence: file.licence,
-        size: FileSize::Bytes(file.bytes),
-        hash: Hash::Sha256(file.sha256),
-        note,
-        publisher: Publisher::At(file.address),
-    }
-}
-
-/// Every known file.
-pub fn all_known_weights() -> impl Iterator<Item = &'static KnownWeights> {
-    backbones::KNOWN.iter().chain(evaluators::KNOWN)
-}
-
-/// The known file with this id.
-pub fn known_weights(id: &str) -> Option<&'static KnownWeights> {
-    all_known_weights().find(|known| known.id == id)
-}
-
-/// The known files of a network: of a backbone alternatives, the preferred one first, and none for
-/// the one that is part of the program; of an evaluator parts, in the order in which it reads them.
-pub fn known_weights_of(
-    network: impl Into<KnownNetwork>,
-) -> impl Iterator<Item = &'static KnownWeights> {
-    let network = network.into();
-    all_known_weights().filter(move |known| known.is_for(network))
+/// The known files of a backbone, which are alternatives, the preferred one first; none of the one that
+/// is part of the program.
+pub fn known_weights_of(kind: BackboneKind) -> impl Iterator<Item = &'static KnownWeights> {
+    let own = BACKBONE_WEIGHTS
+        .iter()
+        .filter(move |(network, _)| *network == kind);
+    own.map(|(_, known)| known)
 }

@@ -28,9 +28,8 @@ pub use label_conv::LabelConv;
 pub use label_maps::LabelMaps;
 pub use latent_conv::LatentConv;
 pub use linear::Linear;
-pub(crate) use resize::resample;
 pub use resize::{
-    interpolation_matrix, nearest_labels, resize_bilinear, resize_bilinear_corners,
+    interpolation_matrix, nearest_labels, resample, resize_bilinear, resize_bilinear_corners,
     resize_bilinear_single, upsample_nearest,
 };
 pub use resized_conv::add_convolved_resized;

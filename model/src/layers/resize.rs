@@ -58,8 +58,12 @@ pub fn resize_bilinear_corners<B: Backend>(
 }
 
 /// A_h · X · A_wᵀ for every map X, where `matrix(from, to)` is a row-major `[to, from]` matrix that its
-/// name and the sizes determine.
-pub(crate) fn resample<B: Backend>(
+/// name and the sizes determine: it is kept under these.
+///
+/// # Shapes
+/// - input: `[N, C, H, W]`
+/// - output: `[N, C, height, width]`
+pub fn resample<B: Backend>(
     input: Tensor<B, 4>,
     height: usize,
     width: usize,

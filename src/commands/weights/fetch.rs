@@ -1,9 +1,9 @@
 use anyhow::{Result, anyhow, ensure};
-use dp_sims_model::known::{KnownNetwork, KnownWeights, known_weights};
+use dp_sims_model::known::KnownWeights;
 
 use super::super::User;
 use super::reporter::Reporter;
-use crate::weights::{Check, Outcome, Patience, WeightsFolder};
+use crate::weights::{Check, KnownNetwork, Outcome, Patience, WeightsFolder, known_weights};
 
 /// Downloads a known file or the files of a network, or checks those that are there.
 pub fn run(name: &str, from: Option<&str>, folder: &WeightsFolder) -> Result<()> {
@@ -35,7 +35,7 @@ fn fetch(known: &KnownWeights, from: Option<&str>, folder: &WeightsFolder) -> Re
 /// The known file of this name, or the files that the network of this name needs. `from` is the
 /// address of a single one.
 fn resolve(name: &str, from: Option<&str>) -> Result<Vec<&'static KnownWeights>> {
-    if let Some(known) = known_weights(name) {
+    if let Some((_, known)) = known_weights(name) {
         return Ok(vec![known]);
     }
     let needed = KnownNetwork::named(name).map_or(vec![], KnownNetwork::needed);

@@ -1,12 +1,12 @@
 use std::path::Path;
 
 use anyhow::Result;
-use dp_sims_model::known::{FileSize, Hash, KnownNetwork, KnownWeights, Origin, known_weights_of};
+use dp_sims_model::known::{FileSize, Hash, KnownWeights, Origin};
 use indicatif::HumanBytes;
 use serde::Serialize;
 
 use super::print_json;
-use crate::weights::{Check, FileState, WeightsFolder};
+use crate::weights::{Check, FileState, KnownNetwork, WeightsFolder, known_weights};
 
 /// The known files as `list --json` prints them.
 #[derive(Serialize)]
@@ -48,9 +48,9 @@ impl Entry {
         Self {
             id: known.id,
             network: network.name(),
-            backbone: match known.network {
-                KnownNetwork::Backbone(_) => Some(known.network.name()),
-                KnownNetwork::Evaluator(_) => None,
+            backbone: match known_weights(known.id) {
+                Some((backbone @ KnownNetwork::Backbone(_), _)) => Some(backbone.name()),
+                _ => None,
             },
             address,
             page,
@@ -92,7 +92,8 @@ impl Entry {
 /// Shows the known files by network.
 pub fn run(folder: &WeightsFolder, json: bool) -> Result<()> {
     let entries = KnownNetwork::all().flat_map(|network| {
-        known_weights_of(network).map(move |known| Entry::of(known, network, folder))
+        let files = network.files().into_iter();
+        files.map(move |known| Entry::of(known, network, folder))
     });
     let catalogue = Catalogue {
         folder: folder.path(),
@@ -119,15 +120,13 @@ pub fn run(folder: &WeightsFolder, json: bool) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use dp_sims_model::known::known_weights;
-
     use super::*;
 
     fn entry(id: &str) -> Entry {
         let temporary = tempfile::tempdir().unwrap();
         let folder = WeightsFolder::new(temporary.path().to_path_buf());
-        let known = known_weights(id).unwrap();
-        Entry::of(known, known.network, &folder)
+        let (network, known) = known_weights(id).unwrap();
+        Entry::of(known, network, &folder)
     }
 
     #[test]

@@ -2,8 +2,8 @@ use anyhow::{Context, Result};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use dp_sims_datasets::Size;
+use dp_sims_evaluators::{FidInception, SwavResNet};
 use dp_sims_model::backbones::{Backbone, LiteHead};
-use dp_sims_model::evaluators::{FidInception, SwavResNet};
 use dp_sims_model::layers::resize_bilinear;
 
 /// A network whose features are compared.

@@ -157,7 +157,12 @@ impl<B: Backend> Swin<B> {
     }
 
     /// [`forward`](Self::forward) with the channels as the last axis, as they are computed.
-    pub(crate) fn forward_last(&self, image: Tensor<B, 4>) -> Vec<Tensor<B, 4>> {
+    ///
+    /// # Shapes
+    ///
+    /// - `image`: as there
+    /// - output: `[N, h, w, dim · 2^i]` for each stage i
+    pub fn forward_last(&self, image: Tensor<B, 4>) -> Vec<Tensor<B, 4>> {
         let patches = self.patch_embed.proj.forward(image);
         let patches = patches.permute([0, 2, 3, 1]);
         let mut features = self.patch_embed.norm.forward(patches);
