@@ -1,6 +1,6 @@
 //! The commands of the program, one file per verb.
 
-mod bench;
+pub mod bench;
 mod compare;
 mod completions;
 mod dataset;
@@ -10,15 +10,14 @@ mod doctor;
 mod evaluate;
 mod experiments;
 mod export;
-mod generate;
+pub mod generate;
 mod maps;
 mod mistake;
 mod pretrain;
+mod program;
 mod train;
 mod train_segmenter;
 mod weights;
-
-use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
 use clap::builder::RangedU64ValueParser;
@@ -27,9 +26,11 @@ use dp_sims_backends::{BackendChoice, BackendError, Selected, select};
 use dp_sims_datasets::Size;
 
 use crate::config::MAX_STEPS;
-use crate::runtime::console;
 use crate::verify::{StepCase, trust};
-use mistake::{Mistake, User};
+
+pub use dataset::SourceArgs;
+pub use mistake::{Mistake, User};
+pub use program::program;
 
 /// Semantic image synthesis: a label map in, a photo out.
 #[derive(Debug, Parser)]
@@ -63,7 +64,7 @@ enum Command {
     Weights(weights::WeightsArgs),
     /// Look at, check and make datasets.
     Dataset(dataset::DatasetArgs),
-    /// Time a training step, the generator, the frozen networks or the loader.
+    /// Time a training step or the generator, or count the operations of networks.
     Bench(bench::BenchArgs),
     /// Print shell completions, or write manual pages.
     Completions(completions::CompletionsArgs),
@@ -82,7 +83,11 @@ pub struct BackendArgs {
 }
 
 impl BackendArgs {
-    fn select(&self) -> Result<Selected, BackendError> {
+    /// The backend with its device.
+    ///
+    /// # Errors
+    /// When it is not compiled in or has no such device.
+    pub fn select(&self) -> Result<Selected, BackendError> {
         select(self.backend, self.device)
     }
 }
@@ -120,21 +125,26 @@ fn up_to(most: u64) -> RangedU64ValueParser<usize> {
 }
 
 /// Reads a number of things from 1 to `most`.
-fn count(most: u64) -> RangedU64ValueParser<usize> {
+pub fn count(most: u64) -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(1..=most)
 }
 
 /// Height and width in pixels, `64x96`.
-fn parse_size(text: &str) -> Result<Size, String> {
+///
+/// # Errors
+/// When it reads otherwise.
+pub fn parse_size(text: &str) -> Result<Size, String> {
     text.split_once('x')
         .and_then(|(height, width)| Some(Size::new(height.parse().ok()?, width.parse().ok()?)))
         .ok_or_else(|| "give height and width in pixels, such as 64x96".to_string())
 }
 
-/// Runs a command and turns its outcome into an exit code: 0 for success, 2 for a mistake of the
-/// user, 1 for a failure. Errors go to standard error, one cause a line.
-pub fn run(cli: Cli) -> ExitCode {
-    let outcome = match cli.command {
+/// Runs a command.
+///
+/// # Errors
+/// A [`Mistake`] of the user, or what failed.
+pub fn run(cli: Cli) -> Result<()> {
+    match cli.command {
         Command::Train(args) => train::run(args),
         Command::Generate(args) => generate::run(args),
         Command::Evaluate(args) => evaluate::run(args),
@@ -148,22 +158,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Dataset(args) => dataset::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Completions(args) => completions::run(args),
-    };
-    let (error, code) = match outcome {
-        Ok(()) => match console::failure() {
-            None => return ExitCode::SUCCESS,
-            Some((stream, why)) => (anyhow!("cannot write to {stream}: {why}"), 1),
-        },
-        Err(error) => {
-            let code = if error.is::<Mistake>() { 2 } else { 1 };
-            (error, code)
-        }
-    };
-    eprintln!("error: {error}");
-    for cause in error.chain().skip(1) {
-        eprintln!("  because {cause}");
     }
-    ExitCode::from(code)
 }
 
 #[cfg(test)]
