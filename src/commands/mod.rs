@@ -13,7 +13,6 @@ mod export;
 pub mod generate;
 mod maps;
 mod mistake;
-mod pretrain;
 mod program;
 mod train;
 mod train_segmenter;
@@ -56,8 +55,6 @@ enum Command {
     Export(export::ExportArgs),
     /// Train a segmentation network on a dataset's photos, for the mIoU of your own dataset.
     TrainSegmenter(train_segmenter::TrainSegmenterArgs),
-    /// Pre-train the small backbone of the `quickstart` experiment on procedural scenes.
-    Pretrain(pretrain::PretrainArgs),
     /// Show backends, devices and their speed, threads and weight files.
     Doctor(doctor::DoctorArgs),
     /// List, download, convert and describe pre-trained weight files.
@@ -115,7 +112,7 @@ impl TrustArgs {
 }
 
 /// Reads a number of steps.
-fn steps() -> RangedU64ValueParser {
+pub fn steps() -> RangedU64ValueParser {
     RangedU64ValueParser::new().range(1..=MAX_STEPS)
 }
 
@@ -152,7 +149,6 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Experiments(args) => experiments::run(args),
         Command::Export(args) => export::run(args),
         Command::TrainSegmenter(args) => train_segmenter::run(args),
-        Command::Pretrain(args) => pretrain::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Weights(args) => weights::run(args),
         Command::Dataset(args) => dataset::run(args),
