@@ -1,7 +1,8 @@
 //! dp-sims: training, evaluation and use of DP-SIMS, semantic image synthesis with pre-trained
 //! discriminator backbones (CVPR 2024), on burn.
 //!
-//! The program's commands are in [`commands`]; everything else is there for them and for tests.
+//! The program's commands are in [`commands`]; everything else is there for them, for tests
+//! and for what measures, `tests/bench`.
 #![recursion_limit = "256"]
 
 #[macro_use]

@@ -41,11 +41,10 @@ impl fmt::Display for Machine {
 }
 
 /// A line of a report.
-pub(super) fn line(
-    f: &mut fmt::Formatter<'_>,
-    label: &str,
-    value: impl fmt::Display,
-) -> fmt::Result {
+///
+/// # Errors
+/// When it cannot be written.
+pub fn line(f: &mut fmt::Formatter<'_>, label: &str, value: impl fmt::Display) -> fmt::Result {
     writeln!(f, "{label:<18}{value}")
 }
 

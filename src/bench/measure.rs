@@ -13,7 +13,7 @@ use super::speed::{ProbeSizes, Speeds};
 use crate::runtime::progress::progress_bar;
 
 /// Repetitions before the clock runs: kernels are tuned and memory is taken then.
-pub(super) const WARM_UP: usize = 2;
+pub const WARM_UP: usize = 2;
 
 /// Calls and time of an operation within one repetition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

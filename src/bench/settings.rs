@@ -104,8 +104,11 @@ impl Settings {
         Ok(())
     }
 
-    /// A batch of [`scenes`] of these settings.
-    pub(super) fn scenes(&self, classes: usize) -> Result<Batch> {
+    /// A batch of procedural scenes; classes beyond the table become void.
+    ///
+    /// # Errors
+    /// When a scene cannot be drawn.
+    pub fn scenes(&self, classes: usize) -> Result<Batch> {
         scenes(self.size, self.batch, classes)
     }
 }
@@ -143,7 +146,7 @@ pub(crate) fn scenes(size: Size, count: usize, classes: usize) -> Result<Batch> 
 }
 
 /// Has the decoder begin at the coarsest of these strides, where VGG's is finer than that of others.
-pub(super) fn fit_decoder(config: &mut DiscriminatorConfig, strides: &[usize]) {
+pub fn fit_decoder(config: &mut DiscriminatorConfig, strides: &[usize]) {
     let blocks = strides.last().map_or(0, |stride| stride.ilog2() as usize);
     let surplus = config.decoder_channels.len().saturating_sub(blocks);
     config.decoder_channels.drain(..surplus);

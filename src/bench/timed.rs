@@ -78,7 +78,8 @@ fn generator_cost(config: &GeneratorConfig, size: Size, counting: Convention) ->
 }
 
 /// A generator as it is used after training, with the label maps and latents it is timed on.
-pub(super) struct Images<B: Backend> {
+#[derive(Debug)]
+pub struct Images<B: Backend> {
     network: Generator<B>,
     labels: Tensor<B, 3, Int>,
     latent: Tensor<B, 2>,
@@ -86,11 +87,10 @@ pub(super) struct Images<B: Backend> {
 
 impl<B: Backend> Images<B> {
     /// Procedural scenes on the device.
-    pub(super) fn new(
-        network: Generator<B>,
-        settings: &Settings,
-        device: &B::Device,
-    ) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When a scene cannot be drawn.
+    pub fn new(network: Generator<B>, settings: &Settings, device: &B::Device) -> Result<Self> {
         let Size { height, width } = settings.size;
         let batch = settings.scenes(GENERATOR_CLASSES)?;
         let shape = [batch.len, network.latent_dim()];
@@ -106,7 +106,7 @@ impl<B: Backend> Images<B> {
     ///
     /// # Shapes
     /// - output: `[batch, 3, H, W]`
-    pub(super) fn make(&mut self, observer: &mut dyn Observer<GeneratorPart>) -> Tensor<B, 4> {
+    pub fn make(&mut self, observer: &mut dyn Observer<GeneratorPart>) -> Tensor<B, 4> {
         let (labels, latent) = (self.labels.clone(), self.latent.clone());
         let network = &mut self.network;
         network.forward_observed(labels, latent, Mode::Eval, observer)

@@ -1,6 +1,5 @@
-mod loader;
-mod networks;
-mod start;
+//! Timing the training step and the generator.
+
 mod timed;
 
 use anyhow::{Context, Result, anyhow};
@@ -32,12 +31,6 @@ enum BenchCommand {
     Step(timed::StepArgs),
     /// Time the generator alone, as it is used after training, with 151 classes.
     Generator(timed::GeneratorArgs),
-    /// Time networks one by one, forward and back.
-    Networks(networks::NetworksArgs),
-    /// Time the reading of samples, without a network.
-    Loader(loader::LoaderArgs),
-    /// Time `generate` from the start of its process to its end, beside the generator alone.
-    Start(start::StartArgs),
 }
 
 /// Times what was asked for, or counts all networks, and prints what it found.
@@ -49,11 +42,8 @@ pub fn run(args: BenchArgs) -> Result<()> {
     match args.command {
         Some(BenchCommand::Step(args)) => timed::step(args),
         Some(BenchCommand::Generator(args)) => timed::generator(args),
-        Some(BenchCommand::Networks(args)) => networks::run(args),
-        Some(BenchCommand::Loader(args)) => loader::run(args),
-        Some(BenchCommand::Start(args)) => start::run(args),
         None => Err(anyhow!(
-            "nothing to do: give `step`, `generator`, `networks`, `loader`, `start` or `--count`"
+            "nothing to do: give `step`, `generator` or `--count`"
         ))
         .user(),
     }
@@ -73,7 +63,10 @@ fn count(json: bool) -> Result<()> {
 }
 
 /// The chosen backend with its device, which is named on standard error.
-fn device(args: &BackendArgs) -> Result<(Selected, DeviceInfo)> {
+///
+/// # Errors
+/// When it cannot be used.
+pub fn device(args: &BackendArgs) -> Result<(Selected, DeviceInfo)> {
     let selected = args.select().user()?;
     let info = available()
         .into_iter()
@@ -84,7 +77,10 @@ fn device(args: &BackendArgs) -> Result<(Selected, DeviceInfo)> {
 }
 
 /// Prints a report as text or as JSON.
-fn print<R: Serialize + std::fmt::Display>(report: &R, json: bool) -> Result<()> {
+///
+/// # Errors
+/// When it cannot be JSON.
+pub fn print<R: Serialize + std::fmt::Display>(report: &R, json: bool) -> Result<()> {
     if json {
         println!("{}", serde_json::to_string_pretty(report)?);
     } else {

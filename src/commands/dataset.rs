@@ -38,7 +38,7 @@ enum DatasetCommand {
 
 /// Which described dataset is meant.
 #[derive(Debug, Args)]
-pub(super) struct SourceArgs {
+pub struct SourceArgs {
     /// Built-in dataset (camvid, ade20k, coco-stuff, coco-stuff-spade, cityscapes) or path of a
     /// description [default: `dataset.toml` in the data folder, or the built-in dataset whose
     /// layout the folder has].
@@ -51,12 +51,15 @@ pub(super) struct SourceArgs {
 
 impl SourceArgs {
     /// Whether neither was given.
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.dataset.is_none() && self.data.is_none()
     }
 
     /// The description and the root folder.
-    pub(super) fn open(&self) -> Result<(Description, PathBuf)> {
+    ///
+    /// # Errors
+    /// When there is no such dataset.
+    pub fn open(&self) -> Result<(Description, PathBuf)> {
         source(self.dataset.as_deref(), self.data.as_deref())
     }
 }

@@ -1,3 +1,5 @@
+//! Making images from label maps.
+
 mod outputs;
 mod stream;
 

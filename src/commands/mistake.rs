@@ -8,7 +8,7 @@ use anyhow::Result;
 /// An error that the user can put right, which ends the program with exit code 2 instead of 1. It reads as
 /// the error itself.
 #[derive(Debug)]
-pub(super) struct Mistake(anyhow::Error);
+pub struct Mistake(anyhow::Error);
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -23,11 +23,17 @@ impl Error for Mistake {
 }
 
 /// Says of a result that its error is the user's.
-pub(super) trait User<T, E> {
+pub trait User<T, E> {
     /// Marks the error as a [`Mistake`].
+    ///
+    /// # Errors
+    /// Those of the result.
     fn user(self) -> Result<T>;
 
     /// Marks the error as a [`Mistake`], unless the program or the machine failed by it.
+    ///
+    /// # Errors
+    /// Those of the result.
     fn user_unless(self, has_failed: impl FnOnce(&E) -> bool) -> Result<T>;
 }
 

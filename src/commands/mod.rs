@@ -1,6 +1,6 @@
 //! The commands of the program, one file per verb.
 
-mod bench;
+pub mod bench;
 mod compare;
 mod completions;
 mod dataset;
@@ -10,15 +10,13 @@ mod doctor;
 mod evaluate;
 mod experiments;
 mod export;
-mod generate;
+pub mod generate;
 mod maps;
 mod mistake;
-mod pretrain;
+mod program;
 mod train;
 mod train_segmenter;
 mod weights;
-
-use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
 use clap::builder::RangedU64ValueParser;
@@ -27,10 +25,12 @@ use dp_sims_backends::{BackendChoice, BackendError, Selected, select};
 use dp_sims_datasets::Size;
 
 use crate::config::MAX_STEPS;
-use crate::runtime::console;
 use crate::runtime::logging::LogArgs;
 use crate::verify::{StepCase, trust};
-use mistake::{Mistake, User};
+
+pub use dataset::SourceArgs;
+pub use mistake::{Mistake, User};
+pub use program::program;
 
 /// Semantic image synthesis: a label map in, a photo out.
 #[derive(Debug, Parser)]
@@ -58,15 +58,13 @@ enum Command {
     Export(export::ExportArgs),
     /// Train a segmentation network on a dataset's photos, for the mIoU of your own dataset.
     TrainSegmenter(train_segmenter::TrainSegmenterArgs),
-    /// Pre-train the small backbone of the `quickstart` experiment on procedural scenes.
-    Pretrain(pretrain::PretrainArgs),
     /// Show backends, devices and their speed, threads and weight files.
     Doctor(doctor::DoctorArgs),
     /// List, download, convert and describe pre-trained weight files.
     Weights(weights::WeightsArgs),
     /// Look at, check and make datasets.
     Dataset(dataset::DatasetArgs),
-    /// Time a training step, the generator, the frozen networks or the loader.
+    /// Time a training step or the generator, or count the operations of networks.
     Bench(bench::BenchArgs),
     /// Print shell completions, or write manual pages.
     Completions(completions::CompletionsArgs),
@@ -85,7 +83,11 @@ pub struct BackendArgs {
 }
 
 impl BackendArgs {
-    fn select(&self) -> Result<Selected, BackendError> {
+    /// The backend with its device.
+    ///
+    /// # Errors
+    /// When it is not compiled in or has no such device.
+    pub fn select(&self) -> Result<Selected, BackendError> {
         let selected = select(self.backend, self.device)?;
         tracing::debug!("computing on {} {}", selected.kind, selected.device);
         Ok(selected)
@@ -115,7 +117,7 @@ impl TrustArgs {
 }
 
 /// Reads a number of steps.
-fn steps() -> RangedU64ValueParser {
+pub fn steps() -> RangedU64ValueParser {
     RangedU64ValueParser::new().range(1..=MAX_STEPS)
 }
 
@@ -125,21 +127,27 @@ fn up_to(most: u64) -> RangedU64ValueParser<usize> {
 }
 
 /// Reads a number of things from 1 to `most`.
-fn count(most: u64) -> RangedU64ValueParser<usize> {
+pub fn count(most: u64) -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(1..=most)
 }
 
 /// Height and width in pixels, `64x96`.
-fn parse_size(text: &str) -> Result<Size, String> {
+///
+/// # Errors
+/// When it reads otherwise.
+pub fn parse_size(text: &str) -> Result<Size, String> {
     text.split_once('x')
         .and_then(|(height, width)| Some(Size::new(height.parse().ok()?, width.parse().ok()?)))
         .ok_or_else(|| "give height and width in pixels, such as 64x96".to_string())
 }
 
-/// Runs a command and turns its outcome into an exit code: 0 for success, 2 for a mistake of the
-/// user, 1 for a failure. Errors go to standard error, one cause a line.
-pub fn run(cli: Cli) -> ExitCode {
-    let outcome = cli.log.install().user().and_then(|()| match cli.command {
+/// Runs a command.
+///
+/// # Errors
+/// A [`Mistake`] of the user, or what failed.
+pub fn run(cli: Cli) -> Result<()> {
+    cli.log.install().user()?;
+    match cli.command {
         Command::Train(args) => train::run(args),
         Command::Generate(args) => generate::run(args),
         Command::Evaluate(args) => evaluate::run(args),
@@ -147,28 +155,12 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Experiments(args) => experiments::run(args),
         Command::Export(args) => export::run(args),
         Command::TrainSegmenter(args) => train_segmenter::run(args),
-        Command::Pretrain(args) => pretrain::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Weights(args) => weights::run(args),
         Command::Dataset(args) => dataset::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Completions(args) => completions::run(args),
-    });
-    let (error, code) = match outcome {
-        Ok(()) => match console::failure() {
-            None => return ExitCode::SUCCESS,
-            Some((stream, why)) => (anyhow!("cannot write to {stream}: {why}"), 1),
-        },
-        Err(error) => {
-            let code = if error.is::<Mistake>() { 2 } else { 1 };
-            (error, code)
-        }
-    };
-    eprintln!("error: {error}");
-    for cause in error.chain().skip(1) {
-        eprintln!("  because {cause}");
     }
-    ExitCode::from(code)
 }
 
 #[cfg(test)]

@@ -13,7 +13,6 @@ mod parity_average;
 #[cfg(test)]
 mod parity_optimizer;
 mod parts;
-mod pretrain;
 mod report;
 mod run;
 pub mod run_folder;
@@ -30,9 +29,8 @@ mod watch;
 pub(crate) use costs::{StepCosts, step_parameters};
 pub(crate) use estimate::fits;
 pub use networks::{Frozen, Networks};
-pub use optimizer::{ModuleOptimizer, adam, load_optimizer_state, optimizer_state};
+pub use optimizer::{ModuleOptimizer, adam, half_cosine, load_optimizer_state, optimizer_state};
 pub use parts::StepPart;
-pub use pretrain::pretrain;
 pub use report::{Scalar, StepReport, StepScalars};
 pub use run::{Run, RunOptions, TimeLimit};
 pub use sampling::{Preview, refreshed};

@@ -24,7 +24,7 @@ pub fn adam<B: AutodiffBackend, M: AutodiffModule<B>>(
 
 /// Share of the largest learning rate at a progress from 0 to 1: falls from 1 to 0 along a half
 /// cosine.
-pub(super) fn half_cosine(progress: f64) -> f64 {
+pub fn half_cosine(progress: f64) -> f64 {
     0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
 }
 

@@ -20,7 +20,7 @@ use crate::runtime::progress::progress_bar;
 const REPORT_EVERY: u64 = 50;
 
 /// Steps between two looks at whether the loss is finite.
-pub(super) const LOOK_EVERY: u64 = 10;
+const LOOK_EVERY: u64 = 10;
 
 /// Trains the decoder of a segmenter with cross-entropy, Adam and a learning rate that falls along
 /// a half cosine. Void pixels do not count.

@@ -155,7 +155,7 @@ backend_tests!(
     without ndarray: the_network_agrees_with_pytorch_fid_and_torch_fidelity
 );
 
-/// Prints images per second; `tests/reference/inception_speed.py` prints those of pytorch-fid.
+/// Prints images per second; `tests/bench/inception_speed.py` prints those of pytorch-fid.
 #[test]
 #[ignore = "a measurement, not a test"]
 fn speed() {

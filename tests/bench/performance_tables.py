@@ -232,6 +232,6 @@ def write(data: dict, path: Path) -> Path:
               "start": start_table, "noise": noise_table}
     parts = [f"<!-- ANCHOR: {name} -->\n{make(data)}\n<!-- ANCHOR_END: {name} -->"
              for name, make in tables.items()]
-    path.write_text("<!-- Written by tests/reference/performance.py from performance.json. -->\n\n"
+    path.write_text("<!-- Written by tests/bench/performance.py from performance.json. -->\n\n"
                     + "\n\n".join(parts) + "\n")
     return path

@@ -1,6 +1,6 @@
 """The curves of a run, drawn from its log as SVG.
 
-    python tests/reference/run_plots.py runs/scenes/log.jsonl book/src/images/scenes-training.svg
+    python tests/bench/run_plots.py runs/scenes/log.jsonl book/src/images/scenes-training.svg
 
 Every curve is the mean of the last fifty steps. Colours and fonts are those of performance_plots.py.
 """

@@ -3,16 +3,14 @@ use std::time::Instant;
 
 use anyhow::Result;
 use burn::tensor::backend::AutodiffBackend;
+use dp_sims::bench::{GENERATOR_CLASSES, Machine, ProbeSizes, Settings, Speeds, Timing, line};
+use dp_sims::runtime::memory::peak;
+use dp_sims::runtime::progress::progress_bar;
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 
-use super::machine::{Machine, line};
 use super::network::TimedNetwork;
 use super::passes::{Pass, passes};
-use super::settings::{GENERATOR_CLASSES, Settings};
-use super::speed::{ProbeSizes, Speeds};
-use super::timing::Timing;
-use crate::runtime::progress::progress_bar;
 
 /// Speed of networks one by one, as `--json` prints it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -104,7 +102,7 @@ pub fn networks<B: AutodiffBackend>(
         timings.push((subject, forward, both));
     }
     bar.finish_and_clear();
-    let peak_memory_bytes = crate::runtime::memory::peak();
+    let peak_memory_bytes = peak();
     let speeds = before.best(Speeds::measure::<B::InnerBackend>(sizes, device)?);
     let speed_of = |(subject, forward, both): (TimedNetwork, Timing, Timing)| {
         let (macs, parameters) = subject.cost(settings);
@@ -211,9 +209,8 @@ mod tests {
     use dp_sims_backends::FlexAutodiff;
     use dp_sims_model::backbones::BackboneKind;
 
-    use super::super::machine::some_machine;
-    use super::super::settings::tiny;
     use super::*;
+    use crate::testing::{some_machine, tiny};
 
     #[test]
     fn networks_are_timed_one_by_one() {

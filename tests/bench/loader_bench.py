@@ -1,13 +1,13 @@
-"""Speed of `dp-sims bench loader` against a PyTorch loader that does the same work with Pillow.
+"""Speed of `dp-sims-bench loader` against a PyTorch loader that does the same work with Pillow.
 
 Both read the training split with the same number of workers, resize photos bicubic and label maps
 nearest, mirror every other sample, turn ids into classes and stack batches of bytes. They run in
-turn, several rounds each, so that both meet the same load of the machine; medians are compared. Needs
-torch, NumPy and Pillow.
+turn, several rounds each, so that both meet the same load of the machine; medians are compared.
+`dp-sims-bench` is taken from beside PROGRAM. Needs torch, NumPy and Pillow.
 
-    python tests/reference/loader_bench.py --program target/release/dp-sims \
+    python tests/bench/loader_bench.py --program target/release/dp-sims \
         --data CAMVID_FOLDER --size 96x128
-    python tests/reference/loader_bench.py --program target/release/dp-sims \
+    python tests/bench/loader_bench.py --program target/release/dp-sims \
         --data ADEChallengeData2016 --size 256x256
 """
 
@@ -85,7 +85,7 @@ def torch_speed(root: Path, args, size: tuple[int, int], samples: int) -> float:
 
 
 def own_speed(args, samples: int, packed: str | None) -> float:
-    command = [args.program, "bench", "loader", "--data", args.data, "--size", args.size]
+    command = [args.bench, "loader", "--data", args.data, "--size", args.size]
     command += ["--batch", str(args.batch), "--workers", str(args.workers)]
     command += ["--samples", str(samples), "--repeats", "1", "--json"]
     if packed:
@@ -104,6 +104,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=4.0, help="of a round, about")
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
+    args.bench = str(Path(args.program).with_name("dp-sims-bench"))
     size = tuple(int(side) for side in args.size.split("x"))
     root = Path(args.data)
     # One thread a worker is what the workers of a DataLoader have.

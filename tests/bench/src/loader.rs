@@ -1,21 +1,24 @@
+//! Timing the loader.
+
+mod report;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Args;
+use dp_sims::commands::bench::print;
+use dp_sims::commands::{SourceArgs, User, count, parse_size};
+use dp_sims::data::packed_split;
 use dp_sims_datasets::{DescribedFolder, LabelledImages, LoaderConfig, Size, Split};
 use dp_sims_scenes::Scenes;
 
-use super::print;
-use crate::bench::{LoaderReport, loader, shares};
-use crate::commands::dataset::SourceArgs;
-use crate::commands::{User, count, parse_size};
-use crate::data::packed_split;
+use self::report::{LoaderReport, loader, shares};
 
 /// Scenes that are drawn when no dataset is given.
 const SCENES: usize = 1000;
 
-/// Arguments of `bench loader`.
+/// Arguments of `loader`.
 #[derive(Debug, Args)]
 pub struct LoaderArgs {
     #[command(flatten)]

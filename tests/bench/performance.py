@@ -1,17 +1,18 @@
 """Measures what book/src/performance.md shows, draws its plots and writes its tables.
 
-    python tests/reference/performance.py --program target/release/dp-sims \\
+    python tests/bench/performance.py --program target/release/dp-sims \\
         --out book/src/images/performance                  # about half an hour on two cores
-    python tests/reference/performance.py --program target/release/dp-sims \\
+    python tests/bench/performance.py --program target/release/dp-sims \\
         --out runs/performance --quick                     # about three minutes
-    python tests/reference/performance.py --data book/src/images/performance/performance.json \\
+    python tests/bench/performance.py --data book/src/images/performance/performance.json \\
         --out book/src/images/performance                  # draws again, measures nothing
 
-Runs `dp-sims bench` of the generator by size and by batch, of a step, of the networks and of the
-program's start, and compare.py for the generator and the step, one after the other. OUT is a
-folder; it gets performance.json with everything as it was printed, the plots as SVG and tables.md,
-parts of which the page includes. The JSON is saved after every measurement, and the same command
-goes on where it was stopped. Draws the same bytes from the same data and versions.
+Runs `dp-sims bench` of the generator by size and by batch and of a step, `dp-sims-bench` (taken
+from beside PROGRAM) of the networks and of the start of `generate`, and compare.py for the
+generator and the step, one after the other. OUT is a folder; it gets performance.json with
+everything as it was printed, the plots as SVG and tables.md, parts of which the page includes. The
+JSON is saved after every measurement, and the same command goes on where it was stopped. Draws the
+same bytes from the same data and versions.
 
 Besides the load average, which counts the measured program too and follows a minute late, the JSON
 says how many cores were busy with other processes meanwhile and how many the hypervisor took away.
@@ -45,7 +46,8 @@ TORCH_PACKAGES = ("torch", "torchvision", "timm")
 
 
 def plan(args: argparse.Namespace) -> dict[str, list[str]]:
-    """Arguments of `dp-sims` or, where the first is `compare`, of compare.py, by name."""
+    """Arguments by name: of `dp-sims` where the first is `bench`, of compare.py where it is
+    `compare`, else of `dp-sims-bench`."""
     def size(side: int) -> list[str]:
         return ["--size", f"{side}x{side}"]
 
@@ -54,8 +56,8 @@ def plan(args: argparse.Namespace) -> dict[str, list[str]]:
     planned = {f"generator {side}x{side} batch {batch}":
                ["bench", "generator", *size(side), "--batch", str(batch)]
                for side, batch in dict.fromkeys(points)}
-    planned |= {"step": ["bench", "step"], "networks": ["bench", "networks", *small],
-                "start": ["bench", "start", *small]}
+    planned |= {"step": ["bench", "step"], "networks": ["networks", *small],
+                "start": ["start", *small]}
     if not args.no_torch:
         planned |= {f"generator {side}x{side} beside PyTorch": ["compare", "generator", *size(side)]
                     for side in args.sizes if side <= LARGEST_COMPARED}
@@ -67,11 +69,16 @@ def plan(args: argparse.Namespace) -> dict[str, list[str]]:
     return planned
 
 
+def identity(program: Path) -> dict[str, str]:
+    result = subprocess.run([program, "--version"], capture_output=True, text=True)
+    if result.returncode != 0:
+        sys.exit(f"{program} --version failed:\n{result.stderr}")
+    return {"version": result.stdout.strip(),
+            "sha256": hashlib.sha256(program.read_bytes()).hexdigest()}
+
+
 def head(args: argparse.Namespace) -> dict:
     """Under what all is measured. Measurements under something else are not mixed with these."""
-    result = subprocess.run([args.program, "--version"], capture_output=True, text=True)
-    if result.returncode != 0:
-        sys.exit(f"{args.program} --version failed:\n{result.stderr}")
     packages = {}
     for name in () if args.no_torch else TORCH_PACKAGES:
         try:
@@ -82,8 +89,7 @@ def head(args: argparse.Namespace) -> dict:
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {"quick": args.quick, "backend": args.backend, "repeats": args.repeats,
             "rounds": args.rounds,
-            "program": {"version": result.stdout.strip(),
-                        "sha256": hashlib.sha256(args.program.read_bytes()).hexdigest()},
+            "program": identity(args.program), "bench": identity(args.bench),
             "machine": machine() | {"memory_bytes": memory, "system": platform.system(),
                                     "release": platform.release()},
             "versions": {"python": platform.python_version()} | packages}
@@ -174,7 +180,7 @@ def measure_all(args: argparse.Namespace, path: Path) -> dict:
         if known and known["arguments"] == arguments:
             print("measured before")
             continue
-        command = [str(args.program), *arguments]
+        command = [str(args.program if arguments[0] == "bench" else args.bench), *arguments]
         if arguments[0] == "compare":
             command = [sys.executable, str(COMPARE), *arguments[1:], "--program", str(args.program)]
         data["measurements"][name] = {"arguments": arguments} | measure(command)
@@ -196,7 +202,7 @@ def numbers(text: str) -> tuple[int, ...]:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measures and draws the page on performance.")
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--program", type=Path, help="path of dp-sims")
+    source.add_argument("--program", type=Path, help="path of dp-sims, beside dp-sims-bench")
     source.add_argument("--data", type=Path, help="performance.json to draw, measuring nothing")
     parser.add_argument("--out", type=Path, required=True, help="folder of all that is written")
     parser.add_argument("--quick", action="store_true", help="few repetitions, small sizes")
@@ -215,12 +221,15 @@ def arguments() -> argparse.Namespace:
     args.repeats = args.repeats or (2 if args.quick else 7)
     args.rounds = args.rounds or (1 if args.quick else 5)
     args.no_torch |= args.backend not in PROCESSOR_BACKENDS
-    if args.program and not args.program.is_file():
-        parser.error(f"{args.program} is missing: build it with `cargo build --release`")
     if args.data and not args.data.is_file():
         parser.error(f"{args.data} is missing")
     if args.program:
         args.program = args.program.resolve()
+        args.bench = args.program.with_name("dp-sims-bench")
+        for program in args.program, args.bench:
+            if not program.is_file():
+                parser.error(f"{program} is missing: build both with "
+                             "`cargo build --release -p dp-sims -p dp-sims-bench`")
     return args
 
 

@@ -1,7 +1,7 @@
 """Speed of PyTorch on what `dp-sims bench generator` and `dp-sims bench step` time.
 
-    python tests/reference/bench_torch.py generator          # 151 classes, 256x256, width 64
-    python tests/reference/bench_torch.py step --json        # camvid-e8, 64x64, batch 4, width 32
+    python tests/bench/bench_torch.py generator          # 151 classes, 256x256, width 64
+    python tests/bench/bench_torch.py step --json        # camvid-e8, 64x64, batch 4, width 32
 
 compare.py runs this and the program in turn. What is timed is in bench_work.py. Everything from
 class indices to the image or to the updated weights is timed. Two runs warm up, the median of the
@@ -27,6 +27,7 @@ from dataclasses import fields
 
 import torch
 
+import reference  # noqa: F401, for twin_networks
 import twin_networks
 from bench_work import BACKBONES, Generation, Settings, Step, attend
 

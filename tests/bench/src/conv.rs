@@ -1,6 +1,4 @@
 //! Times the convolution gradients of `Cpu` against those of Flex, taking turns.
-//!
-//! `cargo run --release -p dp-sims-backends --features flex --example conv`
 
 use std::time::Instant;
 
@@ -80,7 +78,8 @@ fn random(shape: impl Into<Shape>) -> FlexTensor {
     Flex::float_random(shape.into(), distribution, &FlexDevice, FloatDType::F32)
 }
 
-fn main() {
+/// Prints a line for every shape.
+pub fn run() {
     println!("ms of Cpu / of Flex, and GFLOP/s of Cpu by the definition's operations");
     println!(
         "{:>36}  {:<26}{:<26}{:<26}bias",

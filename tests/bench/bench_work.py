@@ -1,5 +1,6 @@
-"""What bench_torch.py times: the networks of twin_networks.py, written as a PyTorch user would for
-speed, the generator after training and the training step of experiments/camvid-e8.toml.
+"""What bench_torch.py times: the networks of tests/reference/twin_networks.py, written as a PyTorch
+user would for speed, the generator after training and the training step of
+experiments/camvid-e8.toml.
 
 Where there was a choice, both ways were measured and the faster one is taken.
 """
@@ -16,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval, remove_spectral_norm
 
+import reference  # noqa: F401, for twin_networks and backbones
 from twin_networks import Discriminator, Generator, Projector, Spade, conv3
 
 CAMVID = Path(__file__).resolve().parents[2] / "experiments" / "camvid-e8.toml"

@@ -1,18 +1,23 @@
+//! Timing networks one by one.
+
+mod network;
+mod passes;
+mod report;
+
 use anyhow::Result;
 use burn::tensor::backend::AutodiffBackend;
 use clap::Args;
+use dp_sims::bench::{BACKBONE, Machine, ProbeSizes, Settings, backbone_named};
+use dp_sims::commands::bench::{device, print};
+use dp_sims::commands::{BackendArgs, User, count, parse_size};
 use dp_sims_backends::Task;
 use dp_sims_datasets::Size;
 use dp_sims_model::backbones::BackboneKind;
 
-use super::{device, print};
-use crate::bench::{
-    BACKBONE, Choice, Machine, NetworksReport, ProbeSizes, Settings, TimedNetwork, backbone_named,
-    networks,
-};
-use crate::commands::{BackendArgs, User, count, parse_size};
+use self::network::{Choice, TimedNetwork};
+use self::report::{NetworksReport, networks};
 
-/// Arguments of `bench networks`.
+/// Arguments of `networks`.
 #[derive(Debug, Args)]
 pub struct NetworksArgs {
     /// Networks to time, with commas between them, or `all`. Without it some of every kind, which

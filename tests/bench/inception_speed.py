@@ -1,6 +1,6 @@
 """Images per second of pytorch-fid's Inception-v3 with random weights.
 
-    python tests/reference/inception_speed.py
+    python tests/bench/inception_speed.py
 
 Batches of 16 images of 299 x 299 on two threads; the fastest of six batches counts. The same of
 this project: the ignored test `inception::tests::speed`.
@@ -9,8 +9,10 @@ this project: the ignored test `inception::tests::speed`.
 import os
 import time
 
-import inception
 import torch
+
+import reference  # noqa: F401, for inception
+import inception
 
 
 @torch.no_grad()

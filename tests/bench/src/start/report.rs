@@ -4,23 +4,19 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use burn::tensor::backend::Backend;
+use dp_sims::bench::{GENERATOR_CLASSES, Images, Machine, Settings, Timing, WARM_UP, line};
+use dp_sims::checkpoint::snapshot::{State, generator_files};
+use dp_sims::checkpoint::{self, MANIFEST};
+use dp_sims::config::{self, Experiment};
+use dp_sims::data::description;
+use dp_sims::runtime::device::wait;
+use dp_sims::runtime::progress::progress_bar;
 use dp_sims_datasets::Description;
 use dp_sims_model::generator::Generator;
 use image::{GrayImage, ImageFormat};
 use serde::{Deserialize, Serialize};
 
 use super::child::{Child, MAP};
-use super::machine::{Machine, line};
-use super::measure::WARM_UP;
-use super::settings::{GENERATOR_CLASSES, Settings};
-use super::timed::Images;
-use super::timing::Timing;
-use crate::checkpoint::snapshot::{State, generator_files};
-use crate::checkpoint::{self, MANIFEST};
-use crate::config::{self, Experiment};
-use crate::data::description;
-use crate::runtime::device::wait;
-use crate::runtime::progress::progress_bar;
 
 /// Time from the start of the program to the first image, as `--json` prints it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,10 +36,10 @@ pub struct StartReport {
     pub classes: usize,
     /// Timed repetitions.
     pub repeats: usize,
-    /// From the start of `dp-sims generate` to its end.
+    /// From the start of `generate` to its end.
     #[serde(flatten)]
     pub timing: Timing,
-    /// The generator alone in this process, as `bench generator` times it.
+    /// The generator alone in this process, as `dp-sims bench generator` times it.
     pub generator: Timing,
     /// The median of the one over the median of the other.
     pub ratio: f64,
@@ -51,7 +47,7 @@ pub struct StartReport {
     pub checkpoint_bytes: u64,
 }
 
-/// Times `dp-sims generate` from the start of its process to the end, for one label map and a
+/// Times `generate` from the start of its process to the end, for one label map and a
 /// checkpoint with random weights, and in turn with it the generator alone in this process.
 ///
 /// # Errors
@@ -190,8 +186,8 @@ impl fmt::Display for StartReport {
 mod tests {
     use dp_sims_backends::Selected;
 
-    use super::super::machine::some_machine;
     use super::*;
+    use crate::testing::{some_machine, tiny};
 
     #[test]
     fn the_report_has_both_times() {
@@ -227,7 +223,7 @@ mod tests {
     fn label_maps_are_in_the_ids_of_the_dataset() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("map.png");
-        let settings = super::super::settings::tiny();
+        let settings = tiny();
         let mut description = description("ade20k").unwrap();
         for class in &mut description.classes {
             class.ids = vec![255 - class.ids[0]];
@@ -252,7 +248,7 @@ mod tests {
             selected,
             threads: 1,
         };
-        let settings = super::super::settings::tiny();
+        let settings = tiny();
         let device = Default::default();
         let error =
             start::<dp_sims_backends::FlexAutodiff>(&settings, some_machine(), &child, &device)

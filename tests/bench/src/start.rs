@@ -1,14 +1,21 @@
+//! Timing the start of a program.
+
+mod child;
+mod report;
+
 use anyhow::{Context, Result};
 use burn::tensor::backend::AutodiffBackend;
 use clap::Args;
+use dp_sims::bench::{BACKBONE, Machine, Settings};
+use dp_sims::commands::bench::{device, print};
+use dp_sims::commands::{BackendArgs, User, count, parse_size};
 use dp_sims_backends::Task;
 use dp_sims_datasets::Size;
 
-use super::{device, print};
-use crate::bench::{BACKBONE, Child, Machine, Settings, StartReport, start};
-use crate::commands::{BackendArgs, User, count, parse_size};
+use self::child::Child;
+use self::report::{StartReport, start};
 
-/// Arguments of `bench start`.
+/// Arguments of `start`.
 #[derive(Debug, Args)]
 pub struct StartArgs {
     /// Height and width of the image in pixels, multiples of 32.
@@ -54,7 +61,7 @@ impl Task for StartTask {
     }
 }
 
-/// Times this same program.
+/// Times this same program, which has the `generate` of `dp-sims`.
 pub fn run(args: StartArgs) -> Result<()> {
     let settings = args.settings();
     settings.generator().user()?;

@@ -2,6 +2,10 @@ use anyhow::{Context, Result};
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
+use dp_sims::bench::{GENERATOR_CLASSES, Settings};
+use dp_sims::runtime::batch::{image_tensor, label_tensor};
+use dp_sims::runtime::device::finish;
+use dp_sims::runtime::noise::{Purpose, SeededDraws, latents};
 use dp_sims_model::backbones::{Backbone, BackboneInfo, BackboneKind, WeightSource, build};
 use dp_sims_model::discriminator::DiscriminatorConfig;
 use dp_sims_model::generator::GeneratorConfig;
@@ -9,10 +13,6 @@ use dp_sims_model::init::normals;
 use dp_sims_model::layers::{LabelMaps, Mode};
 
 use super::network::{Plan, TimedNetwork};
-use super::settings::{GENERATOR_CLASSES, Settings};
-use crate::runtime::batch::{image_tensor, label_tensor};
-use crate::runtime::device::finish;
-use crate::runtime::noise::{Purpose, SeededDraws, latents};
 
 /// A pass through a network; returns when the device has done it.
 pub(super) type Pass = Box<dyn FnMut() -> Result<()>>;

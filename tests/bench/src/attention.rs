@@ -1,6 +1,4 @@
 //! Times the attention of `Cpu` against that of Flex, taking turns.
-//!
-//! `cargo run --release -p dp-sims-backends --features flex --example attention`
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -59,7 +57,8 @@ where
     start.elapsed().as_secs_f64()
 }
 
-fn main() {
+/// Prints a line for every size.
+pub fn run() {
     println!("ms of Cpu / of Flex, and GFLOP/s of Cpu in the two matrix products");
     println!("{:>32}{:^32}as views of maps", "", "as rows of tokens");
     for [batch, heads, queries, keys, depth] in SIZES {

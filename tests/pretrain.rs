@@ -1,17 +1,35 @@
-//! Pre-training of the scenes backbone, the frozen network of the `quickstart` experiment.
+//! Pre-trains the scenes backbone, `convnext_pico_scenes`, the frozen network of the `quickstart`
+//! experiment. The weights inside the program, model/weights/convnext_pico_scenes.safetensors, took the
+//! default number of steps:
+//!
+//! ```sh
+//! cargo run --release --example pretrain -- --out convnext_pico_scenes.safetensors
+//! ```
 //!
 //! Recipe: semantic segmentation of procedural scenes at 64×64 from each of the four taps
 //! through a linear head, so that every tap carries class semantics at its own resolution.
-//! Batch 16, Adam with learning rate 2e-3 falling along a half cosine. The heads are dropped.
+//! Batch 16, Adam with learning rate 2e-3 falling along a half cosine. The heads are dropped, and the
+//! weights are written in half precision.
+#![recursion_limit = "256"]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams, Optimizer};
-use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{DType, ElementConversion, Tensor};
+use clap::Parser;
+use dp_sims::commands::{BackendArgs, User, program, steps};
+use dp_sims::runtime::batch::DeviceBatch;
+use dp_sims::runtime::files::{check_place, keep};
+use dp_sims::runtime::logging::LogArgs;
+use dp_sims::runtime::memory::use_large_pages;
+use dp_sims::runtime::progress::progress_bar;
+use dp_sims::train::half_cosine;
+use dp_sims_backends::Task;
 use dp_sims_datasets::{LabelledImages, Loader, LoaderConfig, Size};
 use dp_sims_model::backbones::{BackboneKind, ConvNext, ConvNextConfig, info};
 use dp_sims_model::init::InitRng;
@@ -20,11 +38,6 @@ use dp_sims_model::losses::{PixelLoss, PixelLossConfig, pixel_accuracy};
 use dp_sims_model::weights::{state_dict, write_safetensors};
 use dp_sims_scenes::Scenes;
 
-use super::optimizer::half_cosine;
-use super::segmenter::LOOK_EVERY;
-use crate::runtime::batch::DeviceBatch;
-use crate::runtime::progress::progress_bar;
-
 const SIDE: usize = 64;
 const BATCH: usize = 16;
 const LEARNING_RATE: f64 = 2e-3;
@@ -32,10 +45,54 @@ const SEED: u64 = 1;
 /// Scenes to learn from; a different sequence from those of the `scenes` dataset.
 const SCENES: usize = 100_000;
 const SCENES_SEED: u64 = 2;
+/// Steps between two looks at whether the loss is finite.
+const LOOK_EVERY: u64 = 10;
+
+/// Pre-trains the small backbone of the `quickstart` experiment on procedural scenes.
+#[derive(Debug, Parser)]
+#[command(name = "pretrain", max_term_width = 100)]
+struct Args {
+    /// File for the weights, in half precision.
+    #[arg(long, value_name = "FILE.safetensors")]
+    out: PathBuf,
+    /// Optimizer steps. The weights inside the program took the default.
+    #[arg(long, default_value_t = 2500, value_name = "N", value_parser = steps())]
+    steps: u64,
+    /// Replace the file where it is there already.
+    #[arg(long)]
+    overwrite: bool,
+    #[command(flatten)]
+    backend: BackendArgs,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+fn main() -> ExitCode {
+    program(run)
+}
+
+fn run(args: Args) -> Result<()> {
+    args.log.install().user()?;
+    use_large_pages();
+    let selected = args.backend.select().user()?;
+    keep(&args.out, args.overwrite).user()?;
+    check_place(&args.out).user()?;
+    selected.run(PretrainTask(args))
+}
+
+struct PretrainTask(Args);
+
+impl Task for PretrainTask {
+    type Output = Result<()>;
+
+    fn run<B: AutodiffBackend>(self, device: &B::Device) -> Self::Output {
+        pretrain::<B>(self.0.steps, &self.0.out, device)
+    }
+}
 
 /// The backbone with a linear head per tap.
 #[derive(Module, Debug)]
-struct BackboneWithHeads<B: burn::tensor::backend::Backend> {
+struct BackboneWithHeads<B: Backend> {
     trunk: ConvNext<B>,
     heads: Vec<Conv<B>>,
 }
@@ -76,7 +133,7 @@ impl<B: AutodiffBackend> BackboneWithHeads<B> {
 ///
 /// # Errors
 /// When the file cannot be written or the device fails.
-pub fn pretrain<B: AutodiffBackend>(steps: u64, out: &Path, device: &B::Device) -> Result<()> {
+fn pretrain<B: AutodiffBackend>(steps: u64, out: &Path, device: &B::Device) -> Result<()> {
     let scenes = Scenes::new(SCENES, SCENES_SEED);
     let classes = scenes.classes().len();
     let config = LoaderConfig {
@@ -141,4 +198,36 @@ pub fn pretrain<B: AutodiffBackend>(steps: u64, out: &Path, device: &B::Device) 
     }
     write_safetensors(out, &state).context("cannot save the backbone")?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use dp_sims::commands::Mistake;
+
+    use super::*;
+
+    /// The message of a mistake of the user.
+    fn refusal(out: &Path) -> String {
+        let flags = ["pretrain", "--backend", "flex", "--steps", "1", "--out"];
+        let line = flags
+            .map(AsRef::as_ref)
+            .into_iter()
+            .chain([out.as_os_str()]);
+        let error = run(Args::parse_from(line)).unwrap_err();
+        assert!(error.is::<Mistake>(), "{error}");
+        error.to_string()
+    }
+
+    #[test]
+    fn weights_have_a_place_before_they_are_worked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "text").unwrap();
+        let message = refusal(&file.join("x.safetensors"));
+        assert!(message.contains("cannot create"), "{message}");
+        // Nor is what took long to make written over.
+        let message = refusal(&file);
+        assert!(message.contains("--overwrite"), "{message}");
+        assert_eq!(std::fs::read(&file).unwrap(), b"text");
+    }
 }

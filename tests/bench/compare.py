@@ -1,7 +1,7 @@
 """`dp-sims bench generator` and `dp-sims bench step` against PyTorch, round by round.
 
-    python tests/reference/compare.py generator --program target/release/dp-sims
-    python tests/reference/compare.py step --program target/release/dp-sims --rounds 5
+    python tests/bench/compare.py generator --program target/release/dp-sims
+    python tests/bench/compare.py step --program target/release/dp-sims --rounds 5
 
 Each round starts the program and then bench_torch.py, each in a process of its own, so that both
 meet the same load of the machine. Ratios are the program's figure over PyTorch's of the same

@@ -2,15 +2,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use anyhow::{Result, ensure};
+use dp_sims::bench::{GENERATOR_CLASSES, Macs, Settings, fit_decoder};
 use dp_sims_model::backbones::{BackboneInfo, BackboneKind, info};
 use dp_sims_model::cost::{self, Convention};
 use dp_sims_model::discriminator::{DiscriminatorArchitecture, DiscriminatorConfig};
 use dp_sims_model::generator::GeneratorConfig;
 
-use super::measure::Macs;
-use super::settings::{GENERATOR_CLASSES, Settings, fit_decoder};
-
-/// A network that `bench networks` times by itself, for 151 classes where it has any.
+/// A network that `networks` times by itself, for 151 classes where it has any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimedNetwork {
     /// The paper's generator.
@@ -228,8 +226,8 @@ impl FromStr for Choice {
 mod tests {
     use dp_sims_datasets::Size;
 
-    use super::super::settings::tiny;
     use super::*;
+    use crate::testing::tiny;
 
     #[test]
     fn every_network_is_found_by_its_name() {

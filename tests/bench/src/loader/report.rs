@@ -3,10 +3,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use dp_sims::runtime::memory::Memory;
 use dp_sims_datasets::{DescribedFolder, LabelledImages, Loader, LoaderConfig};
 use serde::Serialize;
-
-use crate::runtime::memory::Memory;
 
 /// Samples of the dataset whose reading is timed part by part.
 const TIMED_SAMPLES: usize = 64;
