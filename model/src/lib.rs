@@ -21,8 +21,6 @@ pub mod init;
 pub mod known;
 pub mod layers;
 pub mod losses;
-mod observer;
 pub mod weights;
 
 pub use error::ConfigError;
-pub use observer::Observer;

@@ -1,10 +1,8 @@
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::time::Instant;
 
 use anyhow::Result;
 use burn::tensor::backend::Backend;
-use dp_sims_model::Observer;
 use serde::{Deserialize, Serialize};
 
 use super::parts::{Part, take_apart};
@@ -80,24 +78,33 @@ pub struct Measured {
     pub launches: Option<Launches>,
 }
 
-/// Times repetitions of `work` that nobody looks at, and then takes one apart.
+/// What is measured, and how.
+pub(super) struct Plan<'a> {
+    pub settings: &'a Settings,
+    /// Sizes of the products that the speed is compared with.
+    pub sizes: ProbeSizes,
+    /// Target of the events that say where parts end.
+    pub parts: &'static str,
+}
+
+/// Times repetitions of `work`, and then takes one apart.
 ///
 /// # Errors
 /// When the work or the device fails.
-pub(super) fn measure<B: Backend, P: Display>(
-    settings: &Settings,
+pub(super) fn measure<B: Backend>(
+    plan: &Plan,
     macs: Macs,
     parameters: BTreeMap<String, u64>,
-    sizes: ProbeSizes,
     device: &B::Device,
-    mut work: impl FnMut(&mut dyn Observer<P>) -> Result<()>,
+    mut work: impl FnMut() -> Result<()>,
 ) -> Result<Measured> {
-    let before = Speeds::measure::<B>(sizes, device)?;
+    let settings = plan.settings;
+    let before = Speeds::measure::<B>(plan.sizes, device)?;
     let bar = progress_bar("timing", (WARM_UP + settings.repeats) as u64);
     let mut seconds = Vec::with_capacity(settings.repeats);
     for repeat in 0..WARM_UP + settings.repeats {
         let started = Instant::now();
-        work(&mut ())?;
+        work()?;
         if repeat >= WARM_UP {
             seconds.push(started.elapsed().as_secs_f64());
         }
@@ -105,20 +112,20 @@ pub(super) fn measure<B: Backend, P: Display>(
     }
     bar.finish_and_clear();
     let peak_memory_bytes = crate::runtime::memory::peak();
-    let parts = take_apart::<B, P>(device, &mut work)?;
+    let parts = take_apart::<B>(device, plan.parts, &mut work)?;
     let mut launches = None;
     let mut operations = Profile::default();
     if settings.profile {
-        launches = count_launches(|| work(&mut ()))?;
+        launches = count_launches(&mut work)?;
         if launches.is_none() {
-            operations = profile(|| work(&mut ()))?;
+            operations = profile(&mut work)?;
         }
     }
     let (operations, shaped) = operations;
     Ok(Measured {
         seconds,
         macs,
-        speeds: before.best(Speeds::measure::<B>(sizes, device)?),
+        speeds: before.best(Speeds::measure::<B>(plan.sizes, device)?),
         parameters,
         peak_memory_bytes,
         parts,

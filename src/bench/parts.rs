@@ -1,12 +1,16 @@
-use std::fmt::Display;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use burn::tensor::backend::Backend;
-use dp_sims_model::Observer;
 use serde::{Deserialize, Serialize};
+use tracing::level_filters::LevelFilter;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use crate::runtime::device::finish;
+use crate::runtime::logging::message;
 
 /// Most repetitions that are taken apart; the fastest of them counts.
 const REPEATS: usize = 3;
@@ -26,38 +30,47 @@ pub struct Part {
     pub seconds: f64,
 }
 
-/// Takes the time of every part, waiting for the device at the end of each.
-struct Stopwatch<'a, B: Backend> {
-    device: &'a B::Device,
+/// What a stopwatch has taken down.
+struct Times {
     last: Instant,
     parts: Vec<Part>,
     failure: Option<anyhow::Error>,
 }
 
-impl<B: Backend, P: Display> Observer<P> for Stopwatch<'_, B> {
-    fn end_of(&mut self, part: P) {
-        if let Err(error) = finish::<B>(self.device) {
-            self.failure.get_or_insert(error);
-        }
+/// Takes the time of every part, waiting for the device at the end of each.
+struct Stopwatch<B: Backend> {
+    device: B::Device,
+    times: Arc<Mutex<Times>>,
+}
+
+impl<B: Backend, S: Subscriber> Layer<S> for Stopwatch<B> {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let finished = finish::<B>(&self.device);
         let now = Instant::now();
-        let seconds = (now - self.last).as_secs_f64();
-        self.last = now;
-        let name = part.to_string();
-        match self.parts.iter_mut().find(|known| known.name == name) {
+        let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = finished {
+            times.failure.get_or_insert(error);
+        }
+        let seconds = (now - times.last).as_secs_f64();
+        times.last = now;
+        let name = message(event);
+        match times.parts.iter_mut().find(|known| known.name == name) {
             Some(known) => known.seconds += seconds,
-            None => self.parts.push(Part { name, seconds }),
+            None => times.parts.push(Part { name, seconds }),
         }
     }
 }
 
 /// The parts of a repetition of `work` in the order in which they ended, with what lies between them
-/// last: together the time of the repetition.
+/// last: together the time of the repetition. Events with this target say where parts end; they come from
+/// the thread that calls `work`.
 ///
 /// # Errors
 /// When the work or the device fails.
-pub(super) fn take_apart<B: Backend, P: Display>(
+pub(super) fn take_apart<B: Backend>(
     device: &B::Device,
-    mut work: impl FnMut(&mut dyn Observer<P>) -> Result<()>,
+    target: &'static str,
+    mut work: impl FnMut() -> Result<()>,
 ) -> Result<Vec<Part>> {
     let begin = Instant::now();
     let mut fastest: Option<(f64, Vec<Part>)> = None;
@@ -66,24 +79,31 @@ pub(super) fn take_apart<B: Backend, P: Display>(
             break;
         }
         let started = Instant::now();
-        let mut watch = Stopwatch::<B> {
-            device,
+        let times = Arc::new(Mutex::new(Times {
             last: started,
             parts: Vec::new(),
             failure: None,
+        }));
+        let watch = Stopwatch::<B> {
+            device: device.clone(),
+            times: times.clone(),
         };
-        work(&mut watch)?;
+        let only = Targets::new().with_target(target, LevelFilter::TRACE);
+        let subscriber = tracing_subscriber::registry().with(watch.with_filter(only));
+        tracing::subscriber::with_default(subscriber, &mut work)?;
         let all = started.elapsed().as_secs_f64();
-        if let Some(failure) = watch.failure {
+        let mut times = times.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(failure) = times.failure.take() {
             bail!(failure);
         }
-        let inside: f64 = watch.parts.iter().map(|part| part.seconds).sum();
-        watch.parts.push(Part {
+        let inside: f64 = times.parts.iter().map(|part| part.seconds).sum();
+        let mut parts = std::mem::take(&mut times.parts);
+        parts.push(Part {
             name: OTHER.to_string(),
             seconds: (all - inside).max(0.0),
         });
         if fastest.as_ref().is_none_or(|(least, _)| all < *least) {
-            fastest = Some((all, watch.parts));
+            fastest = Some((all, parts));
         }
     }
     Ok(fastest.map_or_else(Vec::new, |(_, parts)| parts))
@@ -98,10 +118,11 @@ mod tests {
 
     #[test]
     fn parts_of_a_name_are_added() {
-        let parts = take_apart::<FlexAutodiff, &str>(&Default::default(), |observer| {
+        let parts = take_apart::<FlexAutodiff>(&Default::default(), "dp_sims::test_parts", || {
             for part in ["first", "second", "first"] {
                 std::thread::sleep(Duration::from_millis(1));
-                observer.end_of(part);
+                tracing::trace!(target: "dp_sims::test_parts", "{part}");
+                tracing::trace!("not a part");
             }
             Ok(())
         })
@@ -115,10 +136,11 @@ mod tests {
     #[test]
     fn a_failure_ends_the_repetitions() {
         let mut calls = 0;
-        let outcome = take_apart::<FlexAutodiff, &str>(&Default::default(), |_| {
-            calls += 1;
-            Err(anyhow!("broken"))
-        });
+        let outcome =
+            take_apart::<FlexAutodiff>(&Default::default(), "dp_sims::test_parts", || {
+                calls += 1;
+                Err(anyhow!("broken"))
+            });
         assert_eq!(outcome.unwrap_err().to_string(), "broken");
         assert_eq!(calls, 1);
     }

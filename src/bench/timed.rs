@@ -2,13 +2,12 @@ use anyhow::Result;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Int, Tensor};
 use dp_sims_datasets::Size;
-use dp_sims_model::Observer;
 use dp_sims_model::cost::{self, Convention, GeneratorCost};
 use dp_sims_model::generator::{Generator, GeneratorConfig, GeneratorPart};
 use dp_sims_model::layers::Mode;
 
 use super::count::step_macs;
-use super::measure::{Macs, Measured, measure};
+use super::measure::{Macs, Measured, Plan, measure};
 use super::settings::{GENERATOR_CLASSES, STEP_CLASSES, Settings};
 use super::speed::ProbeSizes;
 use crate::runtime::batch::{DeviceBatch, label_tensor};
@@ -37,10 +36,15 @@ pub fn step<B: AutodiffBackend>(
         executed: step_macs(&experiment, STEP_CLASSES, Convention::Executed),
     };
     let parameters = step_parameters(&experiment, STEP_CLASSES);
-    measure::<B::InnerBackend, StepPart>(settings, macs, parameters, sizes, device, |observer| {
+    let plan = Plan {
+        settings,
+        sizes,
+        parts: StepPart::TARGET,
+    };
+    measure::<B::InnerBackend>(&plan, macs, parameters, device, || {
         number += 1;
         training
-            .step_observed(number, std::slice::from_ref(&batch), observer)?
+            .step(number, std::slice::from_ref(&batch))?
             .read()?;
         // The moving average is the last thing that a step computes.
         wait(training.networks.ema.to_image().weight.val())
@@ -67,9 +71,12 @@ pub fn generator<B: Backend>(
     let parameters = [("generator".to_string(), parameters)].into();
     let network = config.init::<B>(GENERATOR_CLASSES, 0, device)?;
     let mut images = Images::new(network, settings, device)?;
-    measure::<B, GeneratorPart>(settings, macs, parameters, sizes, device, |observer| {
-        wait(images.make(observer))
-    })
+    let plan = Plan {
+        settings,
+        sizes,
+        parts: GeneratorPart::TARGET,
+    };
+    measure::<B>(&plan, macs, parameters, device, || wait(images.make()))
 }
 
 fn generator_cost(config: &GeneratorConfig, size: Size, counting: Convention) -> GeneratorCost {
@@ -106,10 +113,9 @@ impl<B: Backend> Images<B> {
     ///
     /// # Shapes
     /// - output: `[batch, 3, H, W]`
-    pub fn make(&mut self, observer: &mut dyn Observer<GeneratorPart>) -> Tensor<B, 4> {
+    pub fn make(&mut self) -> Tensor<B, 4> {
         let (labels, latent) = (self.labels.clone(), self.latent.clone());
-        let network = &mut self.network;
-        network.forward_observed(labels, latent, Mode::Eval, observer)
+        self.network.forward(labels, latent, Mode::Eval)
     }
 }
 

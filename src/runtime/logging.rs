@@ -77,19 +77,23 @@ struct Terminal;
 
 impl<S: Subscriber> Layer<S> for Terminal {
     fn on_event(&self, event: &Event<'_>, _: layer::Context<'_, S>) {
-        let mut line = Line(String::new());
-        event.record(&mut line);
         let kind = match *event.metadata().level() {
             Level::ERROR => "error: ",
             Level::WARN => "warning: ",
             Level::INFO => "",
             Level::DEBUG | Level::TRACE => "  ",
         };
-        eprintln!("{kind}{}", line.0);
+        eprintln!("{kind}{}", message(event));
     }
 }
 
 /// The message of an event, and its fields behind it.
+pub fn message(event: &Event<'_>) -> String {
+    let mut line = Line(String::new());
+    event.record(&mut line);
+    line.0
+}
+
 struct Line(String);
 
 impl Visit for Line {

@@ -1,7 +1,7 @@
 use std::fmt;
 
-/// A part of a training step, as an [`Observer`](dp_sims_model::Observer) is told of it. With
-/// several batches a step each part comes once for every one of them.
+/// A part of a training step. An event of `tracing` says where it ends; with several batches a step each
+/// part comes once for every one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepPart {
     /// Generator step: images under a pair of latents.
@@ -33,6 +33,17 @@ pub enum StepPart {
     DiscriminatorOptimizer,
     /// Moving average of the generator.
     Average,
+}
+
+impl StepPart {
+    /// Target of the events.
+    pub const TARGET: &'static str = "dp_sims::step_parts";
+
+    /// Says that all since the part before, or since the step began, was this one. A device that works
+    /// in the background may not have finished it.
+    pub(super) fn end(self) {
+        tracing::trace!(target: StepPart::TARGET, "{self}");
+    }
 }
 
 impl fmt::Display for StepPart {

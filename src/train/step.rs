@@ -11,7 +11,6 @@ use anyhow::{Result, ensure};
 use burn::module::AutodiffModule;
 use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use dp_sims_model::Observer;
 use dp_sims_model::buffers::{average, check_buffers, take};
 use dp_sims_model::discriminator::Discriminator;
 use dp_sims_model::generator::Generator;
@@ -80,27 +79,14 @@ impl<B: AutodiffBackend> Training<B> {
         step: u64,
         batches: &[DeviceBatch<B::InnerBackend>],
     ) -> Result<StepScalars<B::InnerBackend>> {
-        self.step_observed(step, batches, &mut ())
-    }
-
-    /// [`Self::step`], with an observer who is told where its parts end.
-    ///
-    /// # Errors
-    /// When the device fails.
-    pub fn step_observed(
-        &mut self,
-        step: u64,
-        batches: &[DeviceBatch<B::InnerBackend>],
-        observer: &mut dyn Observer<StepPart>,
-    ) -> Result<StepScalars<B::InnerBackend>> {
         ensure!(!batches.is_empty(), "a step needs at least one batch");
         let mut scalars = StepScalars::new();
-        let made = self.generator_step(step, batches, &mut scalars, observer);
-        self.discriminator_step(step, batches, made, &mut scalars, observer);
+        let made = self.generator_step(step, batches, &mut scalars);
+        self.discriminator_step(step, batches, made, &mut scalars);
         let decay = self.experiment.ema.decay_at(step);
         let current = self.networks.generator.valid();
         self.networks.ema = average(take(&mut self.networks.ema), &current, decay);
-        observer.end_of(StepPart::Average);
+        StepPart::Average.end();
         if step.is_multiple_of(LOOK_EVERY) {
             let checks = [
                 (Network::Generator, check_buffers(&self.networks.generator)),

@@ -3,7 +3,6 @@ use burn::tensor::{Tensor, backend::Backend};
 
 use super::encoder::repeat_batch;
 use super::{Encoder, GeneratorConfig, GeneratorPart, Mapping, NoiseMode, SpadeBlock};
-use crate::Observer;
 use crate::init::InitRng;
 use crate::layers::{
     Condition, Conv, ConvConfig, LabelConv, LabelMaps, LatentConv, Mode, leaky_relu,
@@ -78,7 +77,6 @@ impl<B: Backend> DpSimsGenerator<B> {
         label_maps: LabelMaps<B>,
         latent: Tensor<B, 2>,
         mode: Mode,
-        observer: &mut dyn Observer<GeneratorPart>,
     ) -> Tensor<B, 4> {
         let [maps, height, width] = label_maps.dims();
         let [images, latent_dim] = latent.dims();
@@ -86,7 +84,7 @@ impl<B: Backend> DpSimsGenerator<B> {
             Some(mapping) => mapping.forward(latent.clone()),
             None => latent.clone().reshape([images, 1, latent_dim]),
         };
-        observer.end_of(GeneratorPart::Mapping);
+        GeneratorPart::Mapping.end();
         let (rows, columns) = (height / self.start_stride, width / self.start_stride);
         let grid = label_maps.nearest(rows, columns);
         let mut features = self.start.forward(grid);
@@ -94,9 +92,9 @@ impl<B: Backend> DpSimsGenerator<B> {
         if let Some(conv) = &self.start_noise {
             features = features + conv.forward(latent.clone(), rows, columns);
         }
-        observer.end_of(GeneratorPart::Start);
+        GeneratorPart::Start.end();
         let mut conditions = self.encoder.forward(label_maps, latent, tokens, mode);
-        observer.end_of(GeneratorPart::Pyramid);
+        GeneratorPart::Pyramid.end();
         let coarsest = conditions[conditions.len() - 1].clone();
         let last = self.blocks.len() - 1;
         for (index, block) in self.blocks.iter_mut().enumerate() {
@@ -107,7 +105,7 @@ impl<B: Backend> DpSimsGenerator<B> {
                 features = upsample_nearest(features);
             }
             let (height, width) = (rows << index, columns << index);
-            observer.end_of(GeneratorPart::Block { height, width });
+            GeneratorPart::Block { height, width }.end();
         }
         leaky_relu(features)
     }

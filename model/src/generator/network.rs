@@ -5,9 +5,9 @@ use super::{
     DpSimsGenerator, GeneratorArchitecture, GeneratorConfig, GeneratorPart, OasisGenerator,
     SpadeBlock,
 };
+use crate::ConfigError;
 use crate::init::InitRng;
 use crate::layers::{Conv, LabelMaps, Mode};
-use crate::{ConfigError, Observer};
 
 /// A generator of either architecture: label maps and latents in, images out.
 #[derive(Module, Debug)]
@@ -81,23 +81,9 @@ impl<B: Backend> Generator<B> {
         latent: Tensor<B, 2>,
         mode: Mode,
     ) -> Tensor<B, 4> {
-        self.forward_observed(maps, latent, mode, &mut ())
-    }
-
-    /// [`Self::forward`], with an observer who is told where its parts end.
-    ///
-    /// # Shapes
-    /// Those of [`Self::forward`].
-    pub fn forward_observed(
-        &mut self,
-        maps: impl Into<LabelMaps<B>>,
-        latent: Tensor<B, 2>,
-        mode: Mode,
-        observer: &mut dyn Observer<GeneratorPart>,
-    ) -> Tensor<B, 4> {
-        let features = self.features_observed(maps.into(), latent, mode, observer);
+        let features = self.features(maps, latent, mode);
         let image = self.image(features, mode);
-        observer.end_of(GeneratorPart::ToImage);
+        GeneratorPart::ToImage.end();
         image
     }
 
@@ -114,19 +100,10 @@ impl<B: Backend> Generator<B> {
         latent: Tensor<B, 2>,
         mode: Mode,
     ) -> Tensor<B, 4> {
-        self.features_observed(maps.into(), latent, mode, &mut ())
-    }
-
-    fn features_observed(
-        &mut self,
-        maps: LabelMaps<B>,
-        latent: Tensor<B, 2>,
-        mode: Mode,
-        observer: &mut dyn Observer<GeneratorPart>,
-    ) -> Tensor<B, 4> {
+        let maps = maps.into();
         match self {
-            Self::DpSims(network) => network.features(maps, latent, mode, observer),
-            Self::Oasis(network) => network.features(maps, latent, mode, observer),
+            Self::DpSims(network) => network.features(maps, latent, mode),
+            Self::Oasis(network) => network.features(maps, latent, mode),
         }
     }
 

@@ -5,7 +5,6 @@ use burn::tensor::{Tensor, backend::Backend};
 use super::block::Place;
 use super::encoder::repeat_batch;
 use super::{GeneratorConfig, GeneratorPart, NoiseMode, SpadeBlock};
-use crate::Observer;
 use crate::init::InitRng;
 use crate::layers::{
     Conv, ConvConfig, LabelConv, LabelMaps, LatentConv, Mode, leaky_relu, upsample_nearest,
@@ -97,13 +96,12 @@ impl<B: Backend> OasisGenerator<B> {
         label_maps: LabelMaps<B>,
         latent: Tensor<B, 2>,
         mode: Mode,
-        observer: &mut dyn Observer<GeneratorPart>,
     ) -> Tensor<B, 4> {
         let [_, height, width] = label_maps.dims();
         let (mut rows, mut columns) = (height / self.start_stride, width / self.start_stride);
         let grid = label_maps.nearest(rows, columns);
         let mut features = self.start.forward(grid, &latent);
-        observer.end_of(GeneratorPart::Start);
+        GeneratorPart::Start.end();
         let last = self.blocks.len() - 1;
         for (index, block) in self.blocks.iter_mut().enumerate() {
             let map = label_maps.nearest(rows, columns);
@@ -111,10 +109,11 @@ impl<B: Backend> OasisGenerator<B> {
             if index < last {
                 features = upsample_nearest(features);
             }
-            observer.end_of(GeneratorPart::Block {
+            GeneratorPart::Block {
                 height: rows,
                 width: columns,
-            });
+            }
+            .end();
             (rows, columns) = (2 * rows, 2 * columns);
         }
         leaky_relu(features)

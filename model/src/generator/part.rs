@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// A part of a generator, as an [`Observer`](crate::Observer) is told of it.
+/// A part of a generator. An event of `tracing` says where it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GeneratorPart {
     /// Latent to tokens.
@@ -18,6 +18,17 @@ pub enum GeneratorPart {
     },
     /// Last activation, convolution to RGB and tanh.
     ToImage,
+}
+
+impl GeneratorPart {
+    /// Target of the events.
+    pub const TARGET: &'static str = "dp_sims::generator_parts";
+
+    /// Says that all since the part before, or since the computation began, was this one. A device that
+    /// works in the background may not have finished it.
+    pub(super) fn end(self) {
+        tracing::trace!(target: GeneratorPart::TARGET, "{self}");
+    }
 }
 
 impl fmt::Display for GeneratorPart {

@@ -2,7 +2,6 @@ use burn::module::AutodiffModule;
 use burn::optim::{GradientsAccumulator, GradientsParams, Optimizer};
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Int, Tensor};
-use dp_sims_model::Observer;
 use dp_sims_model::buffers::{clip_gradients, copy_buffers, take};
 use dp_sims_model::layers::Mode;
 use dp_sims_model::losses::{label_mix, label_mix_mask, mix, pixel_accuracy};
@@ -24,7 +23,6 @@ impl<B: AutodiffBackend> Training<B> {
         batches: &[DeviceBatch<B::InnerBackend>],
         made: Vec<Made<B::InnerBackend>>,
         scalars: &mut StepScalars<B::InnerBackend>,
-        observer: &mut dyn Observer<StepPart>,
     ) {
         let mut accumulator = GradientsAccumulator::new();
         for (index, (batch, mut made)) in batches.iter().zip(made).enumerate() {
@@ -33,10 +31,9 @@ impl<B: AutodiffBackend> Training<B> {
                 made.images = self.fakes(counter, batch);
                 made.fake_features = None;
             }
-            observer.end_of(StepPart::Fakes);
+            StepPart::Fakes.end();
             let passes = batches.len() as f64;
-            let gradients =
-                self.discriminator_pass(counter, batch, made, passes, scalars, observer);
+            let gradients = self.discriminator_pass(counter, batch, made, passes, scalars);
             accumulator.accumulate(&self.networks.discriminator, gradients);
         }
         let config = &self.experiment.optimizer;
@@ -49,7 +46,7 @@ impl<B: AutodiffBackend> Training<B> {
         self.networks.discriminator =
             self.optimizer_discriminator
                 .step(rate, discriminator, gradients);
-        observer.end_of(StepPart::DiscriminatorOptimizer);
+        StepPart::DiscriminatorOptimizer.end();
     }
 
     /// New images of one batch, made without a graph.
@@ -77,7 +74,6 @@ impl<B: AutodiffBackend> Training<B> {
         made: Made<B::InnerBackend>,
         passes: f64,
         scalars: &mut StepScalars<B::InnerBackend>,
-        observer: &mut dyn Observer<StepPart>,
     ) -> GradientsParams {
         let shift = self.shift(counter);
         let fake = shift.images(made.images);
@@ -110,10 +106,10 @@ impl<B: AutodiffBackend> Training<B> {
             total = total + term;
         }
         scalars.push(Scalar::discriminator(Term::Total), total.clone().inner());
-        observer.end_of(StepPart::Discriminator);
+        StepPart::Discriminator.end();
         let gradients = (total / passes).backward();
         let gradients = GradientsParams::from_grads(gradients, &self.networks.discriminator);
-        observer.end_of(StepPart::DiscriminatorBackward);
+        StepPart::DiscriminatorBackward.end();
         gradients
     }
 

@@ -2,7 +2,6 @@ use burn::module::{AutodiffModule, Module};
 use burn::optim::{GradientsAccumulator, GradientsParams, Optimizer};
 use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use dp_sims_model::Observer;
 use dp_sims_model::buffers::{clip_gradients, copy_buffers, take};
 use dp_sims_model::discriminator::Discriminator;
 use dp_sims_model::layers::{LabelMaps, Mode};
@@ -33,7 +32,6 @@ impl<B: AutodiffBackend> Training<B> {
         step: u64,
         batches: &[DeviceBatch<B::InnerBackend>],
         scalars: &mut StepScalars<B::InnerBackend>,
-        observer: &mut dyn Observer<StepPart>,
     ) -> Vec<Made<B::InnerBackend>> {
         let mut made = Vec::with_capacity(batches.len());
         let mut generator_gradients = GradientsAccumulator::new();
@@ -42,7 +40,7 @@ impl<B: AutodiffBackend> Training<B> {
             let counter = step * batches.len() as u64 + index as u64;
             let passes = batches.len() as f64;
             let (images, generator, projector) =
-                self.generator_pass([step, counter], batch, passes, scalars, observer);
+                self.generator_pass([step, counter], batch, passes, scalars);
             made.push(images);
             generator_gradients.accumulate(&self.networks.generator, generator);
             if let (Some((module, _)), Some(gradients)) = (&self.networks.contrastive, projector) {
@@ -62,7 +60,7 @@ impl<B: AutodiffBackend> Training<B> {
                 self.optimizer_projector
                     .step(rate, take(projector), projector_gradients.grads());
         }
-        observer.end_of(StepPart::GeneratorOptimizer);
+        StepPart::GeneratorOptimizer.end();
         made
     }
 
@@ -78,7 +76,6 @@ impl<B: AutodiffBackend> Training<B> {
         batch: &DeviceBatch<B::InnerBackend>,
         passes: f64,
         scalars: &mut StepScalars<B::InnerBackend>,
-        observer: &mut dyn Observer<StepPart>,
     ) -> (
         Made<B::InnerBackend>,
         GradientsParams,
@@ -110,7 +107,7 @@ impl<B: AutodiffBackend> Training<B> {
         let seen = features.clone().narrow(0, 0, seen);
         let all = generator.image(seen, Mode::Train);
         let image = all.clone().narrow(0, 0, images);
-        observer.end_of(StepPart::Generator);
+        StepPart::Generator.end();
 
         let plain_image = image.clone().inner();
         let backbone = self.networks.backbone.as_ref();
@@ -125,13 +122,13 @@ impl<B: AutodiffBackend> Training<B> {
             let logits = frozen.forward(images, features, Mode::Train);
             let term = pixel.generator(logits, labels, alpha) * loss.lambda_gan;
             total = term.clone().inner();
-            observer.end_of(StepPart::Judgement);
+            StepPart::Judgement.end();
             term.backward()
         });
         scalars.push(Scalar::generator(Term::Gan), total.clone());
         self.networks.discriminator =
             copy_buffers(self.networks.discriminator.clone(), &frozen.valid());
-        observer.end_of(StepPart::JudgementBackward);
+        StepPart::JudgementBackward.end();
 
         let mut projector_gradients = None;
         let mut photo_features = None;
@@ -157,7 +154,7 @@ impl<B: AutodiffBackend> Training<B> {
             views.ask(network, passes, term, scalars, |_, fake| {
                 let term = projector.loss(fake, real, &positions) * loss.contrastive.lambda;
                 value = term.clone().inner();
-                observer.end_of(StepPart::Contrastive);
+                StepPart::Contrastive.end();
                 let mut gradients = (term / passes).backward();
                 let own = GradientsParams::from_module(&mut gradients, projector);
                 projector_gradients = Some(own);
@@ -165,7 +162,7 @@ impl<B: AutodiffBackend> Training<B> {
             });
             scalars.push(Scalar::generator(Term::Contrastive), value.clone());
             total = total + value;
-            observer.end_of(StepPart::ContrastiveBackward);
+            StepPart::ContrastiveBackward.end();
         }
 
         let pair = (copies == 2).then(|| Pair {
@@ -186,16 +183,16 @@ impl<B: AutodiffBackend> Training<B> {
             let (term, pull) = pair.terms(&loss, network, &mut views, scalars);
             total = total + term;
             surrogate = surrogate + pull;
-            observer.end_of(StepPart::Diversity);
+            StepPart::Diversity.end();
         }
         let fake_features = views.shared_features();
         let pull = Tensor::from_inner(views.finish());
         surrogate = surrogate + (image * pull).sum();
-        observer.end_of(StepPart::FeaturesBackward);
+        StepPart::FeaturesBackward.end();
         scalars.push(Scalar::generator(Term::Total), total);
         let gradients = (surrogate / passes).backward();
         let gradients = GradientsParams::from_grads(gradients, &self.networks.generator);
-        observer.end_of(StepPart::GeneratorBackward);
+        StepPart::GeneratorBackward.end();
         let made = Made {
             images: plain_image,
             fake_features,

@@ -86,12 +86,12 @@ pub fn start<B: Backend>(
     let bar = progress_bar("starting", (1 + settings.repeats) as u64);
     let (mut starts, mut alone) = (Vec::new(), Vec::new());
     for _ in 0..WARM_UP {
-        wait(images.make(&mut ()))?;
+        wait(images.make())?;
     }
     for repeat in 0..=settings.repeats {
         let seconds = child.generate(&checkpoint, &labels, &out)?;
         let started = Instant::now();
-        wait(images.make(&mut ()))?;
+        wait(images.make())?;
         if repeat > 0 {
             starts.push(seconds);
             alone.push(started.elapsed().as_secs_f64());
