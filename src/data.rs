@@ -15,9 +15,11 @@ use crate::config::DataConfig;
 use crate::runtime::progress::progress_bar;
 
 mod places;
+mod schema;
 mod source;
 
 pub use places::refuse_among_inputs;
+pub use schema::schema;
 pub use source::{built_in, dataset_in, description, detect, source};
 
 /// Seeds of the two procedural splits: they share no scene.

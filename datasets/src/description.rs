@@ -27,6 +27,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::class::{Class, ClassTable};
@@ -50,38 +51,42 @@ const VOID: &str = "void";
 const MAX_BYTES: u64 = 1 << 24;
 
 /// A dataset: classes, ids and files. Paths are relative to a root folder given when it is opened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Description {
     /// Name of the dataset.
+    #[schemars(length(min = 1))]
     pub name: String,
-    /// Ids (PNG values, 0 to 255) that mean void.
+    /// Ids that mean void.
     #[serde(default)]
     pub void: Vec<u8>,
-    /// The classes beside void; the first one gets class index 1.
+    /// A table per class, up to 255; the first one gets class index 1.
     #[serde(rename = "class")]
+    #[schemars(length(min = 1, max = MAX_CLASSES))]
     pub classes: Vec<DescribedClass>,
-    /// Files of the train split.
+    /// How the files of the training split are found. At least one split is described.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train: Option<SplitFiles>,
-    /// Files of the validation split.
+    /// How the files of the validation split are found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<SplitFiles>,
-    /// Files of the test split.
+    /// How the files of the test split are found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test: Option<SplitFiles>,
 }
 
 /// A class and the ids it has in the label maps.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DescribedClass {
     /// Name, unique inside the description and not `void`.
+    #[schemars(length(min = 1))]
     pub name: String,
-    /// RGB colour, written `"#rrggbb"` or `[r, g, b]`.
+    /// Colour of the class in previews, as `"#rrggbb"` or `[r, g, b]`.
     #[serde(with = "colour")]
+    #[schemars(with = "colour::Colour")]
     pub colour: [u8; 3],
-    /// Ids (PNG values, 0 to 255) that mean this class; several ids merge into one class.
+    /// Ids that mean the class; several ids merge. May be left out if every split is colour-coded.
     #[serde(default)]
     pub ids: Vec<u8>,
     /// True for countable objects.

@@ -12,7 +12,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use dp_sims_datasets::Description;
 
-use crate::data::source;
+use crate::data::{schema, source};
 
 /// Arguments of `dataset`.
 #[derive(Debug, Args)]
@@ -34,6 +34,8 @@ enum DatasetCommand {
     /// Write the procedural dataset to disk in the layout of ADE20K, COCO-Stuff or Cityscapes, or
     /// as a described folder.
     Export(export::ExportArgs),
+    /// Print the JSON schema of dataset descriptions, by which editors complete and check them.
+    Schema,
 }
 
 /// Which described dataset is meant.
@@ -72,5 +74,9 @@ pub fn run(args: DatasetArgs) -> Result<()> {
         DatasetCommand::Init(args) => init::run(args),
         DatasetCommand::View(args) => view::run(args),
         DatasetCommand::Check(args) => check::run(args),
+        DatasetCommand::Schema => {
+            println!("{:#}", schema());
+            Ok(())
+        }
     }
 }

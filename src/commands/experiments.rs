@@ -10,7 +10,7 @@ use dp_sims_backends::available;
 use sysinfo::{CpuRefreshKind, RefreshKind, System};
 
 use super::{BackendArgs, User, steps};
-use crate::config::{Origins, load};
+use crate::config::{Origins, load, schema};
 use crate::experiments::{Catalogue, Overrides, Program, Roots};
 
 /// Arguments of `experiments`.
@@ -26,6 +26,8 @@ enum ExperimentsCommand {
     List(ListArgs),
     /// Print an experiment with all its values, and where each comes from.
     Show(ShowArgs),
+    /// Print the JSON schema of experiment files, by which editors complete and check them.
+    Schema,
     /// Tell how long rows would take on this machine, by training a few steps of each.
     Plan(plan::PlanArgs),
     /// Train and evaluate rows with several seeds; the same call goes on where it was interrupted.
@@ -129,6 +131,10 @@ pub fn run(args: ExperimentsArgs) -> Result<()> {
     match args.command {
         ExperimentsCommand::List(args) => list(&args),
         ExperimentsCommand::Show(args) => show(&args),
+        ExperimentsCommand::Schema => {
+            println!("{:#}", schema());
+            Ok(())
+        }
         ExperimentsCommand::Plan(args) => plan::run(args),
         ExperimentsCommand::Run(args) => run::run(args),
         ExperimentsCommand::Report(args) => report::run(args),

@@ -1,17 +1,18 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What an experiment is for: table `[about]` of its file. It belongs to that file alone, and files
 /// that extend it do not inherit it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct About {
-    /// What it shows, in a few words.
+    /// What it shows, in a few words. `dp-sims experiments list` prints it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shows: Option<String>,
-    /// Table of the paper that has it as a row.
+    /// Number of the table of the paper that has it as a row.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<u32>,
-    /// That row, by its name in `experiments/paper.toml`.
+    /// Name of that row in `experiments/paper.toml`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub row: Option<String>,
 }

@@ -1,24 +1,25 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, anyhow, ensure};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::metric::Metric;
 
 /// Evaluation of the averaged generator during training, on the validation split.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvaluationConfig {
     /// Steps between two evaluations; 0 for none.
     pub every: u64,
-    /// What is measured, as `dp-sims evaluate --metrics` names it; `timing` is not for this place.
+    /// What is measured, as `dp-sims evaluate --metrics` names it; not `timing`.
     pub metrics: Vec<String>,
-    /// The first so many images of the validation split are used.
+    /// Number of images, from the start of the split.
     pub images: usize,
-    /// The value whose best checkpoint is kept in the folder `best` of the run: a metric, or
+    /// Value by which the best checkpoint, kept in `RUN/best`, is chosen: a metric, or
     /// `lpips-diversity` or `lpips-distance`.
     pub best: String,
-    /// Folder of a segmenter, for `miou` and `accuracy` on your own dataset.
+    /// Folder of `train-segmenter`, for `miou` and `accuracy` on your own dataset.
     pub segmenter: Option<PathBuf>,
 }
 

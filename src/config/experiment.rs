@@ -5,6 +5,7 @@ use dp_sims_datasets::Size;
 use dp_sims_model::backbones::{BackboneKind, info};
 use dp_sims_model::discriminator::DiscriminatorConfig;
 use dp_sims_model::generator::GeneratorConfig;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::difference::values;
@@ -15,12 +16,13 @@ use super::{About, EmaConfig, EvaluationConfig, LossConfig, OptimizerConfig, Wei
 const NAME_LETTERS: usize = 100;
 
 /// Everything that defines a run, as an experiment file has it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Experiment {
-    /// Name of the experiment, which is also the default name of the run folder.
+    /// Name of the experiment and of its default run folder, without slashes. Defaults to the name
+    /// of the file; experiments that extend this one do not inherit it.
     pub name: String,
-    /// What it is for. Changes nothing about a run.
+    /// What the experiment is for. Changes nothing about a run.
     #[serde(skip_serializing_if = "About::is_empty")]
     pub about: About,
     /// Length, batch, seed and what is written when.
@@ -44,7 +46,7 @@ pub struct Experiment {
 }
 
 /// Length, batch, seed and what is written when.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunConfig {
     /// Optimizer steps in total.
@@ -54,8 +56,8 @@ pub struct RunConfig {
     /// Forward passes whose gradients are averaged into one optimizer step. Batch statistics and
     /// class weights are those of one pass (notes O23).
     pub accumulation: usize,
-    /// Whether the discriminator is shown the images of the generator's step, which the generator made
-    /// before it changed, and not new ones (notes L30, O22). Saves one forward pass of the generator.
+    /// Trains the discriminator on the images of the generator step instead of on new ones from the
+    /// updated generator (notes L30, O22). Saves one forward pass of the generator.
     pub reuse_fakes: bool,
     /// Seed of initial weights, data order and noise.
     pub seed: u64,
@@ -63,7 +65,8 @@ pub struct RunConfig {
     pub checkpoint_every: u64,
     /// Newest checkpoints kept; 0 keeps all.
     pub keep_checkpoints: usize,
-    /// Steps between previews; one is written before the first step and one at the end.
+    /// Steps between previews; one is written before the first step and one after the last step of
+    /// the experiment.
     pub preview_every: u64,
     /// Label maps in a preview.
     pub preview_rows: usize,
@@ -89,33 +92,37 @@ impl Default for RunConfig {
 }
 
 /// Images and label maps.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataConfig {
-    /// `scenes` (procedural, needs no file), the name of a built-in description such as
-    /// `camvid`, or the path of a dataset description (TOML).
+    /// `scenes` (procedural, needs no file), `camvid`, `ade20k`, `coco-stuff`, `coco-stuff-spade`,
+    /// `cityscapes`, or the path of a dataset description.
     pub dataset: String,
     /// Root folder of the dataset; `--data` sets it.
     pub root: Option<PathBuf>,
-    /// Height of images and label maps in pixels.
+    /// Height of images and label maps in pixels, a multiple of the start stride (32 with six SPADE
+    /// blocks).
     pub height: usize,
-    /// Width of images and label maps in pixels.
+    /// Width of images and label maps in pixels, a multiple of the start stride.
     pub width: usize,
-    /// Height in pixels that images are resized to, with the width in proportion to `height` and
-    /// `width`, before a place of `height` x `width` is cut out at random. Without it images are
-    /// resized to `height` x `width`, as in the published runs (notes S7, O25); SPADE has 286 for 256.
+    /// Height in pixels to which images are resized, with the width in proportion, before a crop of
+    /// `height` x `width` is taken at random. Without it images are resized to `height` x `width`,
+    /// as in the published runs of OASIS (notes S7, O25); SPADE uses 286 for 256.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load_size: Option<usize>,
-    /// Folder of packed splits, as `dp-sims dataset pack` writes them, in place of the files of the
-    /// dataset.
+    /// Folder of packed splits, as `dp-sims dataset pack` writes them, that is read instead of
+    /// `root`; not together with `load_size`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub packed: Option<PathBuf>,
-    /// Whether JPEGs of at least eight times the height and width are decoded at a fraction of their
-    /// size: a quarter to a half less decoding at twelve megapixels, and off by a few levels.
+    /// Decodes JPEGs of at least eight times `height` and `width` at a fraction of their size.
+    /// Decoding a photo of twelve megapixels takes a quarter to a half less time, and pixels differ
+    /// by a few levels from the exact resize.
     pub reduced_jpeg: bool,
-    /// Whether half of the training images are mirrored.
+    /// Mirrors half of the training images.
     pub flip: bool,
-    /// Whether images with rare classes are drawn more often (section 4.1, notes S17).
+    /// Draws images with rare classes more often: with probability proportional to f^(-1/2), where
+    /// f is the share of images that contain the rarest class of the image (section 4.1, notes
+    /// S17). Void does not count.
     pub balanced: bool,
     /// Number of different images of the procedural dataset.
     pub scenes: usize,
@@ -159,10 +166,10 @@ impl DataConfig {
 }
 
 /// The frozen network inside the discriminator.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BackboneConfig {
-    /// Architecture.
+    /// Architecture of the network.
     pub network: BackboneKind,
     /// Where its weights come from.
     pub weights: Weights,

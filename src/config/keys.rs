@@ -174,7 +174,7 @@ impl Kind {
     }
 
     /// Whether a value has the type.
-    fn fits(self, value: &Value) -> bool {
+    pub(super) fn fits(self, value: &Value) -> bool {
         let all = |is: fn(&Value) -> bool| value.as_array().is_some_and(|list| list.iter().all(is));
         match self {
             Whole(..) => value.is_integer(),

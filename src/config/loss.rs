@@ -3,12 +3,13 @@ use dp_sims_datasets::Size;
 use dp_sims_model::backbones::BackboneKind;
 use dp_sims_model::generator::NoiseMode;
 use dp_sims_model::losses::{ContrastiveConfig, PixelLossConfig};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Weights;
 
 /// Loss terms and their weights (section 3.3; notes L24).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LossConfig {
     /// Pixel-wise GAN loss (Eq. 3 and 4).
@@ -21,17 +22,16 @@ pub struct LossConfig {
     pub lambda_diversity: f64,
     /// Cutoff τ_div of the diversity loss (Eq. 6).
     pub diversity_cutoff: f64,
-    /// Diversity asked of every place of the image; not the paper's.
+    /// Diversity loss on every cell of the image, which the paper does not use.
     pub image_diversity: ImageDiversityTerm,
-    /// Diversity asked of every place of the features of the contrastive loss's network; not the
-    /// paper's.
+    /// Diversity loss on every position of the features of the contrastive network, which the paper
+    /// does not use.
     pub feature_diversity: FeatureDiversityTerm,
-    /// Weight of the discriminator's LabelMix consistency (notes L11). 0, as in the paper, leaves
-    /// it out; OASIS has 10.
+    /// Weight of the discriminator's LabelMix consistency (notes L11), which the paper does not
+    /// use; OASIS has 10.
     pub lambda_label_mix: f64,
-    /// Largest shift in pixels, up and to the left, of the images and label maps of a batch before
-    /// the losses look at them (the translation of DiffAugment); 0, as in the paper, leaves them
-    /// where they are.
+    /// Largest translation in pixels of images, photos and label maps of a batch before the losses
+    /// see them, wrapping around at the edges (the translation of DiffAugment); 0 in the paper.
     pub shift: usize,
 }
 
@@ -52,10 +52,10 @@ impl Default for LossConfig {
 }
 
 /// The contrastive term and the network whose features it compares.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ContrastiveTerm {
-    /// Weight λ_C; 0 leaves the term out.
+    /// Weight λ_C of the contrastive loss; 0 leaves it out.
     pub lambda: f64,
     /// Frozen network whose features at strides 4, 8 and 16 are compared.
     pub network: BackboneKind,
@@ -81,14 +81,15 @@ impl Default for ContrastiveTerm {
 /// [-1, 1], over the mean absolute difference of their latents. Eq. 6 looks at features, whose scale
 /// grows until their mean difference is large enough and a burnt-out corner can make up for the rest;
 /// here neither can.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ImageDiversityTerm {
-    /// Weight; 0, as in the paper, leaves the term out.
+    /// Weight of a diversity loss on every cell of the image; 0, as in the paper, leaves it out.
     pub lambda: f64,
-    /// Difference from which on a place asks for nothing more.
+    /// A cell adds nothing once the mean difference of two images of one label map (range 2),
+    /// divided by that of their latents, reaches this.
     pub cutoff: f64,
-    /// Side in pixels of a place, whose colours are averaged; the sides of the image are multiples.
+    /// Side of a cell in pixels, over which colours are averaged; divides height and width.
     pub cell: usize,
 }
 
@@ -105,12 +106,14 @@ impl Default for ImageDiversityTerm {
 /// Diversity in the features of the frozen network of the contrastive loss: the mean over scales and
 /// places of max(0, cutoff - d), where d is the squared distance of the feature vectors of two images of
 /// one label map, brought to length one (0 to 4), over the mean absolute difference of their latents.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FeatureDiversityTerm {
-    /// Weight; 0, as in the paper, leaves the term out.
+    /// Weight of a diversity loss on every position of the features of the contrastive network; 0,
+    /// as in the paper, leaves it out.
     pub lambda: f64,
-    /// Distance from which on a place asks for nothing more.
+    /// A position adds nothing once the squared distance of its two feature vectors, normalised to
+    /// length one and divided by that of the latents, reaches this.
     pub cutoff: f64,
 }
 

@@ -15,6 +15,7 @@ mod loss;
 mod metric;
 mod optimizer;
 mod origins;
+mod schema;
 mod weights;
 
 pub use about::About;
@@ -28,4 +29,5 @@ pub use loss::{ContrastiveTerm, FeatureDiversityTerm, ImageDiversityTerm, LossCo
 pub use metric::{Metric, dashed, described, parse_backbone};
 pub use optimizer::{EmaConfig, OptimizerConfig};
 pub use origins::{Origin, Origins};
+pub use schema::schema;
 pub use weights::Weights;

@@ -1,26 +1,27 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Adam for generator, projector and discriminator (section 4.1).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptimizerConfig {
     /// Learning rate of generator and projector.
     pub lr_generator: f64,
     /// Learning rate of the discriminator.
     pub lr_discriminator: f64,
-    /// β₁.
+    /// Decay rate β₁ of the first moment.
     pub beta_1: f32,
-    /// β₂.
+    /// Decay rate β₂ of the second moment.
     pub beta_2: f32,
-    /// ε.
+    /// ε, added to the root of the second moment.
     pub epsilon: f32,
-    /// Largest global norm of the gradients of a network, which Swin backbones need (notes O24);
-    /// none leaves gradients as they are.
+    /// Largest global gradient norm of generator and discriminator, each on its own, which Swin
+    /// backbones need (notes O24). Without it gradients stay as they are.
     pub clip_norm: Option<f64>,
-    /// Steps over which the rates rise from 0 to their values, in equal parts. With β₁ = 0 Adam moves
-    /// every weight by about the rate in its first steps (notes E11).
+    /// Steps over which the learning rates rise linearly from 0. With β₁ = 0 Adam moves every
+    /// weight by about the learning rate in its first steps (notes E11).
     pub warmup_steps: u64,
-    /// Steps at the end of the run over which the rates fall to 0 in equal parts.
+    /// Steps at the end of the run over which the learning rates fall linearly to 0.
     pub decay_steps: u64,
 }
 
@@ -51,13 +52,13 @@ impl OptimizerConfig {
 }
 
 /// Moving average of the generator (notes L33 to L35, E4).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EmaConfig {
-    /// Share of the old average that is kept at each step.
+    /// Share of the old average kept at each step.
     pub decay: f64,
-    /// Whether step s keeps only min(decay, (1 + s) / (10 + s)). Without the ramp an average
-    /// with the paper's decay shows flat gray for thousands of steps.
+    /// Step s keeps only min(`decay`, (1 + s) / (10 + s)). Short runs need it: without the ramp, an
+    /// average with the paper's decay shows flat gray for thousands of steps.
     pub ramp: bool,
     /// Training batches run through the average before it is used, to refresh its running
     /// statistics and spectral-norm vectors.

@@ -1,19 +1,20 @@
 use anyhow::{Result, ensure};
 use dp_sims_model::backbones::{BackboneKind, info};
 use dp_sims_model::known::known_weights_of;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Where the weights of a frozen network come from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Weights {
-    /// The preferred file of the network, found by name in the weights folder, or the weights that
-    /// are part of the program.
+    /// `NETWORK.safetensors` or a published file in the weights folder, or the weights inside the
+    /// program.
     #[default]
     Pretrained,
     /// Random numbers: the "Random Init." row of Table 3.
     Random,
-    /// A known file by its id, for example `convnext_large.fb_in1k`.
+    /// Otherwise the id of a known file, for example `"convnext_large.fb_in1k"`.
     #[serde(untagged)]
     Known(String),
 }

@@ -15,5 +15,6 @@ pub mod noise;
 pub mod paths;
 pub mod pictures;
 pub mod progress;
+pub mod schema;
 pub mod threads;
 pub mod units;

@@ -233,3 +233,19 @@ fn what_is_built_in_is_listed_and_shown() {
     let message = failure(program(&["experiments", "run", "no-such"]), 2);
     assert!(message.contains("table5-scenes"), "{message}");
 }
+
+/// Editors read what is printed.
+#[test]
+fn schemas_are_printed_as_json() {
+    for (command, key) in [("experiments", "run"), ("dataset", "class")] {
+        let text = output(&mut program(&[command, "schema"]));
+        let schema: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            schema["$schema"],
+            "https://json-schema.org/draft/2020-12/schema"
+        );
+        assert!(schema.get("$id").is_none());
+        assert!(schema["title"].is_string());
+        assert!(schema["properties"][key].is_object());
+    }
+}

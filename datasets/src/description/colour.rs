@@ -1,17 +1,18 @@
 //! Colours in TOML: `"#rrggbb"` or `[r, g, b]`, written back as `"#rrggbb"`.
 
+use schemars::JsonSchema;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serializer};
 
 use crate::class::hex;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(
     untagged,
     expecting = "a colour is \"#rrggbb\" or [r, g, b] with values 0 to 255"
 )]
-enum Colour {
-    Hex(String),
+pub enum Colour {
+    Hex(#[schemars(regex(pattern = r"^#[0-9A-Fa-f]{6}$"))] String),
     Rgb([u8; 3]),
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::non_empty;
@@ -16,7 +17,7 @@ pub(crate) const MAX_LIST_BYTES: u64 = 1 << 28;
 pub const PHOTO_ENDINGS: [&str; 4] = [".jpg", ".jpeg", ".png", ".webp"];
 
 /// How the files of a split are found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SplitFiles {
     /// A text file names every pair.
@@ -26,12 +27,14 @@ pub enum SplitFiles {
 }
 
 /// A text file with one `PHOTO LABELS` pair of paths per line, separated by white space.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListFile {
-    /// The text file.
+    /// Text file with one `PHOTO LABELS` pair of paths per line, separated by white space; empty
+    /// lines are ignored.
+    #[schemars(length(min = 1))]
     pub file: PathBuf,
-    /// Cut off the front of every path in the file; the rest is relative to the root folder.
+    /// Cut off the front of every path; the rest is relative to the root folder.
     #[serde(default)]
     pub strip_prefix: String,
     /// What the values of the label maps are.
@@ -44,41 +47,43 @@ pub struct ListFile {
 ///
 /// A pair is a photo and a label map whose paths below their folders are equal once the suffixes
 /// are cut off. Where both are in one folder, the longer suffix tells what a file is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Folders {
-    /// Folder of the photos.
+    /// Folder of the photos, with its sub-folders.
     pub images: PathBuf,
     /// Ends of the photo names, in any letter case.
     #[serde(default = "default_image_suffixes")]
+    #[schemars(length(min = 1), inner(length(min = 1)))]
     pub image_suffixes: Vec<String>,
-    /// Folder of the label maps.
+    /// Folder of the label maps, with its sub-folders.
     pub labels: PathBuf,
     /// End of the label-map names, in any letter case.
     #[serde(default = "default_png_suffix")]
+    #[schemars(length(min = 1))]
     pub label_suffix: String,
     /// What the values of the label maps are.
     #[serde(default)]
     pub label_values: LabelValues,
-    /// Where the instances of things come from; read by
-    /// [`crate::DescribedFolder::with_instances`] alone.
+    /// Where the instances of things come from. Read only for the centre offsets of objects
+    /// (`generator.offsets`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instances: Option<Instances>,
 }
 
 /// What the values of label maps are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LabelValues {
     /// Gray values or palette indices are ids.
     #[default]
     Ids,
-    /// RGB colours are those of the classes, and black is void. `ids` may then be left out.
+    /// Label maps are RGB and hold the colours of the classes; black is void.
     Colours,
 }
 
 /// Where the instances of things come from. Only pixels of things belong to instances.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Instances {
     /// A gray or palette PNG of instance numbers beside every label map.
@@ -89,18 +94,21 @@ pub enum Instances {
     Panoptic(PanopticFiles),
 }
 
-/// PNGs of instance numbers, of 8 or 16 bits, named as the label maps but for the suffix.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// PNGs of instance numbers, of 8 or 16 bits, named as the label maps but for the suffix (notes S16).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InstancePng {
-    /// Folder of the PNGs.
+    /// Folder of the PNGs of instance numbers, 8 or 16 bits, named as the label maps but for the
+    /// suffix.
     pub folder: PathBuf,
     /// End of the PNG names, in any letter case.
     #[serde(default = "default_png_suffix")]
+    #[schemars(length(min = 1))]
     pub suffix: String,
-    /// Smallest value that is an instance, at least 1; smaller values are no instance. Cityscapes
-    /// needs 1000: smaller values are plain label ids (notes S16).
+    /// Smallest value that is an instance, at least 1. Cityscapes needs 1000: smaller values are
+    /// plain label ids.
     #[serde(default = "default_first")]
+    #[schemars(range(min = 1))]
     pub first: u16,
 }
 
@@ -108,12 +116,14 @@ pub struct InstancePng {
 ///
 /// An instance covers only pixels of the class of its category. Where two overlap, the later one
 /// in the file is kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CocoFile {
-    /// The JSON file. Its `file_name`s without suffix are the paths below the photo folder.
+    /// JSON in the format of COCO's `instances_train2017.json`. Its `file_name`s without suffix are
+    /// the paths below the photo folder.
+    #[schemars(length(min = 1))]
     pub file: PathBuf,
-    /// Added to a category of the file to get its id in the label maps.
+    /// Added to a category to get its id in the label maps.
     #[serde(default)]
     pub id_offset: i32,
 }
@@ -122,17 +132,19 @@ pub struct CocoFile {
 /// no instances.
 ///
 /// An instance covers only pixels of the class of its category.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PanopticFiles {
-    /// Folder of the PNGs, named as the photos but for the suffix.
+    /// Folder of the PNGs of segments R + 256 G + 65536 B, named as the photos but for the suffix.
     pub folder: PathBuf,
     /// End of the PNG names, in any letter case.
     #[serde(default = "default_png_suffix")]
+    #[schemars(length(min = 1))]
     pub suffix: String,
-    /// The JSON file.
+    /// JSON of the categories of the segments, in the format of COCO's `panoptic_train2017`.
+    #[schemars(length(min = 1))]
     pub file: PathBuf,
-    /// Added to a category of the file to get its id in the label maps.
+    /// Added to a category to get its id in the label maps.
     #[serde(default)]
     pub id_offset: i32,
 }

@@ -1,3 +1,4 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::files::files;
@@ -8,7 +9,7 @@ const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
 const HALF: [f32; 3] = [0.5; 3];
 
 /// Name of a backbone in configurations, for example `efficientnet_lite1`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BackboneKind {
     /// ConvNeXt-T: the cheapest of its family, not in the paper.

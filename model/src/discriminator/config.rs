@@ -1,3 +1,4 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::projection;
@@ -5,7 +6,7 @@ use crate::ConfigError;
 use crate::init::{XAVIER_GAIN, validate_gain};
 
 /// Feature conditioning between the backbone and the decoder (section 3.1, Table 5).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ConditioningMode {
     /// Features as they are ("no normalization").
@@ -54,18 +55,19 @@ impl ConditioningMode {
 }
 
 /// Architecture of the discriminator (Table 6).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DiscriminatorArchitecture {
     /// A frozen backbone, feature conditioning and a trained decoder (section 3.1).
     #[default]
     DpSims,
-    /// A U-Net trained from scratch, without a backbone.
+    /// A U-Net trained from scratch, without a backbone. Of the other keys only `spectral_norm` and
+    /// the table `oasis` then count.
     Oasis,
 }
 
 /// Widths of the OASIS discriminator (notes D1, D2).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OasisDiscriminatorConfig {
     /// Output channels of the blocks that halve the resolution, fine to coarse.
@@ -84,28 +86,27 @@ impl Default for OasisDiscriminatorConfig {
 }
 
 /// Sizes and switches of the trained part of the discriminator (notes D35 to D39, O9 to O12).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DiscriminatorConfig {
-    /// Architecture. With `oasis` the backbone is not loaded, and of the other keys only
-    /// `spectral_norm` and the table `oasis` have a meaning.
+    /// Architecture of the discriminator (Table 6).
     pub architecture: DiscriminatorArchitecture,
-    /// Feature conditioning.
+    /// Feature conditioning between backbone and decoder, the rows of Table 5.
     pub conditioning: ConditioningMode,
-    /// Channels of the finest level after the first projection of CCM+CSM; each coarser level has
-    /// twice as many (notes D30).
+    /// Channels of the finest level after the first random projection; each coarser level has twice
+    /// as many (notes D30).
     pub projection_channels: usize,
-    /// Output channels of the decoder's ×2 blocks, coarse to fine. The last one reaches full
-    /// resolution, so that five blocks start at stride 32. CCM+CSM doubles the resolution of the
-    /// features: the decoder then starts with the second block (notes D39).
+    /// Output channels of the x2 blocks of the decoder, coarse to fine; five blocks start at stride
+    /// 32. The random projections double the resolution of the features, which drops the first
+    /// block (notes D39).
     pub decoder_channels: Vec<usize>,
-    /// Channels of the path at full resolution.
+    /// Channels of the full-resolution path.
     pub full_resolution_channels: usize,
-    /// Residual blocks of the path at full resolution.
+    /// Residual blocks of that path.
     pub full_resolution_blocks: usize,
     /// Spectral norm on every convolution but the head (notes D4).
     pub spectral_norm: bool,
-    /// Gain of the xavier-normal initial weights of convolutions, above 0. Matters most for the head,
+    /// Gain of the xavier-normal initial weights of convolutions. It matters most for the head,
     /// which has no spectral norm: with the published 0.02 (notes L32) its logits need hundreds of
     /// steps to grow.
     pub initial_gain: f64,

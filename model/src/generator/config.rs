@@ -1,5 +1,6 @@
 use burn::tensor::activation::relu;
 use burn::tensor::{Tensor, backend::Backend};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ConfigError;
@@ -7,32 +8,33 @@ use crate::init::{XAVIER_GAIN, validate_gain};
 use crate::layers::gelu;
 
 /// How noise reaches the image.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NoiseMode {
     /// Gated cross-attention of the label-map encoder to the mapped noise (Eq. 1 and 2).
     #[default]
     CrossAttention,
-    /// One latent per image repeated over the pixels and concatenated to the label map, as in
-    /// OASIS and DP-GAN: the ablation "w/o cross-attention" of Table 6 (notes G13, G30).
+    /// The latent is repeated over the pixels beside the label map, as in OASIS and DP-GAN: the
+    /// ablation "w/o cross-attention" of Table 6 (notes G13, G30).
     Concat,
-    /// No noise: one image per label map.
+    /// No noise: one image per label map. The weights of the three diversity terms must be 0.
     None,
 }
 
 /// Architecture of the generator (Table 6).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GeneratorArchitecture {
     /// A label-map encoder conditions the SPADE blocks (section 3.2).
     #[default]
     DpSims,
-    /// Every SPADE reads the resized label map through a convolution of its own (notes G12).
+    /// Every SPADE reads the label map through its own convolution (notes G12). Keys of the encoder
+    /// and the mapping network are then ignored, and `noise` must be `"concat"` or `"none"`.
     Oasis,
 }
 
 /// Activation after the batch norms of the encoder (notes G23, O5).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Activation {
     /// GELU, as the text of the paper has it.
@@ -54,55 +56,56 @@ impl Activation {
 
 /// Sizes and switches of the generator. The defaults are those of the paper where it gives them
 /// and of notes O2 to O8 where it does not.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GeneratorConfig {
-    /// Architecture. OASIS has neither encoder nor mapping network: the keys of those have no
-    /// meaning then.
+    /// Architecture of the generator (Table 6).
     pub architecture: GeneratorArchitecture,
     /// Width of the last SPADE block; the others are multiples of it.
     pub base_width: usize,
-    /// Output channels of the first convolution and of each SPADE block in units of
-    /// `base_width`. Every block but the last is followed by a ×2 upsampling.
+    /// Output channels of the first convolution and of each SPADE block in units of `base_width`.
+    /// Every block but the last is followed by a x2 upsampling.
     pub width_multipliers: Vec<usize>,
-    /// Channels of the encoder's levels: a stem at full resolution, then one level per SPADE
-    /// block from full resolution down to the start grid.
+    /// Channels of the encoder: a stem, then one level per SPADE block from full resolution down to
+    /// the start grid.
     pub encoder_channels: Vec<usize>,
-    /// Numbers in a latent z.
+    /// Dimension of the latent z.
     pub latent_dim: usize,
     /// Hidden width of the mapping network.
     pub mapping_width: usize,
-    /// Tokens the mapping network makes of a latent; more than one, or attention is constant.
+    /// Tokens per latent, at least 2, or attention is constant.
     pub tokens: usize,
-    /// Numbers in a token.
+    /// Dimension of a token.
     pub token_dim: usize,
     /// Activation after the batch norms of the encoder.
     pub encoder_activation: Activation,
-    /// Whether each level of the encoder ends in a pointwise convolution; DP-GAN's do not.
+    /// Ends each level of the encoder in a pointwise convolution; false as in DP-GAN.
     pub pointwise: bool,
-    /// Finest stride, in pixels, at which the encoder has attention (64×64 at 256×256).
+    /// Finest stride in pixels at which the encoder has attention, a power of two.
     pub attention_stride: usize,
-    /// Whether the generator reads the centre offsets of instances, two channels after the classes:
-    /// the paper's choice for COCO-Stuff and Cityscapes (section 4.1, notes G31).
+    /// Adds two input channels: the offset of every pixel of an object to its centre, from the
+    /// instances of the dataset. The paper's choice for COCO-Stuff and Cityscapes (section 4.1,
+    /// notes G31).
     pub offsets: bool,
-    /// How noise reaches the image.
+    /// How noise enters.
     pub noise: NoiseMode,
-    /// Whether the encoder has self-attention (ablation of Table 6).
+    /// Self-attention in the encoder (ablation of Table 6).
     pub self_attention: bool,
-    /// Channels between label map and modulation in the SPADEs of OASIS (notes G11, G12).
+    /// Channels between label map and modulation, with `architecture = "oasis"` (notes G11, G12).
     pub spade_hidden: usize,
     /// Spectral norm on the convolutions of the SPADE blocks (notes G9).
     pub spectral_norm: bool,
-    /// Gain of the xavier-normal initial weights of convolutions, above 0. The published 0.02
-    /// (notes L32) leaves modulations and colours near zero for hundreds of steps.
+    /// Gain of the xavier-normal initial weights of convolutions. The published 0.02 (notes L32)
+    /// leaves modulations and colours near zero for hundreds of steps.
     pub initial_gain: f64,
-    /// Initial value of the gates η of the noise (Eq. 2): 0 in the paper. Adam moves a gate by at most
-    /// the learning rate a step, so that a short run that starts from 0 ends with little noise.
+    /// Initial value of the gates η of the noise (Eq. 2), 0 in the paper. Adam moves a gate by at
+    /// most the learning rate a step, so that a short run that starts from 0 ends with little
+    /// noise.
     pub initial_gate: f64,
-    /// Factor of the initial weights of the mapping network and of the cross-attention, above 0. With
-    /// PyTorch's default, 1, every layer of the mapping network halves what the noise changes: tokens
-    /// are nearly constant, attention is nearly even, and a short run learns to amplify one direction
-    /// only, the exposure. 2.4 (He et al. 2015, for leaky ReLU) keeps the size of a signal.
+    /// Factor of the initial weights of the mapping network and of the cross-attention. At 1,
+    /// PyTorch's initialisation, tokens are nearly constant, and a short run learns to amplify one
+    /// direction only, the exposure. At 2.4 (He et al. 2015, for leaky ReLU) they keep the size of
+    /// the noise.
     pub initial_noise_gain: f64,
 }
 

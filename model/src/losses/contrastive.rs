@@ -4,18 +4,19 @@ use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Int, Tensor, TensorData};
 use dp_sims_backends::{Key, constant};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{LossError, ProjectorHead, shift_and_log_sum};
 use crate::init::InitRng;
 
 /// Configuration of the contrastive loss.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ContrastiveConfig {
-    /// Temperature τ, above 0.
+    /// Temperature τ.
     pub tau: f64,
-    /// Negatives per query, at least 1; fewer are used on maps that have fewer positions.
+    /// Negatives per query; fewer on maps with fewer positions.
     pub negatives: usize,
     /// Dimensions d_v of the compared vectors.
     pub dim: usize,

@@ -2,12 +2,13 @@
 //! variants of Table 8.
 
 use burn::tensor::{Int, Tensor, backend::Backend};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{LossError, shift_and_log_sum};
 
 /// How the losses of the pixels of a batch become one number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reduction {
     /// Mean over images and pixels, as OASIS computes it (notes L3).
@@ -18,18 +19,18 @@ pub enum Reduction {
 
 /// Configuration of [`PixelLoss`]. The rows of Table 8: "weighted CE" is `gamma` = 0, "focal" is
 /// `class_weights` = false, "weighted focal" is the default.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PixelLossConfig {
     /// Exponent γ of the focal factor (1 - p)^γ: 0 for cross-entropy, otherwise at least 1, below
     /// which the gradient is infinite at p = 1.
     pub gamma: f64,
-    /// Whether pixels are weighted by the rarity of their class. Void pixels never count.
+    /// Weights pixels by the rarity of their class in the batch. Void never counts.
     pub class_weights: bool,
-    /// ε in [0, 1): the share of the targets of the discriminator on real images that is spread
-    /// evenly over all C + 1 outputs (notes O13).
+    /// Share ε of the discriminator's targets on real images that is spread evenly over all C + 1
+    /// outputs (notes O13).
     pub label_smoothing: f64,
-    /// Whether the targets of the discriminator on fakes are smoothed as well.
+    /// Smooths the targets on generated images as well.
     pub smooth_fake: bool,
     /// Reduction over pixels and images.
     pub reduction: Reduction,
