@@ -225,7 +225,7 @@ mod tests {
         let step = StepCase::tiny();
         let device = select(BackendChoice::Named(BackendKind::Ndarray), 0).unwrap();
         let mut last = 0;
-        let suite = &Suite::default();
+        let suite = &Suite::short();
         let verification = verify(device, suite, Some(&step), |done| last = done).unwrap();
         assert!(verification.is_equal(), "{verification}");
         assert_eq!(last, cases(suite, Some(&step)));
