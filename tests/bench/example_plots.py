@@ -1,6 +1,6 @@
 """Plots of a run and of its evaluation as SVG, for the worked examples of this book.
 
-    python book/plots.py --run runs/camvid --segmenter runs/segmenter --results evaluation/results.json \
+    python tests/bench/example_plots.py --run runs/camvid --segmenter runs/segmenter --results evaluation/results.json \
         --out book/src/images/camvid
 
 Writes OUT-accuracy.svg, the discriminator's accuracy over the steps of log.jsonl (means of 25), and
