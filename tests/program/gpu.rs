@@ -13,6 +13,8 @@ fn train_on(backend: &str, out: &Path, cache: &Path, settings: &[&str]) -> Comma
     let mut command = program(&["train", "quickstart", "--no-tui", "--steps", "3"]);
     command.args(["--backend", backend, "--out"]).arg(out);
     command.env("XDG_CACHE_HOME", cache);
+    // Mesa would compile every kernel again there.
+    command.env("MESA_SHADER_CACHE_DIR", env!("CARGO_TARGET_TMPDIR"));
     for setting in TINY.iter().chain(settings) {
         command.args(["--set", setting]);
     }
