@@ -10,16 +10,13 @@ pub mod conformance;
 mod constant;
 #[cfg(feature = "flex")]
 pub mod cpu;
-mod finite;
 pub mod fused;
 #[cfg(feature = "gpu")]
 pub mod gpu;
-pub mod host;
 mod select;
 
 pub use choice::{BackendChoice, BackendError, BackendKind};
 pub use constant::{Key, constant};
-pub use finite::first_not_finite;
 pub use select::{DeviceInfo, Selected, Task, available, select};
 
 #[cfg(feature = "flex")]
