@@ -1,4 +1,4 @@
-//! The only place of dp-sims that names a concrete burn backend.
+//! The only place of dp-sims that names concrete burn backends, beside the crate of the processor's, `cpu`.
 //!
 //! Everything else is generic over [`AutodiffBackend`](burn::tensor::backend::AutodiffBackend). A
 //! program names a backend at run time with [`BackendChoice`]; [`Selected::run`] turns the name
@@ -8,8 +8,6 @@
 mod choice;
 pub mod conformance;
 mod constant;
-#[cfg(feature = "flex")]
-pub mod cpu;
 pub mod fused;
 #[cfg(feature = "gpu")]
 pub mod gpu;
@@ -17,6 +15,8 @@ mod select;
 
 pub use choice::{BackendChoice, BackendError, BackendKind};
 pub use constant::{Key, constant};
+#[cfg(feature = "flex")]
+pub use dp_sims_cpu as cpu;
 pub use select::{DeviceInfo, Selected, Task, available, select};
 
 #[cfg(feature = "flex")]
