@@ -1,4 +1,4 @@
-//! The only place of dp-sims that names a concrete burn backend.
+//! The only place of dp-sims that names concrete burn backends, beside the crate of the processor's, `cpu`.
 //!
 //! Everything else is generic over [`AutodiffBackend`](burn::tensor::backend::AutodiffBackend). A
 //! program names a backend at run time with [`BackendChoice`]; [`Selected::run`] turns the name
@@ -8,18 +8,15 @@
 mod choice;
 pub mod conformance;
 mod constant;
-#[cfg(feature = "flex")]
-pub mod cpu;
-mod finite;
 pub mod fused;
 #[cfg(feature = "gpu")]
 pub mod gpu;
-pub mod host;
 mod select;
 
 pub use choice::{BackendChoice, BackendError, BackendKind};
 pub use constant::{Key, constant};
-pub use finite::first_not_finite;
+#[cfg(feature = "flex")]
+pub use dp_sims_cpu as cpu;
 pub use select::{DeviceInfo, Selected, Task, available, select};
 
 #[cfg(feature = "flex")]

@@ -81,7 +81,7 @@ impl Selected {
     pub fn run<T: Task>(self, task: T) -> T::Output {
         match self.kind {
             #[cfg(feature = "flex")]
-            BackendKind::Flex => task.run::<crate::FlexAutodiff>(&burn_flex::FlexDevice),
+            BackendKind::Flex => task.run::<crate::FlexAutodiff>(&Default::default()),
             #[cfg(feature = "ndarray")]
             BackendKind::Ndarray => {
                 task.run::<crate::NdArrayAutodiff>(&burn_ndarray::NdArrayDevice::Cpu)

@@ -1,11 +1,11 @@
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, activation};
+#[cfg(feature = "flex")]
+use dp_sims_cpu::fused::activation as kernels;
 
 #[cfg(feature = "flex")]
 use super::attempt;
 use super::on_gpus;
-#[cfg(feature = "flex")]
-use crate::cpu::fused::activation as kernels;
 
 /// Leaky ReLU: negative elements are multiplied by `slope`.
 ///

@@ -3,12 +3,12 @@ use burn::optim::{
 };
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+#[cfg(feature = "flex")]
+use dp_sims_cpu::fused::adam as kernels;
 
 #[cfg(feature = "flex")]
 use super::attempt;
 use super::on_gpus;
-#[cfg(feature = "flex")]
-use crate::cpu::fused::adam as kernels;
 
 /// burn's [`Adam`], with the same state and the same results.
 ///
@@ -77,9 +77,25 @@ fn in_one_pass<B: Backend, const D: usize>(
     factors: &Factors,
 ) -> Result<Updated<B, D>, Operands<B, D>> {
     #[cfg(feature = "flex")]
-    let operands = match attempt(operands, |operands| kernels::update::<D>(operands, factors)) {
-        Err(operands) => operands,
-        updated => return updated,
+    let operands = {
+        let Factors {
+            beta_1,
+            beta_2,
+            scale,
+            epsilon,
+            rate,
+        } = *factors;
+        let factors = kernels::Factors {
+            beta_1,
+            beta_2,
+            scale,
+            epsilon,
+            rate,
+        };
+        match attempt(operands, |own| kernels::update::<D>(own, &factors)) {
+            Err(operands) => operands,
+            updated => return updated,
+        }
     };
     let operands = on_gpus!(operands, Runtime, Bool, |own| {
         crate::gpu::fused::adam::update::<Runtime, Bool, D>(own, factors)

@@ -49,7 +49,7 @@ fn kept<B: Backend>([query, key, value]: [Tensor<B, 4>; 3]) -> Tensor<B, 4> {
 /// With a graph, on a backend that is known.
 fn in_blocks<B: Backend>(operands: [Tensor<B, 4>; 3]) -> Result<Tensor<B, 4>, [Tensor<B, 4>; 3]> {
     #[cfg(feature = "flex")]
-    let operands = match attempt(operands, tracked::<crate::cpu::Cpu>) {
+    let operands = match attempt(operands, tracked::<dp_sims_cpu::Cpu>) {
         Err(operands) => operands,
         output => return output,
     };

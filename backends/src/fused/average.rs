@@ -2,12 +2,12 @@
 use burn::backend::Autodiff;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+#[cfg(feature = "flex")]
+use dp_sims_cpu::fused::average as kernels;
 
 #[cfg(feature = "flex")]
 use super::attempt;
 use super::on_gpus;
-#[cfg(feature = "flex")]
-use crate::cpu::fused::average as kernels;
 
 type Pair<B, const D: usize> = (Tensor<B, D>, Tensor<B, D>);
 

@@ -10,7 +10,7 @@
 //! Callers stay generic over [`Backend`](burn::tensor::backend::Backend): the kernels know their
 //! backend by the type of the operands (`book/src/decisions/0020-fused-operations.md`).
 //!
-//! [`cpu::Cpu`]: crate::cpu
+//! [`cpu::Cpu`]: crate::cpu::Cpu
 
 #![allow(
     clippy::result_large_err,

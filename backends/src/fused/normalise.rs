@@ -1,11 +1,11 @@
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+#[cfg(feature = "flex")]
+use dp_sims_cpu::fused::normalise as kernels;
 
 #[cfg(feature = "flex")]
 use super::attempt;
 use super::on_gpus;
-#[cfg(feature = "flex")]
-use crate::cpu::fused::normalise as kernels;
 
 /// What [`normalise`] makes of a batch.
 #[derive(Clone, Debug)]
@@ -16,6 +16,18 @@ pub struct Normalised<B: Backend> {
     pub mean: Tensor<B, 1>,
     /// Biased variance of each channel before, `[C]`; a constant for the gradient.
     pub variance: Tensor<B, 1>,
+}
+
+/// What a kernel makes: the batch, and mean and variance.
+#[cfg(any(feature = "flex", feature = "wgpu", feature = "cuda"))]
+fn normalised<B: Backend>(
+    (normal, [mean, variance]): (Tensor<B, 3>, [Tensor<B, 1>; 2]),
+) -> Normalised<B> {
+    Normalised {
+        normal,
+        mean,
+        variance,
+    }
 }
 
 /// Normalises each channel by the statistics of the batch: (x − μ) / √(σ² + ε).
@@ -36,18 +48,20 @@ fn in_few_passes<B: Backend>(
     epsilon: f64,
 ) -> Result<Normalised<B>, Tensor<B, 3>> {
     #[cfg(feature = "flex")]
-    let input = match attempt(input, |input| kernels::plain(input, epsilon)) {
-        Err(input) => match attempt(input, |input| kernels::tracked(input, epsilon)) {
-            Err(input) => input,
-            output => return output,
-        },
+    let input = match attempt(input, |own| kernels::plain(own, epsilon).map(normalised)) {
+        Err(input) => input,
+        output => return output,
+    };
+    #[cfg(feature = "flex")]
+    let input = match attempt(input, |own| kernels::tracked(own, epsilon).map(normalised)) {
+        Err(input) => input,
         output => return output,
     };
     let input = on_gpus!(input, Runtime, Bool, |own| {
-        crate::gpu::fused::normalise::plain::<Runtime, Bool>(own, epsilon)
+        crate::gpu::fused::normalise::plain::<Runtime, Bool>(own, epsilon).map(normalised)
     });
     let input = on_gpus!(input, Runtime, Bool, |own| {
-        crate::gpu::fused::normalise::tracked::<Runtime, Bool>(own, epsilon)
+        crate::gpu::fused::normalise::tracked::<Runtime, Bool>(own, epsilon).map(normalised)
     });
     let _ = epsilon;
     Err(input)

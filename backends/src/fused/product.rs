@@ -1,10 +1,10 @@
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+#[cfg(feature = "flex")]
+use dp_sims_cpu::fused::product as kernels;
 
 #[cfg(feature = "flex")]
 use super::attempt;
-#[cfg(feature = "flex")]
-use crate::cpu::fused::product as kernels;
 
 /// A map plus a product of matrices, of which the right one is known to have many zeros, such as one
 /// that interpolates.

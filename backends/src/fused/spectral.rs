@@ -1,17 +1,17 @@
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+#[cfg(feature = "flex")]
+use dp_sims_cpu::fused::spectral as kernels;
 
 #[cfg(feature = "flex")]
 use super::attempt;
 use super::on_gpus;
-#[cfg(feature = "flex")]
-use crate::cpu::fused::spectral as kernels;
 
 /// Smallest length that a vector is divided by.
 pub(crate) const EPSILON: f32 = 1e-12;
 
 /// Weight and vectors, left and right.
-pub(crate) type Operands<B> = (Tensor<B, 4>, [Tensor<B, 1>; 2]);
+type Operands<B> = (Tensor<B, 4>, [Tensor<B, 1>; 2]);
 
 /// What [`spectral_norm`] makes of a weight.
 #[derive(Clone, Debug)]
@@ -22,6 +22,16 @@ pub struct Scaled<B: Backend> {
     pub left: Tensor<B, 1>,
     /// Right vector, `[C_in · kh · kw]`; a constant for the gradient.
     pub right: Tensor<B, 1>,
+}
+
+/// What a kernel makes: the weight and the vectors.
+#[cfg(any(feature = "flex", feature = "wgpu", feature = "cuda"))]
+fn scaled<B: Backend>((weight, [left, right]): Operands<B>) -> Scaled<B> {
+    Scaled {
+        weight,
+        left,
+        right,
+    }
 }
 
 /// Divides a weight by the estimate σ = uᵀWv of its largest singular value, after a power iteration of
@@ -46,18 +56,24 @@ fn in_few_passes<B: Backend>(
     iterate: bool,
 ) -> Result<Scaled<B>, Operands<B>> {
     #[cfg(feature = "flex")]
-    let operands = match attempt(operands, |operands| kernels::plain(operands, iterate)) {
-        Err(operands) => match attempt(operands, |operands| kernels::tracked(operands, iterate)) {
-            Err(operands) => operands,
-            scaled => return scaled,
-        },
+    let operands = match attempt(operands, |own| {
+        kernels::plain(own, iterate, EPSILON).map(scaled)
+    }) {
+        Err(operands) => operands,
+        scaled => return scaled,
+    };
+    #[cfg(feature = "flex")]
+    let operands = match attempt(operands, |own| {
+        kernels::tracked(own, iterate, EPSILON).map(scaled)
+    }) {
+        Err(operands) => operands,
         scaled => return scaled,
     };
     let operands = on_gpus!(operands, Runtime, Bool, |own| {
-        crate::gpu::fused::spectral::plain::<Runtime, Bool>(own, iterate)
+        crate::gpu::fused::spectral::plain::<Runtime, Bool>(own, iterate).map(scaled)
     });
     let operands = on_gpus!(operands, Runtime, Bool, |own| {
-        crate::gpu::fused::spectral::tracked::<Runtime, Bool>(own, iterate)
+        crate::gpu::fused::spectral::tracked::<Runtime, Bool>(own, iterate).map(scaled)
     });
     let _ = iterate;
     Err(operands)

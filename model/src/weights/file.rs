@@ -5,11 +5,10 @@ use std::io::Read;
 use std::path::Path;
 
 use burn::tensor::{Bytes, DType, TensorData};
-use dp_sims_backends::host::first_not_finite;
 use rayon::prelude::*;
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
 
-use super::{StateDict, WeightsError, pytorch};
+use super::{StateDict, WeightsError, first_not_finite, pytorch};
 
 /// Reads a weight file and returns its float tensors in f32.
 ///
@@ -301,7 +300,7 @@ fn finite(dict: StateDict, origin: &str) -> Result<StateDict, WeightsError> {
     let tensors: Vec<_> = dict.iter().collect();
     let tensors = tensors.into_par_iter().with_max_len(1);
     let wrong = tensors.find_map_first(|(name, data)| {
-        let index = first_not_finite(data.as_bytes())?;
+        let (index, _) = first_not_finite(data)?;
         Some(WeightsError::NotFinite {
             origin: origin.to_string(),
             tensor: name.clone(),

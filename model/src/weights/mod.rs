@@ -7,6 +7,7 @@
 
 mod error;
 mod file;
+mod finite;
 mod fold;
 mod keys;
 mod listing;
@@ -23,6 +24,7 @@ pub use file::{
     SafetensorsLayout, from_float_safetensors, from_safetensors_bytes, read_weights,
     safetensors_text, to_safetensors_bytes, to_safetensors_with_text, write_safetensors,
 };
+pub use finite::first_not_finite;
 pub use keys::{FileLayer, KeyMap};
 pub use listing::{Listing, StoredTensor, WeightsFormat, list_weights};
 pub use source::WeightSource;

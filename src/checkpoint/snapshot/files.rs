@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 use burn::tensor::backend::Backend;
-use dp_sims_backends::first_not_finite;
 use dp_sims_datasets::Description;
 use dp_sims_model::generator::{Generator, GeneratorConfig};
 use dp_sims_model::weights::{
-    SafetensorsLayout, StateDict, WeightsError, load_owned_state_dict, state_dict,
-    to_safetensors_bytes,
+    SafetensorsLayout, StateDict, WeightsError, first_not_finite, load_owned_state_dict,
+    state_dict, to_safetensors_bytes,
 };
 use serde::{Deserialize, Serialize};
 
@@ -118,8 +117,7 @@ pub(crate) fn weights<'a>(
 fn refuse_not_finite(file: &'static str, state: &StateDict) -> Result<(), NotFinite> {
     for (tensor, data) in state {
         // All that is trained is in single precision.
-        let values = data.as_slice::<f32>().unwrap_or_default();
-        if let Some(value) = first_not_finite(values) {
+        if let Some((_, value)) = first_not_finite(data) {
             let tensor = tensor.clone();
             return Err(NotFinite {
                 file,

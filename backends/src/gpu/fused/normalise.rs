@@ -11,7 +11,10 @@ use cubecl::prelude::*;
 
 use super::super::{Gpu, T};
 use super::{UNITS, are_plain, beside, elements, like, over_cube, primitive, sums, tensor};
-use crate::fused::Normalised;
+
+/// The batch with mean zero and variance one in each channel, and the mean and the biased variance of each
+/// channel before.
+type Normalised<B> = (Burn<B, 3>, [Burn<B, 1>; 2]);
 
 /// Without a graph.
 pub(crate) fn plain<R: CubeRuntime, BT: BoolElement>(
@@ -23,11 +26,8 @@ pub(crate) fn plain<R: CubeRuntime, BT: BoolElement>(
         return Err(tensor(input));
     }
     let done = Done::of(into_contiguous(input), epsilon);
-    Ok(Normalised {
-        normal: tensor(done.normal),
-        mean: tensor(done.mean),
-        variance: tensor(done.variance),
-    })
+    let statistics = [done.mean, done.variance].map(tensor);
+    Ok((tensor(done.normal), statistics))
 }
 
 /// Within a graph, which keeps the output.
@@ -53,11 +53,8 @@ pub(crate) fn tracked<R: CubeRuntime, BT: BoolElement>(
     };
     // What is left of the input must live until the output is in the graph (decision 0017).
     drop(input.rc);
-    Ok(Normalised {
-        normal: tensor(normal),
-        mean: Burn::from_inner(tensor(done.mean)),
-        variance: Burn::from_inner(tensor(done.variance)),
-    })
+    let statistics = [done.mean, done.variance].map(|values| Burn::from_inner(tensor(values)));
+    Ok((tensor(normal), statistics))
 }
 
 type Standardised<R, BT> = (Burn<Gpu<R, BT>, 3>, [Burn<Gpu<R, BT>, 1>; 3]);

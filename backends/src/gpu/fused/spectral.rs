@@ -11,32 +11,31 @@ use cubecl::prelude::*;
 
 use super::super::{Gpu, T};
 use super::{UNITS, are_plain, beside, elements, like, over_cube, primitive, sums, tensor};
-use crate::fused::Scaled;
-use crate::fused::spectral::{EPSILON, Operands};
+use crate::fused::spectral::EPSILON;
+
+/// Weight and vectors, left and right.
+type Weight<B> = (Burn<B, 4>, [Burn<B, 1>; 2]);
 
 /// Without a graph.
 pub(crate) fn plain<R: CubeRuntime, BT: BoolElement>(
-    (weight, vectors): Operands<Gpu<R, BT>>,
+    (weight, vectors): Weight<Gpu<R, BT>>,
     iterate: bool,
-) -> Result<Scaled<Gpu<R, BT>>, Operands<Gpu<R, BT>>> {
+) -> Result<Weight<Gpu<R, BT>>, Weight<Gpu<R, BT>>> {
     let (weight, vectors) = (primitive(weight), vectors.map(primitive));
     if !suit(&weight, &vectors) {
         return Err((tensor(weight), vectors.map(tensor)));
     }
     let weight = into_contiguous(weight);
     let estimate = Estimate::of(&weight, vectors, iterate);
-    Ok(Scaled {
-        weight: tensor(divided(weight, &estimate.sigma)),
-        left: tensor(estimate.left),
-        right: tensor(estimate.right),
-    })
+    let scaled = tensor(divided(weight, &estimate.sigma));
+    Ok((scaled, [estimate.left, estimate.right].map(tensor)))
 }
 
 /// Within a graph, in which the vectors have no part.
 pub(crate) fn tracked<R: CubeRuntime, BT: BoolElement>(
-    (weight, vectors): Operands<Autodiff<Gpu<R, BT>>>,
+    (weight, vectors): Weight<Autodiff<Gpu<R, BT>>>,
     iterate: bool,
-) -> Result<Scaled<Autodiff<Gpu<R, BT>>>, Operands<Autodiff<Gpu<R, BT>>>> {
+) -> Result<Weight<Autodiff<Gpu<R, BT>>>, Weight<Autodiff<Gpu<R, BT>>>> {
     let (weight, vectors) = (primitive(weight), vectors.map(primitive));
     let constants = [&vectors[0], &vectors[1]].map(|vector| vector.primitive.clone());
     let is_tracked = vectors.iter().any(|vector| vector.is_tracked());
@@ -56,11 +55,11 @@ pub(crate) fn tracked<R: CubeRuntime, BT: BoolElement>(
         OpsKind::UnTracked(prep) => prep.finish(output),
     };
     drop(weight.rc);
-    Ok(Scaled {
-        weight: tensor(scaled),
-        left: Burn::from_inner(tensor(estimate.left)),
-        right: Burn::from_inner(tensor(estimate.right)),
-    })
+    let constant = |values| Burn::from_inner(tensor(values));
+    Ok((
+        tensor(scaled),
+        [estimate.left, estimate.right].map(constant),
+    ))
 }
 
 fn suit<R: CubeRuntime>(weight: &T<R>, [left, right]: &[T<R>; 2]) -> bool {

@@ -1,3 +1,6 @@
+//! Spectral norm.
+
+use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
@@ -11,32 +14,41 @@ use super::super::Cpu;
 use super::super::profile::Timer;
 use super::sums::dot;
 use super::{GRAIN, Place, Target, are_plain, in_order, primitive, read, run, shaped, tensor};
-use crate::FlexAutodiff;
-use crate::fused::Scaled;
-use crate::fused::spectral::{EPSILON, Operands};
 
 /// Columns of a job that sums over rows: few enough for their sums to stay in the first-level cache.
 const COLUMNS: usize = 256;
 
-/// Without a graph.
-pub(crate) fn plain(
-    (weight, vectors): Operands<Cpu>,
+/// A weight, `[C_out, C_in, kh, kw]`, and its vectors, left, `[C_out]`, and right, `[C_in · kh · kw]`.
+pub type Weight<B> = (Tensor<B, 4>, [Tensor<B, 1>; 2]);
+
+/// Without a graph: the weight divided by σ = uᵀWv, in place where nobody else holds it, and the vectors, after
+/// a power iteration of them if `iterate`. They are divided by their length, by `shortest` where it is less.
+///
+/// # Errors
+/// The operands, where there is no kernel for them.
+pub fn plain(
+    (weight, vectors): Weight<Cpu>,
     iterate: bool,
-) -> Result<Scaled<Cpu>, Operands<Cpu>> {
+    shortest: f32,
+) -> Result<Weight<Cpu>, Weight<Cpu>> {
     let (weight, vectors) = (primitive(weight), vectors.map(primitive));
     if !suit(&weight, &vectors) {
         return Err((tensor(weight), vectors.map(tensor)));
     }
-    let estimate = estimate(&weight, &vectors, iterate);
+    let estimate = estimate(&weight, &vectors, iterate, shortest);
     let scaled = tensor(divided(weight, estimate.sigma));
-    Ok(estimate.scaled(scaled))
+    Ok((scaled, [estimate.left, estimate.right].map(vector)))
 }
 
-/// Within a graph, in which the vectors have no part.
-pub(crate) fn tracked(
-    (weight, vectors): Operands<FlexAutodiff>,
+/// [`plain`] within a graph, in which the vectors have no part. It keeps the weight and the vectors.
+///
+/// # Errors
+/// The operands, where there is no kernel for them, or a vector has a part in a graph.
+pub fn tracked(
+    (weight, vectors): Weight<Autodiff<Cpu>>,
     iterate: bool,
-) -> Result<Scaled<FlexAutodiff>, Operands<FlexAutodiff>> {
+    shortest: f32,
+) -> Result<Weight<Autodiff<Cpu>>, Weight<Autodiff<Cpu>>> {
     let (weight, vectors) = (primitive(weight), vectors.map(primitive));
     let constants = [&vectors[0], &vectors[1]].map(|vector| vector.primitive.clone());
     let is_tracked = vectors.iter().any(|vector| vector.is_tracked());
@@ -47,7 +59,7 @@ pub(crate) fn tracked(
         .prepare::<NoCheckpointing>([weight.node.clone()])
         .compute_bound()
         .stateful();
-    let estimate = estimate(&weight.primitive, &constants, iterate);
+    let estimate = estimate(&weight.primitive, &constants, iterate, shortest);
     // What is left of the weight must live until the output is in the graph (decision 0017).
     let scaled = match kind {
         OpsKind::Tracked(prep) => {
@@ -61,11 +73,10 @@ pub(crate) fn tracked(
     };
     drop(weight.rc);
     let constant = |values| Tensor::from_inner(vector(values));
-    Ok(Scaled {
-        weight: tensor(scaled),
-        left: constant(estimate.left),
-        right: constant(estimate.right),
-    })
+    Ok((
+        tensor(scaled),
+        [estimate.left, estimate.right].map(constant),
+    ))
 }
 
 fn suit(weight: &FlexTensor, [left, right]: &[FlexTensor; 2]) -> bool {
@@ -88,35 +99,30 @@ struct Estimate {
     sigma: f32,
 }
 
-impl Estimate {
-    fn scaled(self, weight: Tensor<Cpu, 4>) -> Scaled<Cpu> {
-        Scaled {
-            weight,
-            left: vector(self.left),
-            right: vector(self.right),
-        }
-    }
-}
-
 /// σ = uᵀWv, after a power iteration, if any: v = Wᵀu and u = Wv, of length one. The product Wv is
 /// computed once.
-fn estimate(weight: &FlexTensor, vectors: &[FlexTensor; 2], iterate: bool) -> Estimate {
+fn estimate(
+    weight: &FlexTensor,
+    vectors: &[FlexTensor; 2],
+    iterate: bool,
+    shortest: f32,
+) -> Estimate {
     let _timer = Timer::new("spectral_norm");
     let weight = read(weight);
     let [mut left, mut right] = [&vectors[0], &vectors[1]].map(|vector| read(vector).to_vec());
     if iterate {
-        right = normalised(over_rows(weight, &left));
+        right = normalised(over_rows(weight, &left), shortest);
     }
     let image = over_columns(weight, &right);
     if iterate {
-        left = normalised(image.clone());
+        left = normalised(image.clone(), shortest);
     }
     let sigma = dot(&left, &image) as f32;
     Estimate { left, right, sigma }
 }
 
-fn normalised(mut vector: Vec<f32>) -> Vec<f32> {
-    let length = (dot(&vector, &vector) as f32).sqrt().max(EPSILON);
+fn normalised(mut vector: Vec<f32>, shortest: f32) -> Vec<f32> {
+    let length = (dot(&vector, &vector) as f32).sqrt().max(shortest);
     vector.iter_mut().for_each(|value| *value /= length);
     vector
 }

@@ -4,8 +4,8 @@ use rayon::prelude::*;
 use super::lanes::Lanes;
 use super::points::{Grid, OfWeights, Points, TAPS, both};
 use super::tiles::POINTS;
-use crate::cpu::conv::panels::ROWS;
-use crate::cpu::conv::zeros;
+use crate::conv::panels::ROWS;
+use crate::conv::zeros;
 
 /// Kernels `[C_out, C_in, 3, 3]` of a convolution.
 #[derive(Clone, Copy)]

@@ -1,3 +1,6 @@
+//! Updates of Adam.
+
+use burn::tensor::Tensor;
 use burn_backend::TensorMetadata;
 use burn_flex::FlexTensor;
 use pulp::NullaryFnOnce;
@@ -5,13 +8,37 @@ use pulp::NullaryFnOnce;
 use super::super::Cpu;
 use super::super::profile::Timer;
 use super::{GRAIN, Place, Target, are_plain, blank, primitive, read, run, shaped, tensor};
-use crate::fused::adam::{Factors, Operands, Updated};
 
-/// An update of Adam.
-pub(crate) fn update<const D: usize>(
-    (parameter, gradient, moments): Operands<Cpu, D>,
+/// Parameter, gradient and moments, if there are any yet.
+pub type Operands<const D: usize> = (Tensor<Cpu, D>, Tensor<Cpu, D>, Option<[Tensor<Cpu, D>; 2]>);
+
+/// Parameter and moments.
+pub type Updated<const D: usize> = (Tensor<Cpu, D>, [Tensor<Cpu, D>; 2]);
+
+/// Factors of one update: p − m · scale / (√v + ε) · rate.
+#[derive(Clone, Copy, Debug)]
+pub struct Factors {
+    /// Decay of the first moment, m.
+    pub beta_1: f32,
+    /// Decay of the second moment, v.
+    pub beta_2: f32,
+    /// Corrects the bias of both moments.
+    pub scale: f32,
+    /// ε with the bias of the second moment.
+    pub epsilon: f32,
+    /// Learning rate.
+    pub rate: f32,
+}
+
+/// One pass over parameter, gradient and moments, in place where nobody else holds them. With β₁ = 0 the first
+/// moment is the gradient.
+///
+/// # Errors
+/// The operands, where there is no kernel for them.
+pub fn update<const D: usize>(
+    (parameter, gradient, moments): Operands<D>,
     factors: &Factors,
-) -> Result<Updated<Cpu, D>, Operands<Cpu, D>> {
+) -> Result<Updated<D>, Operands<D>> {
     let (parameter, gradient) = (primitive(parameter), primitive(gradient));
     let moments = moments.map(|moments| moments.map(primitive));
     let mut all = vec![&parameter, &gradient];

@@ -1,3 +1,6 @@
+//! Normalisation of each channel, by the statistics of the batch or by values that are given.
+
+use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
@@ -11,31 +14,33 @@ use super::super::Cpu;
 use super::super::profile::Timer;
 use super::sums::{dot, squares, sum};
 use super::{GRAIN, Place, Target, are_plain, in_order, primitive, read, run, shaped, tensor};
-use crate::FlexAutodiff;
-use crate::fused::Normalised;
 
-/// Without a graph.
-pub(crate) fn plain(
-    input: Tensor<Cpu, 3>,
-    epsilon: f64,
-) -> Result<Normalised<Cpu>, Tensor<Cpu, 3>> {
+/// The batch with mean zero and variance one in each channel, and the mean and the biased variance of each
+/// channel before.
+pub type Normalised<B> = (Tensor<B, 3>, [Tensor<B, 1>; 2]);
+
+/// Without a graph: (x − μ) / √(σ² + ε), in place where nobody else holds the input, `[N, C, HW]`.
+///
+/// # Errors
+/// The input, where there is no kernel for it.
+pub fn plain(input: Tensor<Cpu, 3>, epsilon: f64) -> Result<Normalised<Cpu>, Tensor<Cpu, 3>> {
     let input = primitive(input);
     if !are_plain(&[&input]) {
         return Err(tensor(input));
     }
     let done = forward(input, epsilon);
-    Ok(Normalised {
-        normal: tensor(done.normal),
-        mean: tensor(done.mean),
-        variance: tensor(done.variance),
-    })
+    let statistics = [done.mean, done.variance].map(tensor);
+    Ok((tensor(done.normal), statistics))
 }
 
-/// Within a graph.
-pub(crate) fn tracked(
-    input: Tensor<FlexAutodiff, 3>,
+/// [`plain`] within a graph, which keeps the output alone. Mean and variance are constants for it.
+///
+/// # Errors
+/// The input, where there is no kernel for it.
+pub fn tracked(
+    input: Tensor<Autodiff<Cpu>, 3>,
     epsilon: f64,
-) -> Result<Normalised<FlexAutodiff>, Tensor<FlexAutodiff, 3>> {
+) -> Result<Normalised<Autodiff<Cpu>>, Tensor<Autodiff<Cpu>, 3>> {
     let input = primitive(input);
     if !are_plain(&[&input.primitive]) {
         return Err(tensor(input));
@@ -57,11 +62,8 @@ pub(crate) fn tracked(
     };
     // What is left of the input must live until the output is in the graph (decision 0017).
     drop(input.rc);
-    Ok(Normalised {
-        normal: tensor(normal),
-        mean: Tensor::from_inner(tensor(done.mean)),
-        variance: Tensor::from_inner(tensor(done.variance)),
-    })
+    let statistics = [done.mean, done.variance].map(|values| Tensor::from_inner(tensor(values)));
+    Ok((tensor(normal), statistics))
 }
 
 #[derive(Debug)]
@@ -213,11 +215,14 @@ impl NullaryFnOnce for Gradient<'_> {
     }
 }
 
-/// Values of each channel.
-pub(crate) type PerChannel = Tensor<Cpu, 1>;
+/// Values of each channel, `[C]`.
+pub type PerChannel = Tensor<Cpu, 1>;
 
-/// (x − mean) · scale + shift per channel, without a graph.
-pub(crate) fn standardise(
+/// (x − mean) · scale + shift per channel of `[N, C, HW]`, without a graph.
+///
+/// # Errors
+/// The operands, where there is no kernel for them.
+pub fn standardise(
     (input, [mean, scale, shift]): (Tensor<Cpu, 3>, [PerChannel; 3]),
 ) -> Result<Tensor<Cpu, 3>, (Tensor<Cpu, 3>, [PerChannel; 3])> {
     let (input, values) = (primitive(input), [mean, scale, shift].map(primitive));

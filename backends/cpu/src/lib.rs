@@ -1,4 +1,5 @@
-//! Flex with faster two-dimensional convolutions, and element-wise operations on all threads.
+//! The processor backend of dp-sims: Flex with faster two-dimensional convolutions, element-wise operations
+//! on all threads, and [`fused`] operations. It knows nothing of other backends, nor of how one is chosen.
 //!
 //! burn computes the weight gradient of a convolution as another convolution whose kernel is the
 //! whole output gradient. On Flex that packs the output gradient once per input channel and runs
@@ -34,7 +35,7 @@ macro_rules! threaded {
     (of_two { $($name:ident: $operation:expr;)* }) => {
         $(fn $name(left: FlexTensor, right: FlexTensor) -> FlexTensor {
             let _timer = Timer::with_shapes(stringify!($name), || {
-                format!("{}, {}", crate::cpu::profile::shape(&left), crate::cpu::profile::shape(&right))
+                format!("{}, {}", crate::profile::shape(&left), crate::profile::shape(&right))
             });
             elementwise::zip(left, right, $operation)
                 .unwrap_or_else(|(left, right)| Flex::$name(left, right))
@@ -50,7 +51,7 @@ mod conv;
 mod elementwise;
 mod exponential;
 mod float;
-pub(crate) mod fused;
+pub mod fused;
 mod int;
 mod matmul;
 mod module;

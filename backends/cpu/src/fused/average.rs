@@ -1,3 +1,5 @@
+//! Moving averages.
+
 use burn::tensor::Tensor;
 use burn_backend::TensorMetadata;
 use burn_flex::FlexTensor;
@@ -7,8 +9,11 @@ use super::super::Cpu;
 use super::super::profile::Timer;
 use super::{GRAIN, Place, Target, are_plain, primitive, read, run, tensor};
 
-/// `decay · average + (1 − decay) · current`
-pub(crate) fn moving_average<const D: usize>(
+/// `decay · average + (1 − decay) · current`, in place where nobody else holds the average.
+///
+/// # Errors
+/// The operands, where there is no kernel for them.
+pub fn moving_average<const D: usize>(
     (average, current): (Tensor<Cpu, D>, Tensor<Cpu, D>),
     decay: f64,
 ) -> Result<Tensor<Cpu, D>, (Tensor<Cpu, D>, Tensor<Cpu, D>)> {

@@ -1,3 +1,6 @@
+//! A map plus a product of matrices, of which the right one has many zeros.
+
+use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
@@ -11,7 +14,6 @@ use pulp::NullaryFnOnce;
 use super::super::Cpu;
 use super::super::profile::Timer;
 use super::{GRAIN, Place, Target, are_plain, in_order, primitive, read, run, tensor};
-use crate::FlexAutodiff;
 
 /// Columns that are computed side by side.
 const LANES: usize = 16;
@@ -19,10 +21,15 @@ const LANES: usize = 16;
 /// Rows that are: as many sums as a processor needs at a time, each in a register.
 const ROWS: usize = 8;
 
-type Operands<B> = (Tensor<B, 4>, Tensor<B, 2>, Tensor<B, 2>);
+/// The map, `[N, C, H, W]`, and the matrices left, `[N · C · H · W / columns, inner]`, and right,
+/// `[inner, columns]`.
+pub type Operands<B> = (Tensor<B, 4>, Tensor<B, 2>, Tensor<B, 2>);
 
-/// Without a graph.
-pub(crate) fn plain((base, left, right): Operands<Cpu>) -> Result<Tensor<Cpu, 4>, Operands<Cpu>> {
+/// Without a graph: map + left · right, in place where nobody else holds the map.
+///
+/// # Errors
+/// The operands, where there is no kernel for them.
+pub fn plain((base, left, right): Operands<Cpu>) -> Result<Tensor<Cpu, 4>, Operands<Cpu>> {
     let (base, left, right) = (primitive(base), primitive(left), primitive(right));
     if !suit(&base, &left, &right) {
         return Err((tensor(base), tensor(left), tensor(right)));
@@ -30,10 +37,13 @@ pub(crate) fn plain((base, left, right): Operands<Cpu>) -> Result<Tensor<Cpu, 4>
     Ok(tensor(forward(base, &left, &right)))
 }
 
-/// Within a graph.
-pub(crate) fn tracked(
-    (base, left, right): Operands<FlexAutodiff>,
-) -> Result<Tensor<FlexAutodiff, 4>, Operands<FlexAutodiff>> {
+/// [`plain`] within a graph, which keeps the right matrix alone.
+///
+/// # Errors
+/// The operands, where there is no kernel for them, or the right matrix has a part in a graph.
+pub fn tracked(
+    (base, left, right): Operands<Autodiff<Cpu>>,
+) -> Result<Tensor<Autodiff<Cpu>, 4>, Operands<Autodiff<Cpu>>> {
     let (base, left, right) = (primitive(base), primitive(left), primitive(right));
     if !right.node.requirement.is_none()
         || !suit(&base.primitive, &left.primitive, &right.primitive)

@@ -1,3 +1,6 @@
+//! Leaky ReLU.
+
+use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
@@ -9,10 +12,12 @@ use pulp::NullaryFnOnce;
 use super::super::Cpu;
 use super::super::profile::Timer;
 use super::{GRAIN, Place, Target, are_plain, in_order, primitive, read, run, tensor};
-use crate::FlexAutodiff;
 
-/// Without a graph.
-pub(crate) fn plain<const D: usize>(
+/// Without a graph: negative elements are multiplied by `slope`, in place where nobody else holds the input.
+///
+/// # Errors
+/// The input, where there is no kernel for it.
+pub fn plain<const D: usize>(
     input: Tensor<Cpu, D>,
     slope: f64,
 ) -> Result<Tensor<Cpu, D>, Tensor<Cpu, D>> {
@@ -23,11 +28,14 @@ pub(crate) fn plain<const D: usize>(
     Ok(tensor(forward(input, slope as f32)))
 }
 
-/// Within a graph.
-pub(crate) fn tracked<const D: usize>(
-    input: Tensor<FlexAutodiff, D>,
+/// Within a graph, which keeps the output alone.
+///
+/// # Errors
+/// The input, where there is no kernel for it.
+pub fn tracked<const D: usize>(
+    input: Tensor<Autodiff<Cpu>, D>,
     slope: f64,
-) -> Result<Tensor<FlexAutodiff, D>, Tensor<FlexAutodiff, D>> {
+) -> Result<Tensor<Autodiff<Cpu>, D>, Tensor<Autodiff<Cpu>, D>> {
     let input = primitive(input);
     if !suits(&input.primitive, slope) {
         return Err(tensor(input));

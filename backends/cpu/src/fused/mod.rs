@@ -1,10 +1,11 @@
-//! Kernels of the operations in [`crate::fused`], alone and within a graph.
+//! Operations that are frequent in networks and their training, each as one kernel: alone and, where there
+//! is a gradient, within a graph.
 //!
-//! A kernel takes contiguous `f32`, writes over an operand that nobody else holds, and cuts its work
-//! into jobs by sizes alone: results do not depend on the number of threads. Jobs are structs with
-//! loops over slices, which are compiled once per level of vector instructions; a closure would be
-//! compiled for the lowest. What runs jobs has no type or rank as a parameter: a generic function is
-//! compiled in the crate that calls it, and those are not optimised (decision 0009).
+//! A kernel takes contiguous `f32` and hands other operands back as they came. It writes over an operand that
+//! nobody else holds, and cuts its work into jobs by sizes alone: results do not depend on the number of
+//! threads. Jobs are structs with loops over slices, which are compiled once per level of vector instructions;
+//! a closure would be compiled for the lowest. What runs jobs has no type or rank as a parameter: a generic
+//! function is compiled in the crate that calls it, and those are not optimised (decision 0009).
 
 #![allow(
     clippy::result_large_err,
@@ -12,13 +13,13 @@
     reason = "an error is no failure: it hands all operands back, as they came"
 )]
 
-pub(crate) mod activation;
-pub(crate) mod adam;
-pub(crate) mod average;
-pub(crate) mod modulate;
-pub(crate) mod normalise;
-pub(crate) mod product;
-pub(crate) mod spectral;
+pub mod activation;
+pub mod adam;
+pub mod average;
+pub mod modulate;
+pub mod normalise;
+pub mod product;
+pub mod spectral;
 mod sums;
 
 use burn::tensor::backend::Backend;
@@ -151,12 +152,11 @@ fn tensor<B: Backend, const D: usize>(primitive: FloatTensor<B>) -> Tensor<B, D>
 
 #[cfg(test)]
 mod tests {
+    use burn::backend::Autodiff;
     use burn::tensor::TensorData;
 
     use super::super::Cpu;
     use super::*;
-    use crate::FlexAutodiff;
-    use crate::fused::{modulate, normalise, spectral_norm};
 
     fn numbers<B: Backend, const D: usize>(shape: [usize; D]) -> Tensor<B, D> {
         let count: usize = shape.iter().product();
@@ -167,13 +167,13 @@ mod tests {
 
     /// A value and the gradients of an input, a modulation and a weight.
     fn everything() -> [TensorData; 4] {
-        let input = numbers::<FlexAutodiff, 3>([3, 33, 1000]).require_grad();
+        let input = numbers::<Autodiff<Cpu>, 3>([3, 33, 1000]).require_grad();
         let modulation = numbers([3, 66, 20, 50]).require_grad();
         let weight = numbers([66, 66, 3, 3]).require_grad();
         let vectors = [numbers([66]), numbers([594])];
-        let normal = normalise(input.clone(), 1e-5).normal;
-        let output = modulate(normal, modulation.clone(), Some(0.2));
-        let scaled = spectral_norm(weight.clone(), vectors, true).weight;
+        let (normal, _) = normalise::tracked(input.clone(), 1e-5).unwrap();
+        let output = modulate::tracked((normal, modulation.clone()), 0.2).unwrap();
+        let (scaled, _) = spectral::tracked((weight.clone(), vectors), true, 1e-12).unwrap();
         let value = output.square().sum() + scaled.sum();
         let gradients = value.backward();
         let data = |gradient: Option<Tensor<Cpu, 4>>| gradient.unwrap().into_data();
@@ -195,5 +195,24 @@ mod tests {
         let alone = with(1);
         assert_eq!(alone, with(2));
         assert_eq!(alone, with(3));
+    }
+
+    /// All memory is written to: what is not holds NaN in tests of this crate.
+    #[test]
+    fn standardised_features_are_modulated_alike() {
+        for [batch, channels, height, width] in [
+            [1, 1, 1, 1],
+            [2, 3, 5, 7],
+            [1, 1, 170, 190],
+            [3, 33, 27, 29],
+        ] {
+            let input = numbers::<Cpu, 3>([batch, channels, height * width]);
+            let values = [0.1, 1.3, -0.2].map(|shift| numbers::<Cpu, 1>([channels]) + shift);
+            let modulation = numbers::<Cpu, 4>([batch, 2 * channels, height, width]);
+            let normal = normalise::standardise((input.clone(), values.clone())).unwrap();
+            let expected = modulate::plain((normal, modulation.clone()), 0.2).unwrap();
+            let found = modulate::standardised((input, values, modulation), 0.2).unwrap();
+            assert_eq!(found.into_data(), expected.into_data());
+        }
     }
 }

@@ -9,8 +9,8 @@ use super::lanes::Lanes;
 use super::points::{Grid, INPUTS, Points, TAPS, ToWeights, both};
 use super::sums::{Buffers, Job};
 use super::tiles::{POINTS, Tiles};
-use crate::cpu::conv::geometry::Conv;
-use crate::cpu::conv::zeros;
+use crate::conv::geometry::Conv;
+use crate::conv::zeros;
 
 /// Most output channels of a task, and most input channels: the sums of its pairs should stay in the
 /// second-level cache of a core.

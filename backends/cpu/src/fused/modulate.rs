@@ -1,3 +1,6 @@
+//! A scale and a shift for every element, followed by a leaky ReLU.
+
+use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
@@ -13,10 +16,18 @@ use super::super::profile::Timer;
 use super::{
     GRAIN, Place, Target, are_plain, blank, in_order, primitive, read, run, shaped, tensor,
 };
-use crate::FlexAutodiff;
 
-/// Without a graph.
-pub(crate) fn plain(
+/// Without a graph: scales and shifts every element, and multiplies what is negative by `slope`; with a slope
+/// of one, nothing.
+///
+/// # Shapes
+/// - normal: `[N, C, HW]`
+/// - modulation: `[N, 2C, H, W]`, the scales before the shifts
+/// - output: `[N, C, H, W]`
+///
+/// # Errors
+/// The operands, where there is no kernel for them.
+pub fn plain(
     (normal, modulation): (Tensor<Cpu, 3>, Tensor<Cpu, 4>),
     slope: f64,
 ) -> Result<Tensor<Cpu, 4>, (Tensor<Cpu, 3>, Tensor<Cpu, 4>)> {
@@ -28,10 +39,13 @@ pub(crate) fn plain(
 }
 
 /// Operands of [`standardised`]: features, the mean, scale and shift of each channel, and modulation.
-type Standardised = (Tensor<Cpu, 3>, [Tensor<Cpu, 1>; 3], Tensor<Cpu, 4>);
+pub type Standardised = (Tensor<Cpu, 3>, [Tensor<Cpu, 1>; 3], Tensor<Cpu, 4>);
 
-/// Of features that are standardised on the way, without a graph.
-pub(crate) fn standardised(
+/// [`plain`] of features that are standardised on the way: (x − mean) · scale + shift per channel.
+///
+/// # Errors
+/// The operands, where there is no kernel for them.
+pub fn standardised(
     (input, values, modulation): Standardised,
     slope: f64,
 ) -> Result<Tensor<Cpu, 4>, Standardised> {
@@ -109,11 +123,14 @@ impl NullaryFnOnce for ForwardStandardised<'_> {
     }
 }
 
-/// Within a graph.
-pub(crate) fn tracked(
-    (normal, modulation): (Tensor<FlexAutodiff, 3>, Tensor<FlexAutodiff, 4>),
+/// [`plain`] within a graph, which keeps the operands, and the output where a leaky ReLU follows.
+///
+/// # Errors
+/// The operands, where there is no kernel for them.
+pub fn tracked(
+    (normal, modulation): (Tensor<Autodiff<Cpu>, 3>, Tensor<Autodiff<Cpu>, 4>),
     slope: f64,
-) -> Result<Tensor<FlexAutodiff, 4>, (Tensor<FlexAutodiff, 3>, Tensor<FlexAutodiff, 4>)> {
+) -> Result<Tensor<Autodiff<Cpu>, 4>, (Tensor<Autodiff<Cpu>, 3>, Tensor<Autodiff<Cpu>, 4>)> {
     let (normal, modulation) = (primitive(normal), primitive(modulation));
     if !suit(&normal.primitive, &modulation.primitive, slope) {
         return Err((tensor(normal), tensor(modulation)));
