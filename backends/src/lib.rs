@@ -12,6 +12,7 @@ pub mod fused;
 #[cfg(feature = "gpu")]
 pub mod gpu;
 mod select;
+mod terms;
 
 pub use choice::{BackendChoice, BackendError, BackendKind};
 pub use constant::{Key, constant};

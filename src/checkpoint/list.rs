@@ -5,8 +5,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::error::io;
+use super::folders::{Folder, Kind, NEWEST, PARTIAL, hidden_path, list, newest};
 use super::manifest::Manifest;
-use super::timeline::newest;
 use super::{Checkpoint, CheckpointError, foreign, open, open_with};
 
 /// Result of [`latest_whole`] and [`latest_with`].
@@ -148,7 +148,7 @@ pub fn delete_all(root: &Path) -> Result<(), CheckpointError> {
             _ => fs::remove_dir_all(&folder.path).map_err(io("delete", &folder.path))?,
         }
     }
-    let note = root.join(super::timeline::NEWEST);
+    let note = root.join(NEWEST);
     match fs::remove_file(&note) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(io("delete", &note)(error)),
         _ => Ok(()),
@@ -182,113 +182,4 @@ pub fn keep_only(root: &Path, step: u64) -> Result<(), CheckpointError> {
 fn has_all_files(folder: &Path, manifest: &Manifest) -> bool {
     let mut files = manifest.files.iter();
     files.all(|(name, entry)| entry.verify_size(&folder.join(name)).is_ok())
-}
-
-/// Mark of a folder that is being written or deleted.
-pub(super) const PARTIAL: &str = "partial";
-/// Mark of a whole checkpoint that is being replaced.
-pub(super) const REPLACED: &str = "replaced";
-
-/// What a folder below `checkpoints` is, in the order of preference for one step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
-    /// `.step-000123.partial-PID`: being written or deleted, or left by a process that was killed.
-    Partial,
-    /// `.step-000123.replaced-PID`: a checkpoint whose replacement was not put into place (yet).
-    Replaced,
-    /// `step-000123`.
-    Checkpoint,
-}
-
-/// A folder below `checkpoints`.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Folder {
-    pub(super) step: u64,
-    pub(super) kind: Kind,
-    pub(super) path: PathBuf,
-}
-
-/// `step-000123`.
-pub(super) fn folder_name(step: u64) -> String {
-    format!("step-{step:06}")
-}
-
-/// `.step-000123.MARK-PID`, below `root`.
-pub(super) fn hidden_path(root: &Path, step: u64, mark: &str) -> PathBuf {
-    root.join(format!(
-        ".{}.{mark}-{}",
-        folder_name(step),
-        std::process::id()
-    ))
-}
-
-/// The step a checkpoint folder is named after, where it has such a name.
-pub(super) fn step_of(folder: &Path) -> Option<u64> {
-    parse_step(folder.file_name()?.to_str()?)
-}
-
-/// The step that `step-000123` names.
-pub(super) fn parse_step(name: &str) -> Option<u64> {
-    let step = name.strip_prefix("step-")?.parse().ok()?;
-    // One spelling per step: `step-7` is not ours.
-    (folder_name(step) == name).then_some(step)
-}
-
-fn parse(name: &str) -> Option<(u64, Kind)> {
-    let Some(hidden) = name.strip_prefix('.') else {
-        return parse_step(name).map(|step| (step, Kind::Checkpoint));
-    };
-    let (step, mark) = hidden.split_once('.')?;
-    let kind = match mark.split_once('-')?.0 {
-        PARTIAL => Kind::Partial,
-        REPLACED => Kind::Replaced,
-        _ => return None,
-    };
-    Some((parse_step(step)?, kind))
-}
-
-/// All folders in `root` that are or were to be checkpoints, in the order in which they were written
-/// (those of later steps than the last one belong to what a run went back from, and come first); none
-/// when `root` does not exist.
-pub(super) fn list(root: &Path) -> Result<Vec<Folder>, CheckpointError> {
-    let entries = match fs::read_dir(root) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(io("read", root)(error)),
-    };
-    let mut folders = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(io("read", root))?.path();
-        let name = path.file_name().and_then(|name| name.to_str());
-        if let Some((step, kind)) = name.and_then(parse) {
-            folders.push(Folder { step, kind, path });
-        }
-    }
-    let newest = newest(root).unwrap_or(u64::MAX);
-    folders.sort_by(|a: &Folder, b| (a.step <= newest, a).cmp(&(b.step <= newest, b)));
-    Ok(folders)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_parsed_as_they_are_written() {
-        assert_eq!(parse(&folder_name(7)), Some((7, Kind::Checkpoint)));
-        assert_eq!(parse("step-1234567"), Some((1_234_567, Kind::Checkpoint)));
-        assert_eq!(parse(".step-000007.partial-12"), Some((7, Kind::Partial)));
-        assert_eq!(parse(".step-000007.replaced-12"), Some((7, Kind::Replaced)));
-        for name in [
-            "step-7",
-            "step-",
-            "step-00000x",
-            "best",
-            ".step-000007",
-            ".git",
-            "step-+00007",
-        ] {
-            assert_eq!(parse(name), None, "{name}");
-        }
-    }
 }

@@ -10,7 +10,8 @@ use dp_sims_datasets::open_ordinary;
 use serde::{Deserialize, Serialize};
 
 use super::error::io;
-use super::{CheckpointError, MANIFEST, list};
+use super::folders::step_of;
+use super::{CheckpointError, MANIFEST};
 use crate::runtime::files::{self, MOST_TEXT};
 
 /// Version of the checkpoint format this program writes and reads.
@@ -81,7 +82,7 @@ impl Manifest {
         }
         let manifest: Self =
             serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
-        if let Some(step) = list::step_of(folder).filter(|step| *step != manifest.step) {
+        if let Some(step) = step_of(folder).filter(|step| *step != manifest.step) {
             return Err(damaged(format!(
                 "it states step {} in the folder of step {step}",
                 manifest.step

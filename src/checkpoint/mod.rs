@@ -7,6 +7,7 @@
 //! only whole checkpoints and hidden folders, which the next [`write`](fn@write) clears away.
 
 mod error;
+mod folders;
 mod foreign;
 mod list;
 mod manifest;

@@ -5,10 +5,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::error::io;
-use super::list::{self, Kind, PARTIAL, REPLACED};
+use super::folders::{Kind, PARTIAL, REPLACED, folder_name, hidden_path, list, set_newest};
 use super::manifest::{FileEntry, Manifest, is_plain_name};
-use super::timeline::set_newest;
 use super::{CheckpointError, MANIFEST, open};
+use crate::runtime::files::sync_folder;
 
 /// Writes the checkpoint of `step` into `root`, the `checkpoints` folder of a run, and returns its
 /// folder.
@@ -34,8 +34,8 @@ pub fn write<E: From<CheckpointError>>(
     }
     fs::create_dir_all(root).map_err(io("create", root))?;
     clear_leftovers(root)?;
-    let target = root.join(list::folder_name(step));
-    let partial = list::hidden_path(root, step, PARTIAL);
+    let target = root.join(folder_name(step));
+    let partial = hidden_path(root, step, PARTIAL);
     let manifest = fill(&partial, step, files).inspect_err(|_| {
         // The error that made the write fail is the one to report.
         let _ = fs::remove_dir_all(&partial);
@@ -69,7 +69,7 @@ fn fill<E: From<CheckpointError>>(
         serde_json::to_vec_pretty(&manifest).map_err(|error| io("write", &path)(error.into()))?;
     json.push(b'\n');
     write_durably(&path, &json)?;
-    sync_folder(partial)?;
+    sync_folder(partial).map_err(io("sync", partial))?;
     Ok(manifest)
 }
 
@@ -89,13 +89,13 @@ fn put_in_place(
     partial: &Path,
     target: &Path,
 ) -> Result<(), CheckpointError> {
-    let replaced = list::hidden_path(root, step, REPLACED);
+    let replaced = hidden_path(root, step, REPLACED);
     let had_former = target.exists();
     if had_former {
         fs::rename(target, &replaced).map_err(io("rename", target))?;
     }
     fs::rename(partial, target).map_err(io("rename", partial))?;
-    sync_folder(root)?;
+    sync_folder(root).map_err(io("sync", root))?;
     if had_former {
         fs::remove_dir_all(&replaced).map_err(io("delete", &replaced))?;
     }
@@ -105,8 +105,8 @@ fn put_in_place(
 /// Deletes what interrupted writes left; a checkpoint that was moved aside and not replaced comes
 /// back.
 fn clear_leftovers(root: &Path) -> Result<(), CheckpointError> {
-    for folder in list::list(root)? {
-        let target = root.join(list::folder_name(folder.step));
+    for folder in list(root)? {
+        let target = root.join(folder_name(folder.step));
         match folder.kind {
             Kind::Checkpoint => {}
             Kind::Replaced if !target.exists() => {
@@ -117,20 +117,6 @@ fn clear_leftovers(root: &Path) -> Result<(), CheckpointError> {
             }
         }
     }
-    Ok(())
-}
-
-/// Makes the names in a folder durable.
-#[cfg(unix)]
-pub(super) fn sync_folder(path: &Path) -> Result<(), CheckpointError> {
-    File::open(path)
-        .and_then(|folder| folder.sync_all())
-        .map_err(io("sync", path))
-}
-
-/// Makes the names in a folder durable; this platform does so by itself.
-#[cfg(not(unix))]
-pub(super) fn sync_folder(_: &Path) -> Result<(), CheckpointError> {
     Ok(())
 }
 
@@ -148,7 +134,7 @@ mod tests {
     }
 
     fn steps(root: &Path) -> Vec<u64> {
-        let folders = list::list(root).unwrap().into_iter();
+        let folders = list(root).unwrap().into_iter();
         folders.map(|folder| folder.step).collect()
     }
 

@@ -174,7 +174,8 @@ fn difference(first: &Results, other: &Results) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evaluate::{DataRecord, NetworkRecord, Protocol, Published, Subject, Value};
+    use crate::evaluate::paper::Published;
+    use crate::evaluate::{DataRecord, NetworkRecord, Protocol, Subject, Value};
 
     fn results(values: &[(&str, f64)]) -> Results {
         let network = NetworkRecord {

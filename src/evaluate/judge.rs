@@ -14,15 +14,12 @@ use dp_sims_evaluators::{
 use dp_sims_metrics::Confusion;
 
 use super::networks::{NetworkFolder, Weighted, record};
-use super::protocol::SegmentationSettings;
+use super::protocol::{OWN, SegmentationSettings};
 use super::results::{ClassValue, NetworkRecord, Value};
 use super::segmenter::{OwnSegmenter, segmenter_weights};
 use super::source::float;
 use crate::runtime::device::read;
 use crate::weights::sha256;
-
-/// Name of the network of `train-segmenter` in protocols.
-pub const OWN: &str = "own";
 
 /// A segmentation network with the classes it tells apart.
 pub struct Judge<B: Backend> {

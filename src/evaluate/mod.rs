@@ -26,7 +26,7 @@ pub use images::{GRID, ImageFolder, sample_name};
 pub use judge::Judge;
 pub use networks::NetworkFolder;
 pub use photos::{Photos, SampleHash, statistics_folder};
-pub use protocol::{FOLDER, Protocol, Published, SegmentationSettings, TimingSettings};
+pub use protocol::{FOLDER, Protocol, SegmentationSettings, TimingSettings};
 pub(crate) use report::STYLE;
 pub use report::{embedded, heading, page};
 pub use results::{ClassValue, DataRecord, NetworkRecord, Results, Subject, Timing, Value};

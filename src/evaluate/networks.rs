@@ -13,8 +13,7 @@ use dp_sims_model::backbones::{Backbone, BackboneKind, LiteHead, WeightSource};
 use dp_sims_model::known::PublishedFile;
 use dp_sims_model::weights::read_weights;
 
-use super::judge::OWN;
-use super::protocol::{Protocol, SegmentationSettings};
+use super::protocol::{OWN, Protocol, SegmentationSettings};
 use super::results::NetworkRecord;
 use crate::config::Weights;
 use crate::config::{Metric, dashed};

@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::protocol::Published;
-
 const TEXT: &str = include_str!("../../experiments/paper.toml");
 
 /// A row of a table of the paper, for one dataset.
@@ -25,6 +23,18 @@ pub struct Figure {
     pub values: BTreeMap<String, f64>,
     /// Where it is from, where that is no table.
     pub note: Option<String>,
+}
+
+/// Figures of a method as its paper prints them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Published {
+    /// Method.
+    pub method: String,
+    /// Table of the DP-SIMS paper.
+    pub table: u32,
+    /// Values by metric; mIoU in percent.
+    pub values: BTreeMap<String, f64>,
 }
 
 /// Every figure, in the order of the tables.

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -7,8 +6,11 @@ use dp_sims_evaluators::LpipsTrunk;
 use dp_sims_metrics::{ClassesInMean, KernelConfig};
 use serde::{Deserialize, Serialize};
 
-use super::paper;
+use super::paper::{self, Published};
 use crate::runtime::files::read_text;
+
+/// Name of the network of `train-segmenter` in protocols.
+pub const OWN: &str = "own";
 
 macro_rules! built_in {
     ($($name:literal,)*) => {
@@ -169,18 +171,6 @@ pub struct TimingSettings {
     pub runs: usize,
     /// Batch sizes of the throughput.
     pub batches: Vec<usize>,
-}
-
-/// Figures of a method as its paper prints them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Published {
-    /// Method.
-    pub method: String,
-    /// Table of the DP-SIMS paper.
-    pub table: u32,
-    /// Values by metric; mIoU in percent.
-    pub values: BTreeMap<String, f64>,
 }
 
 impl Protocol {

@@ -1,5 +1,6 @@
 //! Files that appear whole, files that anybody may have made, and hashes as text.
 
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
@@ -65,6 +66,18 @@ pub fn make_folder(folder: &Path) -> Result<()> {
     let shown = folder.display();
     std::fs::create_dir_all(folder).with_context(|| format!("cannot create {shown}"))?;
     tempfile::tempfile_in(folder).with_context(|| format!("cannot write into {shown}"))?;
+    Ok(())
+}
+
+/// Makes the names in a folder survive a power cut.
+///
+/// # Errors
+/// When the folder cannot be opened or synchronised.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    // Other platforms cannot open folders.
+    if cfg!(unix) {
+        File::open(folder)?.sync_all()?;
+    }
     Ok(())
 }
 

@@ -7,8 +7,8 @@ use ureq::{Agent, Body, Error};
 
 use super::FetchError;
 use super::address::is_secure;
+use super::answer::Trouble;
 use super::proxy::proxy_of;
-use super::source::Trouble;
 use super::tls::encrypted;
 
 /// How long a server may keep silent, and how long it may take for the head of an answer.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use dp_sims_model::known::Hash;
 
 use super::address::Address;
+use super::answer::Trouble;
 use super::part::Part;
-use super::source::Trouble;
 use super::{Check, FetchError, Found};
 
 /// Most bytes of a file that nothing is known of.

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::FetchError;
 use super::error::io_error;
-use crate::runtime::files::hex;
+use crate::runtime::files::{hex, sync_folder};
 
 /// Bytes hashed at a time.
 const CHUNK: usize = 1 << 18;
@@ -46,19 +46,10 @@ pub(super) fn remove(path: &Path) -> Result<(), FetchError> {
 }
 
 /// Makes a new name survive a power cut.
-#[cfg(unix)]
-pub(super) fn sync_folder(path: &Path) -> Result<(), FetchError> {
+pub(super) fn sync_name(path: &Path) -> Result<(), FetchError> {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(io_error("write", folder))
-}
-
-/// Folders cannot be synchronised here.
-#[cfg(not(unix))]
-pub(super) fn sync_folder(_path: &Path) -> Result<(), FetchError> {
-    Ok(())
+    sync_folder(folder).map_err(io_error("write", folder))
 }

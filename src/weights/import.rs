@@ -9,7 +9,7 @@ use dp_sims_model::known::KnownWeights;
 use dp_sims_model::weights::{WeightsError, read_weights, write_safetensors};
 use thiserror::Error;
 
-use super::files::{beside, sync_folder};
+use super::files::{beside, sync_name};
 use super::inspect::{Nearest, fits};
 use super::{FetchError, KnownNetwork, WeightsFolder, all_known_weights, known_weights};
 
@@ -213,7 +213,7 @@ pub fn import<B: Backend>(
         .and_then(|file| file.sync_all())
         .and_then(|()| fs::rename(&part, &path))
         .map_err(|error| failed("write", &path, error))?;
-    sync_folder(&path)?;
+    sync_name(&path)?;
     Ok(Imported {
         path,
         backbone: info(target.kind()).name,

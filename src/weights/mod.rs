@@ -5,6 +5,7 @@
 //! is [`ureq`] with cryptography in Rust (book/src/decisions).
 
 mod address;
+mod answer;
 mod client;
 mod download;
 mod error;

@@ -7,10 +7,11 @@ use dp_sims_model::weights::list_weights;
 use serde::{Deserialize, Serialize};
 
 use super::address::Address;
+use super::answer::{Answer, Offer, Trouble};
 use super::client::Limits;
 use super::error::io_error;
-use super::files::{beside, remove, sha256, sync_folder};
-use super::source::{Answer, Offer, Trouble, open};
+use super::files::{beside, remove, sha256, sync_name};
+use super::source::open;
 use super::{Check, Download, FetchError, Fetched, Found, Progress};
 use crate::runtime::files::{MOST_TEXT, read};
 
@@ -194,7 +195,7 @@ impl Part {
         }
         fs::rename(&self.path, &request.target).map_err(io_error("rename", &self.path))?;
         remove(&self.note)?;
-        sync_folder(&request.target)?;
+        sync_name(&request.target)?;
         Ok(Fetched {
             bytes,
             sha256,

@@ -6,8 +6,8 @@ use ureq::http::{Response, Uri};
 
 use super::FetchError;
 use super::address::join;
+use super::answer::{Answer, Offer, Trouble};
 use super::client::{Limits, get};
-use super::source::{Answer, Offer, Trouble};
 
 /// Redirects followed for one request.
 const MAX_REDIRECTS: usize = 10;

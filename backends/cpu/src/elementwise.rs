@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use super::blank::Blank;
 use super::conv::{shaped, sum};
+use super::numbers::{own_values, values};
 use super::repeated::repeated;
 use super::strided;
 
@@ -22,25 +23,6 @@ const FEWEST: usize = 2 * GRAIN;
 
 /// Shortest row whose sum is worth a task.
 const LONG: usize = 256;
-
-/// The elements of a tensor in order.
-pub(super) fn values(tensor: &FlexTensor) -> Option<&[f32]> {
-    if tensor.dtype() != DType::F32 {
-        return None;
-    }
-    let (start, end) = tensor.layout().contiguous_offsets()?;
-    tensor.storage::<f32>().get(start..end)
-}
-
-/// The same to write to, if nobody else holds the tensor.
-pub(super) fn own_values(tensor: &mut FlexTensor) -> Option<&mut [f32]> {
-    let (start, end) = tensor.layout().contiguous_offsets()?;
-    // A view of a part would keep the rest alive.
-    if !tensor.is_unique() || start != 0 || tensor.storage::<f32>().len() != end {
-        return None;
-    }
-    Some(tensor.storage_mut::<f32>())
-}
 
 /// `operation` of every element.
 pub(super) fn map(

@@ -55,6 +55,7 @@ pub mod fused;
 mod int;
 mod matmul;
 mod module;
+mod numbers;
 mod pool;
 pub mod profile;
 mod quantized;

@@ -4,7 +4,7 @@ use burn_backend::TensorMetadata;
 use burn_flex::FlexTensor;
 
 use super::conv::shaped;
-use super::elementwise::{own_values, values};
+use super::numbers::{own_values, values};
 
 /// `operation` of every element and that of `right`, whose axes are those of the left one or one element long, on one thread.
 pub(super) fn repeated(

@@ -4,8 +4,8 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use super::conv::{shaped, zeros};
-use super::elementwise::{own_values, values};
 use super::exponential::{Exponentials, Shares};
+use super::numbers::{own_values, values};
 use super::strided;
 
 /// Elements of a task.

@@ -9,6 +9,7 @@ use dp_sims_cpu::fused::adam as kernels;
 #[cfg(feature = "flex")]
 use super::attempt;
 use super::on_gpus;
+use crate::terms::{AdamFactors, AdamOperands, AdamUpdate};
 
 /// burn's [`Adam`], with the same state and the same results.
 ///
@@ -20,27 +21,6 @@ pub struct FusedAdam {
     beta_1: f32,
     beta_2: f32,
     epsilon: f32,
-}
-
-/// Parameter, gradient and moments, if there are any yet.
-pub(crate) type Operands<B, const D: usize> =
-    (Tensor<B, D>, Tensor<B, D>, Option<[Tensor<B, D>; 2]>);
-
-/// Parameter and moments.
-pub(crate) type Updated<B, const D: usize> = (Tensor<B, D>, [Tensor<B, D>; 2]);
-
-/// Factors of one update: p − m · scale / (√v + ε) · rate.
-#[allow(dead_code, reason = "the kernel, which a feature brings, reads them")]
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Factors {
-    pub(crate) beta_1: f32,
-    pub(crate) beta_2: f32,
-    /// Corrects the bias of both moments.
-    pub(crate) scale: f32,
-    /// ε with the bias of the second moment.
-    pub(crate) epsilon: f32,
-    /// Learning rate.
-    pub(crate) rate: f32,
 }
 
 impl FusedAdam {
@@ -59,10 +39,10 @@ impl FusedAdam {
     }
 
     /// The factors that burn's Adam has at the update with this number, from 1.
-    fn factors(&self, time: usize, rate: LearningRate) -> Factors {
+    fn factors(&self, time: usize, rate: LearningRate) -> AdamFactors {
         let time = time as i32;
         let correction = (1.0 - self.beta_2.powi(time)).sqrt();
-        Factors {
+        AdamFactors {
             beta_1: self.beta_1,
             beta_2: self.beta_2,
             scale: correction / (1.0 - self.beta_1.powi(time)),
@@ -73,12 +53,12 @@ impl FusedAdam {
 }
 
 fn in_one_pass<B: Backend, const D: usize>(
-    operands: Operands<B, D>,
-    factors: &Factors,
-) -> Result<Updated<B, D>, Operands<B, D>> {
+    operands: AdamOperands<B, D>,
+    factors: &AdamFactors,
+) -> Result<AdamUpdate<B, D>, AdamOperands<B, D>> {
     #[cfg(feature = "flex")]
     let operands = {
-        let Factors {
+        let AdamFactors {
             beta_1,
             beta_2,
             scale,

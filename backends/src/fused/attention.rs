@@ -8,10 +8,7 @@ use burn::tensor::module;
 use burn::tensor::{Tensor, TensorPrimitive, activation};
 
 use super::attempt;
-
-/// Scores of one head from which on they are computed again in the backward pass instead of kept: those
-/// of a map of 32x32 pixels.
-pub(crate) const MANY_SCORES: usize = 1 << 20;
+use crate::terms::MANY_SCORES;
 
 /// Scores that the backward pass computes at a time, of all heads and images together.
 const AT_ONCE: usize = 1 << 22;

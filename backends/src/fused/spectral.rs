@@ -6,9 +6,7 @@ use dp_sims_cpu::fused::spectral as kernels;
 #[cfg(feature = "flex")]
 use super::attempt;
 use super::on_gpus;
-
-/// Smallest length that a vector is divided by.
-pub(crate) const EPSILON: f32 = 1e-12;
+use crate::terms::EPSILON;
 
 /// Weight and vectors, left and right.
 type Operands<B> = (Tensor<B, 4>, [Tensor<B, 1>; 2]);

@@ -8,7 +8,7 @@ use burn_cubecl::{BoolElement, CubeRuntime};
 
 use super::fused::softmax;
 use super::{Gpu, Inner, T, pointwise, upsample};
-use crate::fused::attention::MANY_SCORES;
+use crate::terms::MANY_SCORES;
 
 impl<R: CubeRuntime, BT: BoolElement> ModuleOps<Self> for Gpu<R, BT> {
     delegate!(ModuleOps (

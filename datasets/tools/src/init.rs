@@ -23,6 +23,7 @@ mod pairing;
 mod text;
 mod tree;
 mod values;
+mod words;
 
 pub use error::InitError;
 

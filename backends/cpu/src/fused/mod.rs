@@ -31,7 +31,7 @@ use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use super::conv::{shaped, zeros};
-use super::elementwise::{own_values, values};
+use super::numbers::{own_values, values};
 use super::strided;
 
 /// Elements of a job: few enough to stay in the cache between a copy and the work on it.

@@ -5,13 +5,13 @@ use cubecl::prelude::*;
 
 use super::super::{Gpu, T};
 use super::{are_plain, elements, like, primitive, tensor};
-use crate::fused::adam::{Factors, Operands, Updated};
+use crate::terms::{AdamFactors, AdamOperands, AdamUpdate};
 
 /// An update of Adam in one launch.
 pub(crate) fn update<R: CubeRuntime, BT: BoolElement, const D: usize>(
-    (parameter, gradient, moments): Operands<Gpu<R, BT>, D>,
-    factors: &Factors,
-) -> Result<Updated<Gpu<R, BT>, D>, Operands<Gpu<R, BT>, D>> {
+    (parameter, gradient, moments): AdamOperands<Gpu<R, BT>, D>,
+    factors: &AdamFactors,
+) -> Result<AdamUpdate<Gpu<R, BT>, D>, AdamOperands<Gpu<R, BT>, D>> {
     let (parameter, gradient) = (primitive(parameter), primitive(gradient));
     let moments = moments.map(|moments| moments.map(primitive));
     let mut all = vec![&parameter, &gradient];
@@ -30,7 +30,7 @@ fn updated<R: CubeRuntime>(
     parameter: T<R>,
     gradient: T<R>,
     moments: Option<[T<R>; 2]>,
-    factors: &Factors,
+    factors: &AdamFactors,
 ) -> (T<R>, [T<R>; 2]) {
     let [parameter, gradient] = [parameter, gradient].map(into_contiguous);
     let is_first = moments.is_none();

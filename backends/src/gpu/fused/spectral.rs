@@ -11,7 +11,7 @@ use cubecl::prelude::*;
 
 use super::super::{Gpu, T};
 use super::{UNITS, are_plain, beside, elements, like, over_cube, primitive, sums, tensor};
-use crate::fused::spectral::EPSILON;
+use crate::terms::EPSILON;
 
 /// Weight and vectors, left and right.
 type Weight<B> = (Burn<B, 4>, [Burn<B, 1>; 2]);

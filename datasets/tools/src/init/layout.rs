@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use dp_sims_datasets::Split;
 
-use super::looks::{Looks, label_score, photo_score};
+use super::looks::Looks;
 use super::pairing::{Pairing, Suffixes, apply, pairings};
 use super::tree::{Folder, Group, groups, image_files, summary};
 use super::values::{Kind, problem};
+use super::words::{label_score, photo_score};
 use super::{InitError, SurveyedSplit};
 
 /// Where the photos and label maps of a dataset are.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use dp_sims_datasets::description::PHOTO_ENDINGS;
 use dp_sims_datasets::files::{strip_longest, strip_suffix};
 
-use super::looks::label_score;
+use super::words::label_score;
 
 /// Names before and after a name that are compared with it.
 const NEIGHBOURS: usize = 6;

@@ -4,7 +4,7 @@ use burn::tensor::{Bool, Tensor, backend::Backend};
 use dp_sims_model::init::InitRng;
 use dp_sims_model::layers::Linear;
 
-use super::config::INIT_STD;
+use super::INIT_STD;
 
 /// Score of a key that a query must not see: nothing is left of it after the exponential.
 const UNSEEN: f32 = -1e30;

@@ -1,18 +1,24 @@
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::tensor::activation::relu;
 use burn::tensor::{Bool, Tensor, backend::Backend};
 use dp_sims_model::backbones::TokenNorm;
 use dp_sims_model::init::InitRng;
 use dp_sims_model::layers::{Linear, resize_bilinear};
 
-use super::LEVELS;
 use super::attention::Attention;
-use super::config::{Embedding, INIT_STD, Mask2FormerConfig};
 use super::pixel_decoder::PixelFeatures;
 use super::position::sine_positions;
+use super::{INIT_STD, LEVELS, Mask2FormerConfig};
 
 /// Linear layers that make the embedding of a mask.
 const MASK_LAYERS: usize = 3;
+
+/// Learned vectors, one in each row.
+#[derive(Module, Debug)]
+pub struct Embedding<B: Backend> {
+    /// `[rows, C]`
+    pub weight: Param<Tensor<B, 2>>,
+}
 
 /// Turns learned queries into the embeddings of masks and classes: each layer lets them look at one
 /// of the maps, coarsest first, within the masks that the layer before predicted.

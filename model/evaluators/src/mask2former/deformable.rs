@@ -4,8 +4,7 @@ use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 use dp_sims_model::init::InitRng;
 use dp_sims_model::layers::Linear;
 
-use super::LEVELS;
-use super::config::INIT_STD;
+use super::{INIT_STD, LEVELS};
 
 /// Points that a head samples in each map.
 pub(super) const POINTS: usize = 4;

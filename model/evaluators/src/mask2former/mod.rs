@@ -9,6 +9,7 @@ mod config;
 mod decoder;
 mod deformable;
 mod encoder;
+mod init;
 mod kind;
 mod names;
 #[cfg(test)]
@@ -27,13 +28,15 @@ use dp_sims_model::weights::{WeightSource, WeightsError};
 
 pub use attention::Attention;
 pub use coco_panoptic::{COCO_PANOPTIC_CLASSES, coco_panoptic_of_channels};
-pub use config::{Embedding, Mask2FormerConfig};
-pub use decoder::{DecoderLayer, MaskPredictor, MaskedDecoder, TransformerModule};
+pub use config::Mask2FormerConfig;
+pub use decoder::{DecoderLayer, Embedding, MaskPredictor, MaskedDecoder, TransformerModule};
 pub use deformable::DeformableAttention;
 pub use encoder::SwinEncoder;
 pub use kind::{Mask2FormerInfo, Mask2FormerKind};
 pub use pixel_decoder::{GroupNorm, PixelDecoder, PixelEncoder, PixelEncoderLayer, PixelFeatures};
 
+/// Deviation of the random weights of linear layers.
+const INIT_STD: f64 = 0.02;
 /// Maps that deformable attention and the queries look at: strides 32, 16 and 8.
 const LEVELS: usize = 3;
 /// Pixels of an image for each pixel of a mask, along a side.

@@ -5,10 +5,9 @@ use dp_sims_model::backbones::{TokenNorm, normalised};
 use dp_sims_model::init::{InitRng, filled};
 use dp_sims_model::layers::{Conv, ConvConfig, Linear, resize_bilinear};
 
-use super::LEVELS;
-use super::config::{INIT_STD, Mask2FormerConfig};
 use super::deformable::{DeformableAttention, Pyramid};
 use super::position::sine_positions;
+use super::{INIT_STD, LEVELS, Mask2FormerConfig};
 
 /// Groups of every group norm.
 pub(super) const GROUPS: usize = 32;
