@@ -1,5 +1,5 @@
-//! The rooms of the program, its top-level modules, use each other in one direction: no room needs
-//! itself by way of others.
+//! Modules of one folder use each other in one direction, in every crate and in every folder of it: no
+//! room of the house needs itself by way of others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -77,12 +77,13 @@ fn program_lines(text: &str) -> (Vec<(usize, &str)>, Vec<&str>) {
     (kept, test_modules)
 }
 
-/// Names at the root of the crate that code refers to, with where in it they begin: of `crate::a`, of
-/// `crate::{a::b, c}`, and of as many `super::` as leave a module that lies `depth` below the root.
-fn root_names(code: &str, depth: usize) -> Vec<(usize, &str)> {
+/// Names in the module `base` that code refers to, with where in it they begin: with `crate::` as the
+/// base, of `crate::a`, of `crate::{a::b, c}`, and of as many `super::` as leave a module that lies
+/// `depth` below it.
+fn names_in<'a>(base: &str, code: &'a str, depth: usize) -> Vec<(usize, &'a str)> {
     let up = "super::".repeat(depth);
     let mut found = Vec::new();
-    for prefix in ["crate::", &up] {
+    for prefix in [base, &up] {
         for (at, _) in code.match_indices(prefix) {
             if code[..at].ends_with(|c: char| c == '_' || c.is_alphanumeric()) {
                 continue;
@@ -131,8 +132,8 @@ fn identifier(text: &str) -> &str {
     &text[..end.unwrap_or(text.len())]
 }
 
-/// Every reference between rooms.
-fn uses(sources: &[Source]) -> Vec<Use> {
+/// Every reference between the rooms of a module, given its path, such as `crate::`.
+fn uses(base: &str, sources: &[Source]) -> Vec<Use> {
     let parsed: Vec<_> = sources
         .iter()
         .map(|(path, text)| (path, module_of(path), program_lines(text)))
@@ -150,11 +151,12 @@ fn uses(sources: &[Source]) -> Vec<Use> {
         .collect();
     let mut uses = Vec::new();
     for (path, module, (lines, _)) in &parsed {
-        if test_modules.iter().any(|tests| module.starts_with(tests)) {
+        let is_test = test_modules.iter().any(|tests| module.starts_with(tests));
+        if is_test || module.is_empty() {
             continue;
         }
         let code: String = lines.iter().map(|(_, line)| format!("{line}\n")).collect();
-        for (at, name) in root_names(&code, module.len()) {
+        for (at, name) in names_in(base, &code, module.len()) {
             if *name != module[0] && rooms.contains(&name.to_string()) {
                 uses.push(Use {
                     from: module[0].clone(),
@@ -204,7 +206,7 @@ fn walk<'a>(
     None
 }
 
-/// The sources below a folder, but for those at its top that put the crate together.
+/// The sources below a folder, but for what puts the module together.
 fn read(folder: &Path, below: &Path, sources: &mut Vec<Source>) {
     for entry in fs::read_dir(folder.join(below)).unwrap() {
         let path = below.join(entry.unwrap().file_name());
@@ -212,7 +214,7 @@ fn read(folder: &Path, below: &Path, sources: &mut Vec<Source>) {
         if full.is_dir() {
             read(folder, &path, sources);
         } else if path.extension().is_some_and(|ending| ending == "rs")
-            && !["lib.rs", "main.rs"]
+            && !["lib.rs", "main.rs", "mod.rs"]
                 .map(Path::new)
                 .contains(&path.as_path())
         {
@@ -221,18 +223,52 @@ fn read(folder: &Path, below: &Path, sources: &mut Vec<Source>) {
     }
 }
 
-#[test]
-fn no_room_needs_itself_by_way_of_others() {
+/// Looks for circles between the modules of a folder, and of those below it. Returns how many references
+/// there are.
+fn check(folder: &Path, base: &str) -> usize {
     let mut sources = Vec::new();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    read(&folder, Path::new(""), &mut sources);
+    read(folder, Path::new(""), &mut sources);
+    // It says which modules only tests have.
+    let module = ["mod.rs", "lib.rs", "main.rs"].map(|name| folder.join(name));
+    let module = module.iter().find(|path| path.exists());
+    let module = module.map_or_else(|| folder.with_extension("rs"), PathBuf::from);
+    sources.push(("mod.rs".into(), fs::read_to_string(module).unwrap()));
     sources.sort();
-    let uses = uses(&sources);
-    assert!(uses.len() > 100, "only {} references found", uses.len());
+    let uses = uses(base, &sources);
     if let Some(circle) = circle(&uses) {
         let edges: Vec<String> = circle.iter().map(|found| format!("  {found}")).collect();
-        panic!("a circle between rooms of src/:\n{}", edges.join("\n"));
+        panic!("a circle in {}:\n{}", folder.display(), edges.join("\n"));
     }
+    let mut count = uses.len();
+    for entry in fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        if entry.path().is_dir() {
+            let name = entry.file_name().into_string().unwrap();
+            count += check(&entry.path(), &format!("{base}{name}::"));
+        }
+    }
+    count
+}
+
+#[test]
+fn no_room_needs_itself_by_way_of_others() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut count = 0;
+    for member in [
+        ".",
+        "backends",
+        "backends/cpu",
+        "datasets",
+        "datasets/scenes",
+        "datasets/tools",
+        "model",
+        "model/evaluators",
+        "model/evaluators/metrics",
+        "tests/bench",
+    ] {
+        count += check(&root.join(member).join("src"), "crate::");
+    }
+    assert!(count > 500, "only {count} references found");
 }
 
 #[test]
@@ -255,19 +291,22 @@ fn a_circle_is_found_and_tests_close_none() {
     ]
     .map(|(path, text)| (path.into(), text.to_string()))
     .into();
-    let found: Vec<String> = uses(&sources).iter().map(Use::to_string).collect();
+    let found: Vec<String> = uses("crate::", &sources)
+        .iter()
+        .map(Use::to_string)
+        .collect();
     let expected = [
         "top -> middle  top/mod.rs:2",
         "top -> bottom  top/mod.rs:3",
         "middle -> bottom  middle.rs:2",
     ];
     assert_eq!(found, expected);
-    assert_eq!(circle(&uses(&sources)), None);
+    assert_eq!(circle(&uses("crate::", &sources)), None);
 
     sources[4]
         .1
         .push_str("fn f() {\n    super::super::top::g();\n}\n");
-    let uses = uses(&sources);
+    let uses = uses("crate::", &sources);
     let edges: Vec<String> = circle(&uses)
         .unwrap()
         .iter()
