@@ -145,7 +145,7 @@ impl Maps {
         if !place.is_dir() {
             return place.to_path_buf();
         }
-        let described = Split::ALL.iter().filter_map(|&split| {
+        let described = Split::all().filter_map(|split| {
             let source = self.description.files(split)?.instances()?;
             match source {
                 Instances::Png(png) => Some(place.join(format!("{name}{}", png.suffix))),
@@ -161,9 +161,7 @@ impl Maps {
 
     /// The least id of an instance that is a single object.
     fn first_instance(&self) -> u16 {
-        let files = Split::ALL
-            .iter()
-            .filter_map(|&split| self.description.files(split));
+        let files = Split::all().filter_map(|split| self.description.files(split));
         let mut firsts = files.filter_map(SplitFiles::first_instance);
         firsts.next().unwrap_or(1)
     }
