@@ -2,33 +2,46 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-/// A backend by name, whether or not it is compiled in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A backend by name, whether or not it is compiled in, in the order in which [`BackendChoice::Auto`]
+/// prefers them.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+#[strum(parse_err_ty = BackendError, parse_err_fn = unknown)]
 pub enum BackendKind {
+    /// CUDA: NVIDIA GPUs.
+    Cuda,
+    /// wgpu: any GPU with Vulkan, Metal or DirectX 12.
+    Wgpu,
     /// Flex: fast CPU backend in pure Rust.
     Flex,
     /// ndarray: portable CPU backend, about a hundred times slower in convolution backward.
     Ndarray,
-    /// wgpu: any GPU with Vulkan, Metal or DirectX 12.
-    Wgpu,
-    /// CUDA: NVIDIA GPUs.
-    Cuda,
 }
 
 impl BackendKind {
-    /// Every backend, in the order in which [`BackendChoice::Auto`] prefers them.
-    pub const ALL: [Self; 4] = [Self::Cuda, Self::Wgpu, Self::Flex, Self::Ndarray];
+    /// Every backend, the preferred one first.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::VARIANTS.iter().copied()
+    }
 
     /// Name as written on the command line, which is also the name of the cargo feature.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Flex => "flex",
-            Self::Ndarray => "ndarray",
-            Self::Wgpu => "wgpu",
-            Self::Cuda => "cuda",
-        }
+        self.into()
     }
 
     /// Whether the program was built with this backend.
@@ -42,9 +55,9 @@ impl BackendKind {
     }
 }
 
-impl fmt::Display for BackendKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+fn unknown(name: &str) -> BackendError {
+    BackendError::Unknown {
+        name: name.to_string(),
     }
 }
 
@@ -62,16 +75,10 @@ impl FromStr for BackendChoice {
     type Err = BackendError;
 
     fn from_str(text: &str) -> Result<Self, BackendError> {
-        if text == "auto" {
-            return Ok(Self::Auto);
+        match text {
+            "auto" => Ok(Self::Auto),
+            name => name.parse().map(Self::Named),
         }
-        BackendKind::ALL
-            .into_iter()
-            .find(|kind| kind.name() == text)
-            .map(Self::Named)
-            .ok_or_else(|| BackendError::Unknown {
-                name: text.to_string(),
-            })
     }
 }
 
@@ -132,7 +139,7 @@ mod tests {
 
     #[test]
     fn names_round_trip() {
-        for kind in BackendKind::ALL {
+        for kind in BackendKind::all() {
             assert_eq!(kind.name().parse(), Ok(BackendChoice::Named(kind)));
         }
         assert_eq!("auto".parse(), Ok(BackendChoice::Auto));

@@ -41,8 +41,7 @@ pub struct Selected {
 ///
 /// Opens the GPU drivers (a fraction of a second) but compiles no kernel.
 pub fn available() -> Vec<DeviceInfo> {
-    BackendKind::ALL
-        .into_iter()
+    BackendKind::all()
         .flat_map(|kind| devices(kind).unwrap_or_default())
         .collect()
 }
@@ -57,8 +56,7 @@ pub fn available() -> Vec<DeviceInfo> {
 pub fn select(choice: BackendChoice, device: usize) -> Result<Selected, BackendError> {
     let kind = match choice {
         BackendChoice::Named(kind) => kind,
-        BackendChoice::Auto => BackendKind::ALL
-            .into_iter()
+        BackendChoice::Auto => BackendKind::all()
             .find(|&kind| {
                 let host = matches!(kind, BackendKind::Flex | BackendKind::Ndarray);
                 devices(kind).is_ok_and(|found| found.iter().any(|d| host || !d.is_cpu))

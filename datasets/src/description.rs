@@ -254,7 +254,7 @@ impl Description {
     /// The described splits in the usual order.
     pub fn splits(&self) -> impl Iterator<Item = (Split, &SplitFiles)> {
         let files = |split: Split| Some((split, self.files(split)?));
-        Split::ALL.into_iter().filter_map(files)
+        Split::all().filter_map(files)
     }
 
     /// How the files of a split are found, `None` when the split is not described.

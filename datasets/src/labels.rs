@@ -118,18 +118,17 @@ impl LabelReader {
 /// # Errors
 /// When a value is not described or is beyond the end of the palette. The kind of the file must be
 /// one that [`LabelCode::refuse`] lets pass.
-pub fn classes_of(raster: Raster, path: &Path, code: &LabelCode) -> Result<LabelMap, DatasetError> {
-    match code {
-        LabelCode::Ids(class_of_id) => classes_of_ids(raster, path, class_of_id),
-        LabelCode::Colours(class_of_colour) => classes_of_colours(&raster, path, class_of_colour),
-    }
-}
-
-fn classes_of_ids(
+pub fn classes_of(
     mut raster: Raster,
     path: &Path,
-    class_of_id: &[Option<u8>; 256],
+    code: &LabelCode,
 ) -> Result<LabelMap, DatasetError> {
+    let class_of_id = match code {
+        LabelCode::Ids(class_of_id) => class_of_id,
+        LabelCode::Colours(class_of_colour) => {
+            return classes_of_colours(&raster, path, class_of_colour);
+        }
+    };
     let size = raster.size;
     let place = |pixel: usize| (pixel % size.width, pixel / size.width);
     if raster.wide {

@@ -236,16 +236,24 @@ impl Source {
         Some(Ok(batch))
     }
 
-    /// The sample at a position of the sequence, cut and mirrored.
+    /// The sample at a position of the sequence, cut and mirrored: image `index`, or the next one that
+    /// can be read.
     fn sample(
         &self,
         position: u64,
-        index: usize,
+        mut index: usize,
         unreadable: &mut Vec<String>,
     ) -> Result<Sample, DatasetError> {
         let LoaderConfig { size, seed, .. } = self.config;
         let load = self.config.load.unwrap_or(size);
-        let mut sample = self.readable(index, load, unreadable)?;
+        // Ends, since every turn finds another unreadable image and there may not be many.
+        let mut sample = loop {
+            match self.dataset.sample(index, load) {
+                Ok(sample) => break sample,
+                Err(error) => unreadable.extend(self.pass_over(index, error)?),
+            }
+            index = (index + 1) % self.dataset.len();
+        };
         if load != size {
             let (top, left) = crop(seed, position, load, size);
             sample.crop(top, left, size);
@@ -254,23 +262,6 @@ impl Source {
             sample.mirror();
         }
         Ok(sample)
-    }
-
-    /// Image `index`, or the next one that can be read.
-    fn readable(
-        &self,
-        mut index: usize,
-        size: Size,
-        unreadable: &mut Vec<String>,
-    ) -> Result<Sample, DatasetError> {
-        // Ends, since every turn finds another unreadable image and there may not be many.
-        loop {
-            match self.dataset.sample(index, size) {
-                Ok(sample) => return Ok(sample),
-                Err(error) => unreadable.extend(self.pass_over(index, error)?),
-            }
-            index = (index + 1) % self.dataset.len();
-        }
     }
 
     /// Notes that an image cannot be read: what there is to say, if it is new.

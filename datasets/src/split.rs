@@ -1,7 +1,7 @@
 //! The splits of a dataset.
 
 use serde::{Deserialize, Serialize};
-use strum::{Display, EnumString, IntoStaticStr};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 /// A part of a dataset.
 #[derive(
@@ -18,6 +18,7 @@ use strum::{Display, EnumString, IntoStaticStr};
     Display,
     EnumString,
     IntoStaticStr,
+    VariantArray,
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
@@ -33,7 +34,9 @@ pub enum Split {
 
 impl Split {
     /// Every split, in the usual order.
-    pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::VARIANTS.iter().copied()
+    }
 
     /// The name under which descriptions and the command line know the split.
     pub fn name(self) -> &'static str {
@@ -62,7 +65,7 @@ mod tests {
 
     #[test]
     fn splits_have_names() {
-        for split in Split::ALL {
+        for split in Split::all() {
             assert_eq!(split.to_string().parse::<Split>().unwrap(), split);
             assert_eq!(
                 serde_json::to_string(&split).unwrap(),

@@ -21,6 +21,7 @@ pub mod init;
 pub mod known;
 pub mod layers;
 pub mod losses;
+pub mod naming;
 pub mod weights;
 
 pub use error::ConfigError;

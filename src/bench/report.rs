@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use dp_sims_model::backbones::info;
 use serde::{Deserialize, Serialize};
 
 use super::machine::{Machine, line};
@@ -96,7 +95,7 @@ impl Report {
             width: settings.size.width,
             batch: settings.batch,
             base_width: settings.base_width,
-            backbone: (bench == "step").then(|| info(settings.backbone).name.to_string()),
+            backbone: (bench == "step").then(|| settings.backbone.name().to_string()),
             classes,
             repeats: measured.seconds.len(),
             timing,

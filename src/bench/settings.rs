@@ -152,14 +152,13 @@ pub fn fit_decoder(config: &mut DiscriminatorConfig, strides: &[usize]) {
     config.decoder_channels.drain(..surplus);
 }
 
-/// Reads the name of a backbone, as experiment files have it.
+/// Reads the name of a backbone, with dashes or underscores.
 ///
 /// # Errors
 /// Lists the names.
 pub fn backbone_named(name: &str) -> Result<BackboneKind, String> {
-    let mut kinds = BackboneKind::ALL.into_iter();
-    kinds.find(|&kind| info(kind).name == name).ok_or_else(|| {
-        let names = BackboneKind::ALL.map(|kind| info(kind).name);
+    BackboneKind::named(name).ok_or_else(|| {
+        let names: Vec<_> = BackboneKind::all().map(BackboneKind::name).collect();
         format!(
             "no backbone has this name; give one of {}",
             names.join(", ")
@@ -196,7 +195,7 @@ mod tests {
 
     #[test]
     fn the_decoder_fits_every_backbone() {
-        for backbone in BackboneKind::ALL {
+        for backbone in BackboneKind::all() {
             let experiment = Settings { backbone, ..tiny() }.experiment().unwrap();
             let strides = info(backbone).strides;
             experiment.discriminator.validate(&strides).unwrap();
@@ -242,7 +241,12 @@ mod tests {
 
     #[test]
     fn backbones_have_their_names_in_experiments() {
-        assert_eq!(backbone_named("vgg16"), Ok(BackboneKind::Vgg16));
+        for kind in BackboneKind::all() {
+            let name = kind.name();
+            for written in [name, &name.replace('_', "-")] {
+                assert_eq!(backbone_named(written), Ok(kind));
+            }
+        }
         let error = backbone_named("VGG16").unwrap_err();
         assert!(error.contains("swin_tiny_window7, "), "{error}");
     }

@@ -71,7 +71,7 @@ pub fn network_sizes() -> Vec<NetworkSize> {
         }
     }
     rows.extend(discriminators());
-    rows.extend(BackboneKind::ALL.into_iter().map(backbone));
+    rows.extend(BackboneKind::all().map(backbone));
     rows
 }
 
@@ -106,7 +106,7 @@ fn discriminators() -> Vec<NetworkSize> {
             let (channels, strides) = (&entry.channels, &entry.strides);
             cost::discriminator(&ours, channels, strides, classes, size, convention).total()
         };
-        let name = format!("DP-SIMS discriminator over {}", entry.name);
+        let name = format!("DP-SIMS discriminator over {}", kind.name());
         rows.push(row(&name, dataset, count, published));
     }
     rows
@@ -137,7 +137,7 @@ fn backbone(kind: BackboneKind) -> NetworkSize {
     };
     let input = format!("{side}x{side}");
     row(
-        info(kind).name,
+        kind.name(),
         &input,
         |_| cost::backbone(kind, side, side),
         published,
@@ -213,8 +213,8 @@ mod tests {
             }
         }
         assert_eq!(compared, 6);
-        for kind in BackboneKind::ALL {
-            assert!(rows.iter().any(|row| row.network == info(kind).name));
+        for kind in BackboneKind::all() {
+            assert!(rows.iter().any(|row| row.network == kind.name()));
         }
     }
 

@@ -1,16 +1,16 @@
 use anyhow::Result;
+use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use burn::tensor::{Int, Tensor};
 use dp_sims_datasets::Size;
 use dp_sims_model::cost::{self, Convention, GeneratorCost};
 use dp_sims_model::generator::{Generator, GeneratorConfig, GeneratorPart};
-use dp_sims_model::layers::Mode;
+use dp_sims_model::layers::{LabelMaps, Mode};
 
 use super::count::step_macs;
 use super::measure::{Macs, Measured, Plan, measure};
 use super::settings::{GENERATOR_CLASSES, STEP_CLASSES, Settings};
 use super::speed::ProbeSizes;
-use crate::runtime::batch::{DeviceBatch, label_tensor};
+use crate::runtime::batch::{DeviceBatch, label_maps};
 use crate::runtime::device::wait;
 use crate::runtime::noise::{Purpose, SeededDraws, latents};
 use crate::train::{Networks, StepPart, Training, step_parameters};
@@ -88,7 +88,7 @@ fn generator_cost(config: &GeneratorConfig, size: Size, counting: Convention) ->
 #[derive(Debug)]
 pub struct Images<B: Backend> {
     network: Generator<B>,
-    labels: Tensor<B, 3, Int>,
+    labels: LabelMaps<B>,
     latent: Tensor<B, 2>,
 }
 
@@ -104,7 +104,7 @@ impl<B: Backend> Images<B> {
         let draws = SeededDraws { seed: 0 };
         Ok(Self {
             network: network.for_inference(),
-            labels: label_tensor(&batch.labels, [batch.len, height, width], device),
+            labels: label_maps(&batch.labels, None, [batch.len, height, width], device),
             latent: latents(&draws, 0, Purpose::Generate, shape, device),
         })
     }

@@ -7,7 +7,7 @@ use anyhow::Result;
 use burn::tensor::backend::AutodiffBackend;
 use clap::Args;
 use dp_sims_backends::{BackendChoice, BackendKind, DeviceInfo, Selected, Task, available, select};
-use dp_sims_model::backbones::{BackboneKind, info};
+use dp_sims_model::backbones::BackboneKind;
 use serde::Serialize;
 
 use super::BackendArgs;
@@ -123,7 +123,7 @@ pub fn run(args: DoctorArgs) -> Result<()> {
         version: env!("CARGO_PKG_VERSION"),
         threads: rayon::current_num_threads(),
         processors: std::thread::available_parallelism().ok().map(usize::from),
-        backends: BackendKind::ALL.into_iter().map(BackendState::of).collect(),
+        backends: BackendKind::all().map(BackendState::of).collect(),
         devices: chosen.map(DeviceState::of).collect(),
         weights: WeightsState::of(&folder),
     };
@@ -188,12 +188,11 @@ impl Task for Probe {
 
 impl WeightsState {
     fn of(folder: &Path) -> Self {
-        let backbones = BackboneKind::ALL
-            .into_iter()
+        let backbones = BackboneKind::all()
             .map(|kind| {
                 let names = pretrained_names(kind);
                 BackboneState {
-                    name: info(kind).name,
+                    name: kind.name(),
                     file: names
                         .iter()
                         .find(|file| folder.join(file).is_file())
@@ -269,6 +268,8 @@ impl fmt::Display for Diagnosis {
 
 #[cfg(test)]
 mod tests {
+    use dp_sims_model::backbones::info;
+
     use super::*;
 
     fn diagnosis(folder: &Path, devices: Vec<DeviceState>) -> Diagnosis {
@@ -276,7 +277,7 @@ mod tests {
             version: "1.2.3",
             threads: 2,
             processors: Some(4),
-            backends: BackendKind::ALL.into_iter().map(BackendState::of).collect(),
+            backends: BackendKind::all().map(BackendState::of).collect(),
             devices,
             weights: WeightsState::of(folder),
         }
@@ -323,7 +324,7 @@ mod tests {
 
     #[test]
     fn a_backend_that_cannot_be_used_says_why() {
-        for kind in BackendKind::ALL {
+        for kind in BackendKind::all() {
             let state = BackendState::of(kind);
             assert_eq!(state.usable, state.problem.is_none());
             if !state.compiled_in {
@@ -363,7 +364,7 @@ mod tests {
         assert_eq!(json["weights"]["exists"], true);
         assert_eq!(
             json["backends"].as_array().unwrap().len(),
-            BackendKind::ALL.len()
+            BackendKind::all().count()
         );
     }
 }

@@ -21,7 +21,7 @@ use super::device::run_on;
 use super::maps::Maps;
 use super::{BackendArgs, TrustArgs, User, count};
 use crate::checkpoint::snapshot::Snapshot;
-use crate::runtime::batch::{sample_maps, to_rgb};
+use crate::runtime::batch::{label_maps, to_rgb};
 use crate::runtime::memory::use_large_pages;
 use crate::runtime::noise::{Purpose, SeededDraws, latents};
 use crate::runtime::pictures::save;
@@ -110,7 +110,7 @@ impl Job {
         let classes = description.class_table();
         let instances = args.instances.as_deref();
         let out = Some(args.out.as_path());
-        let maps = Maps::open(&args.labels, instances, description, model.size, out)?;
+        let maps = Maps::open(&args.labels, instances, description, model.size, out)?.checked()?;
         if args.grid && maps.len() > GRID_ROWS {
             let count = maps.len();
             tracing::info!("grid.png shows the first {GRID_ROWS} of {count} label maps");
@@ -172,7 +172,8 @@ impl Job {
         outputs.make_folders()?;
         let mut rows = Vec::new();
         stream(&self.maps, out, |map| {
-            let tensors = sample_maps(map, device);
+            let shape = [1, map.height, map.width];
+            let tensors = label_maps(&map.labels, map.offsets(), shape, device);
             let samples = to_rgb(generator.forward(tensors, latent.clone(), Mode::Eval))?;
             if self.args.grid && rows.len() < GRID_ROWS {
                 rows.push(GridRow {

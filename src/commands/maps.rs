@@ -21,14 +21,15 @@ pub(super) struct Maps {
     reader: LabelReader,
     description: Description,
     size: Size,
+    /// The only label map, read when it was checked.
+    only: Option<Sample>,
 }
 
 impl Maps {
-    /// Finds the label maps and reads each once, so that a wrong file is found before anything is
-    /// computed. None of them is kept. What lies in the folder `out` is passed over.
+    /// Finds the label maps and reads none. What lies in the folder `out` is passed over.
     ///
     /// # Errors
-    /// Names the first file that cannot be used, or two that would give images of one name.
+    /// When there is none, or two would give images of one name.
     pub(super) fn open(
         labels: &Path,
         instances: Option<&Path>,
@@ -36,22 +37,35 @@ impl Maps {
         size: Size,
         out: Option<&Path>,
     ) -> Result<Self> {
-        let maps = Self {
+        Ok(Self {
             files: label_files(labels, &description, out)?,
             instances: instances.map(Path::to_owned),
             reader: LabelReader::new(&description),
             description,
             size,
-        };
-        let bar = progress_bar("reading label maps", maps.len() as u64);
-        let wrong = (0..maps.len()).into_par_iter().find_map_first(|index| {
+            only: None,
+        })
+    }
+
+    /// Reads each label map once, so that a wrong file is found before anything is computed. One alone is
+    /// kept; several may be more than memory holds, and are read again when their turn comes.
+    ///
+    /// # Errors
+    /// Names the first file that cannot be used.
+    pub(super) fn checked(mut self) -> Result<Self> {
+        if self.len() == 1 {
+            self.only = Some(self.read(0)?);
+            return Ok(self);
+        }
+        let bar = progress_bar("reading label maps", self.len() as u64);
+        let wrong = (0..self.len()).into_par_iter().find_map_first(|index| {
             bar.inc(1);
-            maps.read(index).err()
+            self.read(index).err()
         });
         bar.finish_and_clear();
         match wrong {
             Some(error) => Err(error),
-            None => Ok(maps),
+            None => Ok(self),
         }
     }
 
@@ -93,6 +107,9 @@ impl Maps {
     /// # Errors
     /// When a file is unreadable, has unknown values, or the two differ in size.
     pub(super) fn read(&self, index: usize) -> Result<Sample> {
+        if let Some(sample) = &self.only {
+            return Ok(sample.clone());
+        }
         let ((name, path), size) = (&self.files[index], self.size);
         let map = self.reader.read(path)?;
         let instances = self
@@ -145,7 +162,7 @@ impl Maps {
         if !place.is_dir() {
             return place.to_path_buf();
         }
-        let described = Split::ALL.iter().filter_map(|&split| {
+        let described = Split::all().filter_map(|split| {
             let source = self.description.files(split)?.instances()?;
             match source {
                 Instances::Png(png) => Some(place.join(format!("{name}{}", png.suffix))),
@@ -161,9 +178,7 @@ impl Maps {
 
     /// The least id of an instance that is a single object.
     fn first_instance(&self) -> u16 {
-        let files = Split::ALL
-            .iter()
-            .filter_map(|&split| self.description.files(split));
+        let files = Split::all().filter_map(|split| self.description.files(split));
         let mut firsts = files.filter_map(SplitFiles::first_instance);
         firsts.next().unwrap_or(1)
     }
@@ -202,6 +217,24 @@ mod tests {
 
     use super::*;
     use crate::data::description;
+
+    #[test]
+    fn one_label_map_is_decoded_once_and_several_are_not_kept() {
+        for count in [1, 2] {
+            let folder = tempfile::tempdir().unwrap();
+            let file = |index: usize| folder.path().join(format!("{index}.png"));
+            for index in 0..count {
+                let map = GrayImage::from_pixel(8, 8, Luma([1 + index as u8]));
+                map.save(file(index)).unwrap();
+            }
+            let description = description("ade20k").unwrap();
+            let maps = Maps::open(folder.path(), None, description, Size::square(4), None).unwrap();
+            let expected = maps.read(0).unwrap();
+            let maps = maps.checked().unwrap();
+            std::fs::remove_file(file(0)).unwrap();
+            assert_eq!(maps.read(0).ok(), (count == 1).then_some(expected));
+        }
+    }
 
     #[test]
     fn a_folder_of_cityscapes_is_read_as_it_is() {

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, anyhow, ensure};
+use dp_sims_model::naming::same_name;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -70,10 +71,10 @@ impl EvaluationConfig {
         );
         let measured = metrics.iter().any(|metric| match metric {
             Metric::Lpips => matches!(
-                self.best.split_once('-'),
+                self.best.split_once(['-', '_']),
                 Some(("lpips" | "perceptual", "diversity" | "distance"))
             ),
-            other => other.to_string() == self.best,
+            other => same_name(&other.to_string(), &self.best),
         });
         ensure!(
             measured,
@@ -83,5 +84,33 @@ impl EvaluationConfig {
             self.metrics.join(", ")
         );
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_are_named_with_dashes_or_underscores() {
+        let valid = |metric: &str, best: &str| {
+            let config = EvaluationConfig {
+                every: 1,
+                metrics: vec![metric.to_string()],
+                best: best.to_string(),
+                ..EvaluationConfig::default()
+            };
+            config.validate()
+        };
+        for (metric, best) in [
+            ("fd-resnet50", "fd_resnet50"),
+            ("kd_swin-base_window7", "kd-swin-base-window7"),
+            ("lpips", "lpips_diversity"),
+            ("swav_fid", "swav-fid"),
+        ] {
+            valid(metric, best).unwrap();
+        }
+        let error = valid("fd-resnet50", "kd-resnet50").unwrap_err();
+        assert!(error.to_string().contains("`evaluation.best`"), "{error}");
     }
 }

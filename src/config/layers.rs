@@ -203,6 +203,7 @@ fn set(table: &mut Table, setting: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use dp_sims_model::backbones::BackboneKind;
     use dp_sims_model::discriminator::ConditioningMode;
 
     use super::*;
@@ -261,6 +262,39 @@ mod tests {
         let experiment = load("camvid", &settings).unwrap();
         assert_eq!(experiment.run.batch, 2);
         assert_eq!(experiment.backbone.weights, super::super::Weights::Random);
+    }
+
+    #[test]
+    fn networks_are_named_with_dashes_or_underscores_and_written_with_underscores() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mine.toml");
+        for kind in BackboneKind::all() {
+            let name = kind.name();
+            for written in [name, &name.replace('_', "-")] {
+                let key = format!("network = \"{written}\"");
+                std::fs::write(
+                    &path,
+                    format!("[backbone]\n{key}\n[loss.contrastive]\n{key}\n"),
+                )
+                .unwrap();
+                let of_file = load(path.to_str().unwrap(), &[]).unwrap();
+                let settings = ["backbone", "loss.contrastive"]
+                    .map(|table| format!("{table}.network={written}"));
+                let of_settings = load("quickstart", &settings).unwrap();
+                for experiment in [of_file, of_settings] {
+                    assert_eq!(experiment.backbone.network, kind);
+                    assert_eq!(experiment.loss.contrastive.network, kind);
+                    let text = toml::to_string(&experiment).unwrap();
+                    assert!(text.contains(&format!("network = \"{name}\"")), "{text}");
+                }
+            }
+        }
+        let settings = ["backbone.network=efficientnet-lite9".to_string()];
+        let error = format!("{:#}", load("quickstart", &settings).unwrap_err());
+        assert!(
+            error.contains("unknown variant `efficientnet-lite9`, expected one of `convnext_tiny`"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -1,10 +1,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use dp_sims_model::backbones::{BackboneKind, info};
+use dp_sims_model::backbones::BackboneKind;
+use dp_sims_model::naming::same_name;
+use strum::{EnumIter, IntoEnumIterator};
 
 /// What can be measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter)]
 pub enum Metric {
     /// Fréchet distance of Inception features.
     Fid,
@@ -25,8 +27,10 @@ pub enum Metric {
     /// Latency and throughput of the generator.
     Timing,
     /// Fréchet distance of the features of a backbone. Never called FID.
+    #[strum(disabled)]
     Frechet(BackboneKind),
     /// Kernel distance of the features of a backbone. Never called KID.
+    #[strum(disabled)]
     Kernel(BackboneKind),
 }
 
@@ -39,7 +43,7 @@ impl Metric {
 
 /// Name of a backbone on the command line, with dashes.
 pub fn dashed(kind: BackboneKind) -> String {
-    info(kind).name.replace('_', "-")
+    kind.name().replace('_', "-")
 }
 
 /// The backbone of a name with dashes or underscores.
@@ -47,14 +51,16 @@ pub fn dashed(kind: BackboneKind) -> String {
 /// # Errors
 /// Lists the backbones.
 pub fn parse_backbone(text: &str) -> Result<BackboneKind, String> {
-    let name = text.replace('_', "-");
-    let found = BackboneKind::ALL
-        .into_iter()
-        .find(|&kind| dashed(kind) == name);
-    found.ok_or_else(|| {
-        let backbones: Vec<_> = BackboneKind::ALL.into_iter().map(dashed).collect();
-        format!("unknown backbone `{text}`: give {}", backbones.join(", "))
+    BackboneKind::named(text).ok_or_else(|| {
+        format!(
+            "unknown backbone `{text}`: give {}",
+            listed(BackboneKind::all().map(dashed))
+        )
     })
+}
+
+fn listed(names: impl Iterator<Item = String>) -> String {
+    names.collect::<Vec<_>>().join(", ")
 }
 
 impl fmt::Display for Metric {
@@ -80,36 +86,17 @@ impl FromStr for Metric {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let plain = [
-            Self::Fid,
-            Self::Kid,
-            Self::SwavFid,
-            Self::Lpips,
-            Self::Diversity,
-            Self::Miou,
-            Self::MiouMf,
-            Self::Accuracy,
-            Self::Timing,
-        ];
-        if let Some(metric) = plain.into_iter().find(|metric| metric.to_string() == text) {
-            return Ok(metric);
-        }
-        let named = text.split_once('-').and_then(|(kind, name)| {
-            let backbone = parse_backbone(name).ok()?;
-            match kind {
-                "fd" => Some(Self::Frechet(backbone)),
-                "kd" => Some(Self::Kernel(backbone)),
-                _ => None,
-            }
-        });
-        named.ok_or_else(|| {
-            let backbones: Vec<_> = BackboneKind::ALL.into_iter().map(dashed).collect();
-            format!(
-                "unknown metric `{text}`: give {}, or fd- or kd- and a backbone ({})",
-                plain.map(|metric| metric.to_string()).join(", "),
-                backbones.join(", ")
-            )
-        })
+        let distances = [Self::Frechet, Self::Kernel];
+        Self::iter()
+            .chain(BackboneKind::all().flat_map(|kind| distances.map(|distance| distance(kind))))
+            .find(|metric| same_name(&metric.to_string(), text))
+            .ok_or_else(|| {
+                format!(
+                    "unknown metric `{text}`: give {}, or fd- or kd- and a backbone ({})",
+                    listed(Self::iter().map(|metric| metric.to_string())),
+                    listed(BackboneKind::all().map(dashed))
+                )
+            })
     }
 }
 
@@ -149,24 +136,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_back() {
-        let mut metrics: Vec<Metric> = BackboneKind::ALL
-            .into_iter()
-            .flat_map(|kind| [Metric::Frechet(kind), Metric::Kernel(kind)])
-            .collect();
-        metrics.extend([
-            Metric::Fid,
-            Metric::SwavFid,
-            Metric::Diversity,
-            Metric::MiouMf,
-            Metric::Accuracy,
-            Metric::Timing,
-        ]);
-        for metric in metrics {
-            assert_eq!(metric.to_string().parse(), Ok(metric));
+    fn names_are_read_back_with_dashes_or_underscores() {
+        let distances =
+            BackboneKind::all().flat_map(|kind| [Metric::Frechet(kind), Metric::Kernel(kind)]);
+        for metric in Metric::iter().chain(distances) {
+            let name = metric.to_string();
+            for written in [name.replace('-', "_"), name] {
+                assert_eq!(written.parse(), Ok(metric), "{written}");
+            }
         }
-        let lite = "fd-efficientnet-lite2".parse::<Metric>().unwrap();
-        assert_eq!(lite, Metric::Frechet(BackboneKind::EfficientnetLite2));
+        assert_eq!(Metric::iter().count(), 9);
+        for kind in BackboneKind::all() {
+            for written in [dashed(kind), kind.name().to_string()] {
+                assert_eq!(parse_backbone(&written), Ok(kind));
+            }
+        }
+        for name in ["fd-efficientnet-lite2", "fd-efficientnet_lite2"] {
+            let lite = name.parse::<Metric>().unwrap();
+            assert_eq!(lite, Metric::Frechet(BackboneKind::EfficientnetLite2));
+            assert_eq!(lite.to_string(), "fd-efficientnet-lite2");
+        }
+        let error = parse_backbone("vgg").unwrap_err();
+        assert!(
+            error.starts_with("unknown backbone `vgg`: give convnext-tiny, "),
+            "{error}"
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 use anyhow::{Result, ensure};
-use dp_sims_model::backbones::{BackboneKind, info};
+use dp_sims_model::backbones::BackboneKind;
 use dp_sims_model::known::known_weights_of;
+use dp_sims_model::naming::same_name;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -29,12 +30,12 @@ impl Weights {
             return Ok(());
         };
         let mut ids: Vec<_> = known_weights_of(network).map(|known| known.id).collect();
-        let is_one_of_them = ids.contains(&id.as_str());
+        let is_one_of_them = ids.iter().any(|known| same_name(known, id));
         ids.extend(["pretrained", "random"]);
         ensure!(
             is_one_of_them,
             "configuration key `{key}`: `{id}` is no known file of {}, which has {}",
-            info(network).name,
+            network.name(),
             ids.join(", ")
         );
         Ok(())
@@ -62,6 +63,10 @@ mod tests {
             (
                 "convnext_large.fb_in1k",
                 Weights::Known("convnext_large.fb_in1k".to_string()),
+            ),
+            (
+                "convnext-large.fb-in1k",
+                Weights::Known("convnext-large.fb-in1k".to_string()),
             ),
         ] {
             let experiment = setting(text);

@@ -25,10 +25,7 @@ pub fn refuse_among_inputs(
         return Ok(());
     };
     let (place, whole) = (real(out), real(root));
-    for files in Split::ALL
-        .iter()
-        .filter_map(|&split| description.files(split))
-    {
+    for files in Split::all().filter_map(|split| description.files(split)) {
         // Sub-folders of what a list names are none of the dataset's.
         let searched = matches!(files, dp_sims_datasets::description::SplitFiles::Folders(_));
         for (folder, what) in folders_of(files, root) {

@@ -8,7 +8,7 @@ use burn::tensor::{Int, Tensor};
 use dp_sims_datasets::resize::{PhotoFilter, resize_labels, resize_photo, resize_photo_with};
 use dp_sims_datasets::{ClassTable, Size};
 use dp_sims_evaluators::{
-    ClassSet, Mask2Former, Mask2FormerKind, ScaleFilter, Segmenter, SegmenterKind,
+    ClassSet, EvaluatorKind, Mask2Former, Mask2FormerKind, ScaleFilter, Segmenter, SegmenterKind,
     coco_panoptic_of_channels,
 };
 use dp_sims_metrics::Confusion;
@@ -56,8 +56,8 @@ impl<B: Backend> Judge<B> {
             return Self::own(own, weights, dataset, device);
         }
         let folder = NetworkFolder::new(weights.to_path_buf());
-        let named = |kind: &Mask2FormerKind| kind.info().name == settings.network;
-        if let Some(kind) = Mask2FormerKind::ALL.into_iter().find(named) {
+        let named = EvaluatorKind::named(&settings.network);
+        if let Some(EvaluatorKind::Mask2Former(kind)) = named {
             let truth = match kind {
                 Mask2FormerKind::AdeSemantic => ClassSet::Ade20k.of_channels(),
                 Mask2FormerKind::CityscapesSemantic => ClassSet::Cityscapes.of_channels(),
@@ -72,18 +72,13 @@ impl<B: Backend> Judge<B> {
                 record,
             });
         }
-        let named = |kind: &SegmenterKind| kind.info().name == settings.network;
-        let Some(kind) = SegmenterKind::ALL.into_iter().find(named) else {
-            let names = SegmenterKind::ALL.map(|kind| kind.info().name);
-            let names = [
-                &names[..],
-                &Mask2FormerKind::ALL.map(|kind| kind.info().name),
-            ]
-            .concat();
+        let Some(EvaluatorKind::Segmenter(kind)) = named else {
+            let names = SegmenterKind::all().map(|kind| kind.info().name);
+            let names = names.chain(Mask2FormerKind::all().map(|kind| kind.info().name));
             bail!(
                 "unknown segmentation network `{}`: protocols know {OWN}, {}",
                 settings.network,
-                names.join(", ")
+                names.collect::<Vec<_>>().join(", ")
             );
         };
         let truth = kind.info().classes.of_channels();
@@ -356,21 +351,25 @@ mod tests {
                 Judge::<Flex>::new(&settings(network), None, folder.path(), &table, &device);
             judge.err().unwrap().to_string()
         };
-        let message = problem("upernet_resnet101_ade20k");
-        assert!(
-            message.contains("151 classes, the dataset has 2"),
-            "{message}"
-        );
+        for network in ["upernet_resnet101_ade20k", "upernet-resnet101-ade20k"] {
+            let message = problem(network);
+            assert!(
+                message.contains("151 classes, the dataset has 2"),
+                "{message}"
+            );
+        }
         let message = problem("resnet");
         assert!(
             message.contains("unknown segmentation network `resnet`"),
             "{message}"
         );
-        let message = problem("mask2former_coco");
-        assert!(
-            message.contains("183 classes, the dataset has 2"),
-            "{message}"
-        );
+        for network in ["mask2former_coco", "mask2former-coco"] {
+            let message = problem(network);
+            assert!(
+                message.contains("183 classes, the dataset has 2"),
+                "{message}"
+            );
+        }
         assert!(problem("own").contains("--segmenter"));
     }
 

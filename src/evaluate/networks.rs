@@ -234,8 +234,7 @@ impl NetworkFolder {
             )?;
             return Ok(());
         }
-        let mut kinds = EvaluatorKind::ALL.into_iter();
-        match kinds.find(|kind| kind.name() == network) {
+        match EvaluatorKind::named(network) {
             Some(kind) => self.files(kind).map(drop),
             // An unknown name is told when it is loaded.
             None => Ok(()),
@@ -342,7 +341,7 @@ mod tests {
     /// What `weights fetch NETWORK` brings is what an evaluation loads.
     #[test]
     fn fetched_files_are_the_ones_that_are_looked_for() {
-        for kind in EvaluatorKind::ALL {
+        for kind in EvaluatorKind::all() {
             let temporary = tempfile::tempdir().unwrap();
             let fetched = KnownNetwork::Evaluator(kind).needed();
             let paths: Vec<_> = fetched
@@ -367,7 +366,7 @@ mod tests {
     fn a_missing_file_is_answered_with_the_command_that_fetches_it() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = NetworkFolder::new(temporary.path().to_path_buf());
-        for kind in EvaluatorKind::ALL {
+        for kind in EvaluatorKind::all() {
             let text = folder.files(kind).unwrap_err().to_string();
             let file = KnownNetwork::Evaluator(kind).needed()[0].file();
             let command = format!("`dp-sims weights fetch {}`", kind.name());

@@ -79,7 +79,7 @@ impl OwnSegmenterConfig {
             "--size {}x{}: both sides must be multiples of {multiple} pixels, the coarsest stride of {}",
             size.height,
             size.width,
-            info(backbone).name
+            backbone.name()
         );
         Ok(Self {
             format: FORMAT,

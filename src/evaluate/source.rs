@@ -9,7 +9,7 @@ use dp_sims_model::layers::{LabelMaps, Mode};
 
 use super::images::ImageFolder;
 use super::photos::SampleHash;
-use crate::runtime::batch::{image_tensor, sample_maps, to_rgb};
+use crate::runtime::batch::{image_tensor, label_maps, to_rgb};
 use crate::runtime::noise::{Purpose, SeededDraws, latents};
 
 /// Images that are judged.
@@ -84,7 +84,10 @@ impl<B: Backend> Source<'_, B> {
 pub(super) fn maps<B: Backend>(samples: &[Sample], device: &B::Device) -> LabelMaps<B> {
     let maps: Vec<LabelMaps<B>> = samples
         .iter()
-        .map(|sample| sample_maps(sample, device))
+        .map(|sample| {
+            let shape = [1, sample.height, sample.width];
+            label_maps(&sample.labels, sample.offsets(), shape, device)
+        })
         .collect();
     let offsets: Option<Vec<_>> = maps.iter().map(|maps| maps.offsets.clone()).collect();
     LabelMaps {

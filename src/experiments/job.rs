@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use dp_sims_model::naming::same_name;
 
 use super::folder::{EVALUATION, EXPERIMENT, Record};
 use crate::checkpoint::snapshot::{GENERATOR_FILES, read_experiment};
@@ -110,7 +111,7 @@ impl Job {
             "lpips" => ["lpips-", "perceptual-"]
                 .iter()
                 .any(|start| results.values.keys().any(|key| key.starts_with(start))),
-            name => results.values.contains_key(name),
+            name => results.values.keys().any(|key| same_name(key, name)),
         };
         let images = judging.limit.unwrap_or(usize::MAX).min(results.data.of);
         results.subject.step == Some(step)

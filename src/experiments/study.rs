@@ -3,6 +3,7 @@ mod built_in;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use dp_sims_model::naming::same_name;
 use serde::{Deserialize, Serialize};
 
 use super::folder::Roots;
@@ -199,7 +200,8 @@ impl Study {
                     table: about.table,
                     row,
                     dataset: Some(dataset),
-                    backbone: (about.table == Some(5)).then(|| backbone_name(&experiment.backbone)),
+                    backbone: (about.table == Some(5))
+                        .then(|| experiment.backbone.network.name().to_string()),
                 }),
                 ..StudyRow::default()
             }],
@@ -316,7 +318,10 @@ impl Study {
                 figure.table == table
                     && figure.row == paper.row
                     && figure.dataset == paper.dataset
-                    && (paper.backbone.is_none() || figure.backbone == paper.backbone)
+                    && paper.backbone.as_ref().is_none_or(|name| {
+                        let known = figure.backbone.as_ref();
+                        known.is_some_and(|known| same_name(known, name))
+                    })
             })
             .collect();
         let named = || {
@@ -337,13 +342,6 @@ impl Study {
         );
         Ok(found.remove(0))
     }
-}
-
-/// Name of a backbone as the paper's figures have it.
-fn backbone_name(config: &crate::config::BackboneConfig) -> String {
-    dp_sims_model::backbones::info(config.network)
-        .name
-        .to_string()
 }
 
 /// The path from the root of the file system, as text.

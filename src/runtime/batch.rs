@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use burn::tensor::backend::Backend;
-use burn::tensor::{Int, Tensor, TensorData};
-use dp_sims_datasets::{Batch, Sample};
+use burn::tensor::{Tensor, TensorData};
+use dp_sims_datasets::Batch;
 use dp_sims_model::layers::LabelMaps;
 use dp_sims_model::losses::class_weights;
 
@@ -27,7 +27,7 @@ impl<B: Backend> DeviceBatch<B> {
         let weights = class_weights(&batch.labels, classes);
         Self {
             images,
-            maps: label_maps(batch, device),
+            maps: label_maps(&batch.labels, batch.offsets.clone(), shape, device),
             class_weights: Tensor::from_data(TensorData::new(weights, [classes]), device),
         }
     }
@@ -73,42 +73,23 @@ pub fn to_rgb<B: Backend>(images: Tensor<B, 4>) -> Result<Vec<Vec<u8>>> {
         .collect())
 }
 
-/// The label maps of a batch on the device.
-pub fn label_maps<B: Backend>(batch: &Batch, device: &B::Device) -> LabelMaps<B> {
-    let (rows, columns) = (batch.size.height, batch.size.width);
-    let offsets = batch.offsets.as_ref().map(|offsets| {
-        let data = TensorData::new(offsets.clone(), [batch.len, 2, rows, columns]);
-        Tensor::from_data(data, device)
-    });
-    LabelMaps {
-        labels: label_tensor(&batch.labels, [batch.len, rows, columns], device),
-        offsets,
-    }
-}
-
-/// The label map of a sample on the device, with its offsets where it has instances.
+/// Label maps on the device, with the centre offsets of their objects where there are any.
 ///
 /// # Shapes
-/// - output: one map of the size of the sample
-pub fn sample_maps<B: Backend>(sample: &Sample, device: &B::Device) -> LabelMaps<B> {
-    let (rows, columns) = (sample.height, sample.width);
-    let offsets = sample
-        .offsets()
-        .map(|offsets| Tensor::from_data(TensorData::new(offsets, [1, 2, rows, columns]), device));
-    LabelMaps {
-        labels: label_tensor(&sample.labels, [1, rows, columns], device),
-        offsets,
-    }
-}
-
-/// Label maps as an index tensor.
-pub fn label_tensor<B: Backend>(
+/// - labels: `[maps, height, width]`
+/// - offsets: `[maps, 2, height, width]`
+pub fn label_maps<B: Backend>(
     labels: &[u8],
-    shape: [usize; 3],
+    offsets: Option<Vec<f32>>,
+    [maps, height, width]: [usize; 3],
     device: &B::Device,
-) -> Tensor<B, 3, Int> {
-    Tensor::from_data(
-        TensorData::new(labels.to_vec(), shape).convert::<i32>(),
-        device,
-    )
+) -> LabelMaps<B> {
+    let labels = TensorData::new(labels.to_vec(), [maps, height, width]);
+    LabelMaps {
+        labels: Tensor::from_data(labels.convert::<i32>(), device),
+        offsets: offsets.map(|offsets| {
+            let offsets = TensorData::new(offsets, [maps, 2, height, width]);
+            Tensor::from_data(offsets, device)
+        }),
+    }
 }

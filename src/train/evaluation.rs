@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use burn::tensor::backend::Backend;
 use dp_sims_datasets::Split;
 use dp_sims_model::generator::Generator;
+use dp_sims_model::naming::same_name;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Experiment, described};
@@ -124,7 +125,9 @@ impl<B: Backend> RunEvaluation<B> {
             .into_iter()
             .map(|(name, value)| (name, value.value))
             .collect();
-        let value = *values.get(&self.metric).with_context(|| {
+        let mut named = values.iter();
+        let best = named.find(|(name, _)| same_name(name, &self.metric));
+        let (name, &value) = best.with_context(|| {
             let names: Vec<&str> = values.keys().map(String::as_str).collect();
             format!(
                 "configuration key `evaluation.best`: `{}` is none of what is measured: {}",
@@ -133,7 +136,7 @@ impl<B: Backend> RunEvaluation<B> {
             )
         })?;
         ensure!(!value.is_nan(), "{} is not a number", self.metric);
-        let (_, _, better) = described(&self.metric);
+        let (_, _, better) = described(name);
         let more = better.unwrap_or(true);
         let is_best = self.best.as_ref().is_none_or(|best| {
             if more {

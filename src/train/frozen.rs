@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use blake3::Hasher;
 use burn::module::Module;
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use dp_sims_model::backbones::{BackboneKind, info};
+use dp_sims_model::backbones::BackboneKind;
 use dp_sims_model::weights::state_dict;
 
 use super::networks::Networks;
@@ -90,6 +90,6 @@ pub(super) fn refuse_other_weights(
 fn place(kind: BackboneKind, weights: &Weights, folder: &Path) -> String {
     match BackboneFile::find(kind, weights, folder) {
         Ok(BackboneFile::File(path)) => path.display().to_string(),
-        _ => format!("what this program has of {}", info(kind).name),
+        _ => format!("what this program has of {}", kind.name()),
     }
 }

@@ -82,7 +82,7 @@ impl<B: AutodiffBackend> Networks<B> {
                 taps.len() == CONTRASTIVE_STRIDES.len(),
                 "configuration key `loss.contrastive.network`: {} has no features at strides \
                  {CONTRASTIVE_STRIDES:?}",
-                entry.name
+                term.network.name()
             );
             let channels: Vec<usize> = taps.iter().map(|&tap| entry.channels[tap]).collect();
             let rng = &mut InitRng::new(seed, "projector");

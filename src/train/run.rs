@@ -138,7 +138,11 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
         )?;
         let refresh = refresh_loader
             .take(experiment.ema.refresh_batches)
-            .map(|batch| Ok(label_maps(&batch?, device)))
+            .map(|batch| {
+                let batch = batch?;
+                let shape = [batch.len, batch.size.height, batch.size.width];
+                Ok(label_maps(&batch.labels, batch.offsets, shape, device))
+            })
             .collect::<Result<_>>()?;
         Ok(Self {
             experiment,

@@ -8,7 +8,7 @@ use dp_sims_model::layers::{LabelMaps, Mode};
 use image::RgbImage;
 
 use crate::config::Experiment;
-use crate::runtime::batch::{sample_maps, to_rgb};
+use crate::runtime::batch::{label_maps, to_rgb};
 use crate::runtime::noise::{Draws, Purpose, SeededDraws, latents};
 use crate::runtime::pictures::{GridRow, grid};
 
@@ -76,7 +76,8 @@ impl Preview {
         let latent = latents::<B>(&draws, 0, Purpose::Preview, shape, device);
         let mut rows = Vec::with_capacity(self.rows.len());
         for (sample, label_rgb) in self.rows.iter().zip(&self.label_colours) {
-            let maps = sample_maps(sample, device);
+            let shape = [1, sample.height, sample.width];
+            let maps = label_maps(&sample.labels, sample.offsets(), shape, device);
             let images = generator.forward(maps, latent.clone(), Mode::Eval);
             rows.push(GridRow {
                 label_rgb: label_rgb.clone(),

@@ -77,12 +77,12 @@ impl<B: AutodiffBackend> Run<'_, B> {
         if let Some(backbone) = &networks.backbone {
             frozen = backbone.plain.num_params();
             line(
-                entry.name,
+                experiment.backbone.network.name(),
                 format!("{:.2} M parameters, frozen", frozen as f64 / 1e6),
             );
         }
         if let Some((_, network)) = &networks.contrastive {
-            let name = info(experiment.loss.contrastive.network).name;
+            let name = experiment.loss.contrastive.network.name();
             let count = network.plain.num_params();
             line(
                 name,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::backend::Backend;
 use dp_sims_evaluators::EvaluatorKind;
-use dp_sims_model::backbones::{BackboneKind, WeightSource, build, info};
+use dp_sims_model::backbones::{BackboneKind, WeightSource, build};
 use dp_sims_model::known::KnownWeights;
 use dp_sims_model::weights::{WeightsError, read_weights, write_safetensors};
 use thiserror::Error;
@@ -137,7 +137,7 @@ impl Target {
     fn file(self) -> String {
         match self {
             Self::Known(known, _) => known.imported_file(),
-            Self::Network(kind) => format!("{}.safetensors", info(kind).name),
+            Self::Network(kind) => format!("{}.safetensors", kind.name()),
         }
     }
 }
@@ -186,7 +186,7 @@ pub fn import<B: Backend>(
                     });
                 }
                 (kinds, _) => {
-                    let names: Vec<_> = kinds.iter().map(|&kind| info(kind).name).collect();
+                    let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
                     return Err(ImportError::SeveralFit {
                         file: file.to_path_buf(),
                         names: names.join(" and "),
@@ -216,7 +216,7 @@ pub fn import<B: Backend>(
     sync_name(&path)?;
     Ok(Imported {
         path,
-        backbone: info(target.kind()).name,
+        backbone: target.kind().name(),
         id: match target {
             Target::Known(known, _) => Some(known.id),
             Target::Network(_) => None,

@@ -2,7 +2,7 @@ use std::fmt;
 use std::path::Path;
 
 use burn::tensor::backend::Backend;
-use dp_sims_model::backbones::{BackboneKind, WeightSource, build, info};
+use dp_sims_model::backbones::{BackboneKind, WeightSource, build};
 use dp_sims_model::weights::{StateDict, WeightsError, list_weights, read_weights};
 use serde::Serialize;
 
@@ -74,7 +74,7 @@ pub fn inspect<B: Backend>(path: &Path, device: &B::Device) -> Result<Inspection
             .map(|tensor| tensor.elements())
             .fold(0, usize::saturating_add),
         not_finite,
-        fits: fit.kinds.iter().map(|&kind| info(kind).name).collect(),
+        fits: fit.kinds.iter().map(|kind| kind.name()).collect(),
         nearest: fit.nearest,
         tensors: listing
             .tensors
@@ -100,7 +100,7 @@ pub(super) struct Fit {
 /// Loads the tensors into every network, the way training does.
 pub(super) fn fits<B: Backend>(dict: &StateDict, device: &B::Device) -> Fit {
     let mut fit = Fit::default();
-    for kind in BackboneKind::ALL {
+    for kind in BackboneKind::all() {
         let source = WeightSource::State(dict.clone(), "the file".to_string());
         match build::<B>(kind, source, device) {
             Ok(_) => fit.kinds.push(kind),
@@ -111,7 +111,7 @@ pub(super) fn fits<B: Backend>(dict: &StateDict, device: &B::Device) -> Fit {
                 ..
             }) => {
                 let candidate = Nearest {
-                    backbone: info(kind).name,
+                    backbone: kind.name(),
                     missing,
                     unknown: unused,
                     misshapen: misshapen.iter().map(ToString::to_string).collect(),

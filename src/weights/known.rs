@@ -2,8 +2,9 @@
 
 use dp_sims_evaluators::EvaluatorKind;
 use dp_sims_evaluators::known::{self as evaluators, EVALUATOR_WEIGHTS};
-use dp_sims_model::backbones::{BackboneKind, info};
+use dp_sims_model::backbones::BackboneKind;
 use dp_sims_model::known::{self as backbones, BACKBONE_WEIGHTS, KnownWeights};
+use dp_sims_model::naming::same_name;
 
 /// A network that weight files are published for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,19 +18,19 @@ pub enum KnownNetwork {
 impl KnownNetwork {
     /// Every network, in the order of the documentation.
     pub fn all() -> impl Iterator<Item = Self> {
-        let backbones = BackboneKind::ALL.into_iter().map(Self::Backbone);
-        backbones.chain(EvaluatorKind::ALL.into_iter().map(Self::Evaluator))
+        let backbones = BackboneKind::all().map(Self::Backbone);
+        backbones.chain(EvaluatorKind::all().map(Self::Evaluator))
     }
 
-    /// The network of this name.
+    /// The network of this name, with dashes or underscores.
     pub fn named(name: &str) -> Option<Self> {
-        Self::all().find(|network| network.name() == name)
+        Self::all().find(|network| same_name(network.name(), name))
     }
 
     /// Name in experiments, protocols and on the command line.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Backbone(kind) => info(kind).name,
+            Self::Backbone(kind) => kind.name(),
             Self::Evaluator(kind) => kind.name(),
         }
     }
@@ -70,9 +71,9 @@ pub fn all_known_weights() -> impl Iterator<Item = (KnownNetwork, &'static Known
     backbones.chain(evaluators.map(|(kind, known)| (KnownNetwork::Evaluator(*kind), known)))
 }
 
-/// The known file with this id, and the network that it is published for.
+/// The known file with this id, with dashes or underscores, and the network that it is published for.
 pub fn known_weights(id: &str) -> Option<(KnownNetwork, &'static KnownWeights)> {
-    all_known_weights().find(|(_, known)| known.id == id)
+    all_known_weights().find(|(_, known)| same_name(known.id, id))
 }
 
 #[cfg(test)]
@@ -92,6 +93,7 @@ mod tests {
         let ids = all_known_weights().map(|(_, known)| known.id);
         let names: BTreeSet<_> = ids
             .chain(KnownNetwork::all().map(|network| network.name()))
+            .map(|name| name.replace('-', "_"))
             .collect();
         assert_eq!(names.len(), count + KnownNetwork::all().count());
         assert_eq!(
@@ -104,6 +106,21 @@ mod tests {
             Some(KnownNetwork::Backbone(BackboneKind::Vgg19))
         );
         assert_eq!(KnownNetwork::named("vgg19.tv_in1k"), None);
+    }
+
+    #[test]
+    fn ids_and_names_are_read_with_dashes_or_underscores() {
+        let spellings = |name: &str| [name.replace('-', "_"), name.replace('_', "-")];
+        for network in KnownNetwork::all() {
+            for written in spellings(network.name()) {
+                assert_eq!(KnownNetwork::named(&written), Some(network), "{written}");
+            }
+        }
+        for (network, known) in all_known_weights() {
+            for written in spellings(known.id) {
+                assert_eq!(known_weights(&written), Some((network, known)), "{written}");
+            }
+        }
     }
 
     #[test]
@@ -134,7 +151,7 @@ mod tests {
 
     #[test]
     fn an_evaluator_needs_all_of_its_files() {
-        for kind in EvaluatorKind::ALL {
+        for kind in EvaluatorKind::all() {
             let network = KnownNetwork::Evaluator(kind);
             assert!(!network.files().is_empty(), "{}", kind.name());
             assert_eq!(network.needed(), network.files());

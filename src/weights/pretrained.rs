@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use burn::tensor::backend::Backend;
 use dp_sims_model::backbones::{Backbone, BackboneKind, WeightSource, build, info};
 use dp_sims_model::known::{KnownWeights, known_weights_of};
+use dp_sims_model::naming::same_name;
 use dp_sims_model::weights::{from_safetensors_bytes, read_weights};
 use sha2::{Digest, Sha256};
 
@@ -38,7 +39,7 @@ impl BackboneFile {
         if *weights == Weights::Random {
             return Ok(Self::Random);
         }
-        let name = info(kind).name;
+        let name = kind.name();
         let names = candidates(kind, weights);
         let mut paths = names.iter().map(|name| folder.join(name));
         match paths.find(|path| path.is_file()) {
@@ -102,12 +103,12 @@ pub fn load_backbone<B: Backend>(
         BackboneFile::Random => WeightSource::Random { seed },
     };
     match &source {
-        WeightSource::State(_, origin) => tracing::debug!("{}: {origin}", info(kind).name),
+        WeightSource::State(_, origin) => tracing::debug!("{}: {origin}", kind.name()),
         WeightSource::Random { seed } => {
-            tracing::debug!("{}: random, seed {seed}", info(kind).name)
+            tracing::debug!("{}: random, seed {seed}", kind.name())
         }
     }
-    build(kind, source, device).with_context(|| format!("cannot load {}", info(kind).name))
+    build(kind, source, device).with_context(|| format!("cannot load {}", kind.name()))
 }
 
 /// Names that the weights of a network may have in the weights folder, in the order they are looked
@@ -116,16 +117,15 @@ fn candidates(kind: BackboneKind, weights: &Weights) -> Vec<String> {
     let Weights::Known(id) = weights else {
         return pretrained_names(kind);
     };
-    let known = known_weights_of(kind).find(|known| known.id == id);
+    let known = known_weights_of(kind).find(|known| same_name(known.id, id));
     known.map_or(vec![], KnownWeights::names_for_backbone)
 }
 
 /// Names of the files that `weights = "pretrained"` stands for, in the order they are looked for:
 /// what was imported for the network, its published files, its preferred file converted.
 pub(crate) fn pretrained_names(kind: BackboneKind) -> Vec<String> {
-    let entry = info(kind);
-    let mut names = vec![format!("{}.safetensors", entry.name)];
-    let published = entry.files.iter().map(|file| file.to_string());
+    let mut names = vec![format!("{}.safetensors", kind.name())];
+    let published = info(kind).files.iter().map(|file| file.to_string());
     let converted = known_weights_of(kind).next();
     for name in published.chain(converted.map(KnownWeights::imported_file)) {
         if !names.contains(&name) {

@@ -315,6 +315,13 @@ fn bad_files_are_refused_by_name() {
     assert!(message.contains("`bad`"), "{message}");
     let message = import("formats_zip.pth", "vgg16");
     assert!(message.contains("does not fit vgg16"), "{message}");
+    for written in ["efficientnet_lite1", "efficientnet-lite1"] {
+        let message = import("formats_zip.pth", written);
+        assert!(
+            message.contains("does not fit efficientnet_lite1"),
+            "{message}"
+        );
+    }
     let message = import("formats_zip.pth", "vgg99");
     assert!(message.contains("`vgg99`"), "{message}");
     assert!(!into.exists());

@@ -1,3 +1,5 @@
+use dp_sims_model::naming::same_name;
+
 use super::{LpipsTrunk, Mask2FormerKind, SegmenterKind};
 
 /// A network that images are judged with, as weight files and commands name it.
@@ -17,18 +19,18 @@ pub enum EvaluatorKind {
 
 impl EvaluatorKind {
     /// Every network, in the order of the documentation.
-    pub const ALL: [Self; 10] = [
-        Self::FidInception,
-        Self::SwavResnet50,
-        Self::Lpips(LpipsTrunk::Vgg),
-        Self::Lpips(LpipsTrunk::AlexNet),
-        Self::Segmenter(SegmenterKind::DeepLabV2CocoStuff),
-        Self::Segmenter(SegmenterKind::Drn105Cityscapes),
-        Self::Segmenter(SegmenterKind::UperNetAde20k),
-        Self::Mask2Former(Mask2FormerKind::AdeSemantic),
-        Self::Mask2Former(Mask2FormerKind::CityscapesSemantic),
-        Self::Mask2Former(Mask2FormerKind::CocoPanoptic),
-    ];
+    pub fn all() -> impl Iterator<Item = Self> {
+        [Self::FidInception, Self::SwavResnet50]
+            .into_iter()
+            .chain(LpipsTrunk::all().map(Self::Lpips))
+            .chain(SegmenterKind::all().map(Self::Segmenter))
+            .chain(Mask2FormerKind::all().map(Self::Mask2Former))
+    }
+
+    /// The network of a name, with dashes or underscores.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::all().find(|kind| same_name(kind.name(), name))
+    }
 
     /// Name on the command line; that of protocols where they have one.
     pub fn name(self) -> &'static str {
@@ -48,15 +50,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_network_of_every_family_is_listed() {
-        let segmenters = SegmenterKind::ALL.map(EvaluatorKind::Segmenter);
-        let mask2formers = Mask2FormerKind::ALL.map(EvaluatorKind::Mask2Former);
-        let features = [EvaluatorKind::FidInception, EvaluatorKind::SwavResnet50];
-        let expected = features
-            .into_iter()
-            .chain(LpipsTrunk::ALL.map(EvaluatorKind::Lpips))
-            .chain(segmenters)
-            .chain(mask2formers);
-        assert!(expected.eq(EvaluatorKind::ALL));
+    fn every_network_is_found_by_its_name_with_dashes_or_underscores() {
+        assert_eq!(EvaluatorKind::all().count(), 10);
+        for kind in EvaluatorKind::all() {
+            let name = kind.name();
+            for written in [name, &name.replace('_', "-")] {
+                assert_eq!(EvaluatorKind::named(written), Some(kind), "{written}");
+            }
+        }
+        assert_eq!(EvaluatorKind::named("lpips"), None);
     }
 }

@@ -2,7 +2,7 @@ use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend};
 
 use super::efficientnet_lite::{EfficientNetLiteConfig, relu6};
-use super::{Architecture, BackboneKind, WeightSource, architecture, info};
+use super::{Architecture, BackboneKind, WeightSource, architecture};
 use crate::init::InitRng;
 use crate::layers::{Conv, ConvConfig};
 use crate::weights::WeightsError;
@@ -36,7 +36,7 @@ impl<B: Backend> LiteHead<B> {
         let Architecture::EfficientNetLite(config) = architecture(kind) else {
             return Ok(None);
         };
-        let name = info(kind).name;
+        let name = kind.name();
         let head = Self::new(&config, &mut source.rng("head"), device);
         source.load(head, &config.head_keys(name)).map(Some)
     }

@@ -71,7 +71,7 @@ pub fn build<B: Backend>(
     device: &B::Device,
 ) -> Result<Backbone<B>, WeightsError> {
     let info = info(kind);
-    let network = network(architecture(kind), source, info.name, device)?;
+    let network = network(architecture(kind), source, kind.name(), device)?;
     Ok(Backbone::new(network, info.mean, info.std, device))
 }
 

@@ -1,16 +1,32 @@
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+use strum::{IntoStaticStr, VariantArray, VariantNames};
 
 use super::files::files;
 use super::{ConvNextConfig, EfficientNetLiteConfig, ResNetConfig, SwinConfig, VggConfig};
+use crate::naming::same_name;
 
 const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
 const HALF: [f32; 3] = [0.5; 3];
 
 /// Name of a backbone in configurations, for example `efficientnet_lite1`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    JsonSchema,
+    IntoStaticStr,
+    VariantArray,
+    VariantNames,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum BackboneKind {
     /// ConvNeXt-T: the cheapest of its family, not in the paper.
     ConvnextTiny,
@@ -23,13 +39,10 @@ pub enum BackboneKind {
     /// ResNet-50, ImageNet-1k (notes D18).
     Resnet50,
     /// Swin-T with windows of 7 × 7: the cheapest of its family, not in the paper.
-    #[serde(rename = "swin_tiny_window7")]
     SwinTinyWindow7,
     /// Swin-B with windows of 7 × 7, trained at 224 × 224 (notes D20).
-    #[serde(rename = "swin_base_window7")]
     SwinBaseWindow7,
     /// Swin-B with windows of 12 × 12, trained at 384 × 384 (notes D20).
-    #[serde(rename = "swin_base_window12")]
     SwinBaseWindow12,
     /// EfficientNet-Lite0, ImageNet-1k.
     EfficientnetLite0,
@@ -51,31 +64,32 @@ pub enum BackboneKind {
 
 impl BackboneKind {
     /// Every backbone, in the order of the documentation.
-    pub const ALL: [Self; 16] = [
-        Self::ConvnextTiny,
-        Self::ConvnextBase,
-        Self::ConvnextLarge,
-        Self::ConvnextXlarge,
-        Self::Resnet50,
-        Self::SwinTinyWindow7,
-        Self::SwinBaseWindow7,
-        Self::SwinBaseWindow12,
-        Self::EfficientnetLite0,
-        Self::EfficientnetLite1,
-        Self::EfficientnetLite2,
-        Self::EfficientnetLite3,
-        Self::EfficientnetLite4,
-        Self::Vgg16,
-        Self::Vgg19,
-        Self::ConvnextPicoScenes,
-    ];
+    pub fn all() -> impl Iterator<Item = Self> {
+        <Self as VariantArray>::VARIANTS.iter().copied()
+    }
+
+    /// The backbone of a name, with dashes or underscores.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::all().find(|kind| same_name(kind.name(), name))
+    }
+
+    /// Name in configurations.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
+
+impl<'de> Deserialize<'de> for BackboneKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Self::named(&name)
+            .ok_or_else(|| D::Error::unknown_variant(&name, <Self as VariantNames>::VARIANTS))
+    }
 }
 
 /// What a user of a backbone has to know about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BackboneInfo {
-    /// Name in configurations.
-    pub name: &'static str,
     /// Channels of each tap.
     pub channels: Vec<usize>,
     /// Stride of each tap in pixels of the image, finest first.
@@ -102,33 +116,25 @@ pub(crate) enum Architecture {
 /// Registry entry of a backbone.
 pub fn info(kind: BackboneKind) -> BackboneInfo {
     use BackboneKind as Kind;
-    let lite = "TensorFlow EfficientNet-Lite, ImageNet-1k, Apache-2.0 (timm tf_efficientnet_lite)";
-    let vgg = "VGG, ImageNet-1k, torchvision, BSD-3-Clause";
-    let convnext = "ConvNeXt, ImageNet-1k or ImageNet-22k then 1k, MIT (timm: Apache-2.0)";
-    let swin = "Swin Transformer, ImageNet-1k or ImageNet-22k then 1k, MIT";
-    let (name, source) = match kind {
-        Kind::ConvnextTiny => ("convnext_tiny", convnext),
-        Kind::ConvnextBase => ("convnext_base", convnext),
-        Kind::ConvnextLarge => ("convnext_large", convnext),
-        Kind::ConvnextXlarge => ("convnext_xlarge", convnext),
-        Kind::Resnet50 => (
-            "resnet50",
-            "ResNet-50 V1, ImageNet-1k, torchvision, BSD-3-Clause",
-        ),
-        Kind::SwinTinyWindow7 => ("swin_tiny_window7", swin),
-        Kind::SwinBaseWindow7 => ("swin_base_window7", swin),
-        Kind::SwinBaseWindow12 => ("swin_base_window12", swin),
-        Kind::EfficientnetLite0 => ("efficientnet_lite0", lite),
-        Kind::EfficientnetLite1 => ("efficientnet_lite1", lite),
-        Kind::EfficientnetLite2 => ("efficientnet_lite2", lite),
-        Kind::EfficientnetLite3 => ("efficientnet_lite3", lite),
-        Kind::EfficientnetLite4 => ("efficientnet_lite4", lite),
-        Kind::Vgg16 => ("vgg16", vgg),
-        Kind::Vgg19 => ("vgg19", vgg),
-        Kind::ConvnextPicoScenes => (
-            "convnext_pico_scenes",
-            "trained by this project on procedural scenes, MIT OR Apache-2.0",
-        ),
+    let source = match kind {
+        Kind::ConvnextTiny | Kind::ConvnextBase | Kind::ConvnextLarge | Kind::ConvnextXlarge => {
+            "ConvNeXt, ImageNet-1k or ImageNet-22k then 1k, MIT (timm: Apache-2.0)"
+        }
+        Kind::Resnet50 => "ResNet-50 V1, ImageNet-1k, torchvision, BSD-3-Clause",
+        Kind::SwinTinyWindow7 | Kind::SwinBaseWindow7 | Kind::SwinBaseWindow12 => {
+            "Swin Transformer, ImageNet-1k or ImageNet-22k then 1k, MIT"
+        }
+        Kind::EfficientnetLite0
+        | Kind::EfficientnetLite1
+        | Kind::EfficientnetLite2
+        | Kind::EfficientnetLite3
+        | Kind::EfficientnetLite4 => {
+            "TensorFlow EfficientNet-Lite, ImageNet-1k, Apache-2.0 (timm tf_efficientnet_lite)"
+        }
+        Kind::Vgg16 | Kind::Vgg19 => "VGG, ImageNet-1k, torchvision, BSD-3-Clause",
+        Kind::ConvnextPicoScenes => {
+            "trained by this project on procedural scenes, MIT OR Apache-2.0"
+        }
     };
     let (channels, strides) = match architecture(kind) {
         Architecture::ConvNext(config) => (config.dims.to_vec(), vec![4, 8, 16, 32]),
@@ -149,7 +155,6 @@ pub fn info(kind: BackboneKind) -> BackboneInfo {
         _ => (IMAGENET_MEAN, IMAGENET_STD),
     };
     BackboneInfo {
-        name,
         channels,
         strides,
         mean,
@@ -203,11 +208,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_those_of_configurations() {
-        for kind in BackboneKind::ALL {
-            let name = serde_json::to_value(kind).unwrap();
-            assert_eq!(name, info(kind).name);
+    fn names_are_those_of_configurations_with_dashes_or_underscores() {
+        for kind in BackboneKind::all() {
+            let name = kind.name();
+            assert_eq!(serde_json::to_value(kind).unwrap(), name);
+            for written in [name.to_string(), name.replace('_', "-")] {
+                let read = serde_json::from_value::<BackboneKind>(written.into());
+                assert_eq!(read.unwrap(), kind);
+            }
         }
+        let error = serde_json::from_str::<BackboneKind>("\"vgg\"").unwrap_err();
+        let text = error.to_string();
+        let expected = "unknown variant `vgg`, expected one of `convnext_tiny`, `convnext_base`, ";
+        assert!(text.starts_with(expected), "{text}");
     }
 
     #[test]
@@ -228,8 +241,8 @@ mod tests {
             (BackboneKind::SwinBaseWindow12, [128, 256, 512, 1024]),
         ] {
             let info = info(kind);
-            assert_eq!(info.channels, channels, "{}", info.name);
-            assert_eq!(info.strides, [4, 8, 16, 32], "{}", info.name);
+            assert_eq!(info.channels, channels, "{}", kind.name());
+            assert_eq!(info.strides, [4, 8, 16, 32], "{}", kind.name());
             assert_eq!((info.mean, info.std), (IMAGENET_MEAN, IMAGENET_STD));
         }
         // timm's feature_info of tf_efficientnet_lite4.

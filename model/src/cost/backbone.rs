@@ -225,8 +225,7 @@ mod tests {
             (Kind::SwinBaseWindow7, 87_768_224, 15.4),
         ];
         for (kind, parameters, gigamacs) in published {
-            let info = info(kind);
-            let last = info.channels[3] as u64;
+            let (name, last) = (kind.name(), info(kind).channels[3] as u64);
             let behind = if kind == Kind::Resnet50 {
                 26_560
             } else {
@@ -234,14 +233,10 @@ mod tests {
             };
             let cost = backbone(kind, 224, 224);
             let total = cost.parameters + behind + 1000 * last + 1000;
-            assert_eq!(total, parameters, "{}", info.name);
+            assert_eq!(total, parameters, "{name}");
             let found = cost.macs as f64 / 1e9;
-            println!("{}: {found:.2} G, published {gigamacs} G", info.name);
-            assert!(
-                (found / gigamacs - 1.0).abs() < 0.02,
-                "{}: {found} G",
-                info.name
-            );
+            println!("{name}: {found:.2} G, published {gigamacs} G");
+            assert!((found / gigamacs - 1.0).abs() < 0.02, "{name}: {found} G");
         }
     }
 

@@ -1,12 +1,15 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::VariantArray;
 
 use super::projection;
 use crate::ConfigError;
 use crate::init::{XAVIER_GAIN, validate_gain};
 
 /// Feature conditioning between the backbone and the decoder (section 3.1, Table 5).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum ConditioningMode {
     /// Features as they are ("no normalization").
@@ -25,16 +28,6 @@ pub enum ConditioningMode {
 }
 
 impl ConditioningMode {
-    /// Every variant, in the order of Table 5.
-    pub const ALL: [Self; 6] = [
-        Self::None,
-        Self::CcmCsm,
-        Self::BatchNormCcmCsm,
-        Self::BatchNorm,
-        Self::Sigmoid,
-        Self::SigmoidBatchNorm,
-    ];
-
     /// Whether features pass through a sigmoid.
     pub fn has_sigmoid(self) -> bool {
         matches!(self, Self::Sigmoid | Self::SigmoidBatchNorm)

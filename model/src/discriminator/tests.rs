@@ -3,6 +3,7 @@
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{ElementConversion, Tensor};
+use strum::VariantArray;
 
 use super::*;
 use crate::init::InitRng;
@@ -42,7 +43,8 @@ fn all() -> Vec<DiscriminatorConfig> {
         },
         ..DiscriminatorConfig::default()
     };
-    let mut all: Vec<_> = ConditioningMode::ALL.map(config).into();
+    let modes = ConditioningMode::VARIANTS.iter();
+    let mut all: Vec<_> = modes.map(|&mode| config(mode)).collect();
     all.push(oasis);
     all
 }

@@ -4,7 +4,7 @@ use crate::backbones::{BackboneKind, info};
 /// What `weights fetch NETWORK` brings is what `weights = "pretrained"` loads.
 #[test]
 fn the_preferred_file_is_one_that_its_network_looks_for() {
-    for kind in BackboneKind::ALL {
+    for kind in BackboneKind::all() {
         let Some(preferred) = known_weights_of(kind).next() else {
             assert_eq!(kind, BackboneKind::ConvnextPicoScenes);
             continue;

@@ -8,7 +8,7 @@ use dp_sims_backends::FlexAutodiff;
 use dp_sims_datasets::description::DescribedClass;
 use dp_sims_model::generator::Generator;
 use dp_sims_model::init::normals;
-use dp_sims_model::layers::Mode;
+use dp_sims_model::layers::{LabelMaps, Mode};
 use dp_sims_model::weights::{
     StateDict, from_safetensors_bytes, load_state_dict, safetensors_text, to_safetensors_with_text,
 };
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::checkpoint;
 use crate::config::Experiment;
-use crate::runtime::batch::{label_tensor, to_rgb};
+use crate::runtime::batch::{label_maps, to_rgb};
 
 type Flex = <FlexAutodiff as AutodiffBackend>::InnerBackend;
 
@@ -54,9 +54,9 @@ fn experiment() -> Experiment {
     experiment
 }
 
-fn labels() -> Tensor<Flex, 3, burn::tensor::Int> {
+fn labels() -> LabelMaps<Flex> {
     let labels: Vec<u8> = (0..32 * 32).map(|i| (i / 77 % 4) as u8).collect();
-    label_tensor(&labels, [1, 32, 32], &Default::default())
+    label_maps(&labels, None, [1, 32, 32], &Default::default())
 }
 
 fn latent(count: usize) -> Tensor<Flex, 2> {

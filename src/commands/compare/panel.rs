@@ -19,7 +19,7 @@ use crate::commands::maps::Maps;
 use crate::commands::{User, count};
 use crate::data;
 use crate::evaluate::{ImageFolder, Photos};
-use crate::runtime::batch::{sample_maps, to_rgb};
+use crate::runtime::batch::{label_maps, to_rgb};
 use crate::runtime::noise::{Purpose, SeededDraws, latents};
 use crate::runtime::pictures::{draw, save};
 
@@ -239,7 +239,8 @@ impl Job {
             if !model.generator.offsets {
                 sample.instances = None;
             }
-            let maps = sample_maps(&sample, device);
+            let shape = [1, sample.height, sample.width];
+            let maps = label_maps(&sample.labels, sample.offsets(), shape, device);
             let images = to_rgb(generator.forward(maps, latent.clone(), Mode::Eval))?;
             for (column, image) in columns.iter_mut().zip(images) {
                 column.push(fitted(image, model.size, self.size)?);

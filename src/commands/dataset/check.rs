@@ -65,7 +65,7 @@ pub(super) fn run(args: CheckArgs) -> Result<()> {
     splits.dedup();
     if splits.is_empty() {
         let described = |split: &Split| description.files(*split).is_some();
-        splits = Split::ALL.into_iter().filter(described).collect();
+        splits = Split::all().filter(described).collect();
     }
     let known = built_in()?;
     let depth = match args.headers {

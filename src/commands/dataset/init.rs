@@ -61,7 +61,7 @@ fn kept(folder: &Path, exists: InitError) -> Result<String, InitError> {
         path.display(),
         description.classes.len()
     )];
-    for split in Split::ALL {
+    for split in Split::all() {
         if description.files(split).is_none() {
             continue;
         }

@@ -143,7 +143,7 @@ mod tests {
         let description = description("ade20k").unwrap();
         let size = Size::square(SIDE);
         let maps = Maps::open(folder.path(), None, description, size, None).unwrap();
-        (folder, maps)
+        (folder, maps.checked().unwrap())
     }
 
     fn file(folder: &Path, index: usize) -> PathBuf {

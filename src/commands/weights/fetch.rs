@@ -90,6 +90,8 @@ mod tests {
         let best = "convnext_large.fb_in22k_ft_in1k_384";
         assert_eq!(ids("convnext_large"), [best]);
         assert_eq!(ids(best), [best]);
+        assert_eq!(ids("convnext-large"), [best]);
+        assert_eq!(ids("convnext-large.fb-in22k-ft-in1k-384"), [best]);
         assert_eq!(ids("fid_inception"), ["pt_inception-2015-12-05-6726825d"]);
         assert_eq!(ids("lpips_vgg"), ["vgg16.tv_in1k"]);
         assert_eq!(

@@ -40,6 +40,10 @@ fn an_evaluation_that_answers_something_else_is_made_again() {
     assert_eq!(state(&|_| ()), done);
     assert_eq!(state(&|judging| judging.metrics.push("lpips".into())), done);
     assert_eq!(
+        state(&|judging| judging.metrics = vec!["fd_vgg16".into()]),
+        done
+    );
+    assert_eq!(
         state(&|judging| judging.limit = Some(100)),
         done,
         "there are 20"

@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use dp_sims_model::naming::same_name;
 
 use super::super::children::logged;
 use super::super::folder::{EVALUATION, Record};
@@ -116,7 +117,7 @@ fn ordered(rows: &[ReportRow], metrics: &[String]) -> Vec<String> {
     let names: BTreeSet<&String> = runs.flat_map(|run| run.values.keys()).collect();
     let place = |name: &str| {
         let is_of = |metric: &String| {
-            name == metric
+            same_name(name, metric)
                 || match metric.as_str() {
                     "lpips" => name.starts_with("lpips-") || name.starts_with("perceptual-"),
                     "timing" => name == "seconds",

@@ -97,6 +97,19 @@ fn a_base_is_found_beside_the_study() {
 }
 
 #[test]
+fn a_backbone_of_the_paper_is_named_with_dashes_or_underscores() {
+    for written in ["efficientnet_lite1", "efficientnet-lite1"] {
+        let text = format!(
+            "name = \"s\"\nbase = \"quickstart\"\ntable = 5\n[[rows]]\nname = \"a\"\n\
+             paper = {{ row = \"w/o sigmoid\", dataset = \"ade20k\", backbone = \"{written}\" }}\n"
+        );
+        let study = Study::parse(&text, "mine.toml").unwrap();
+        let rows = study.resolve(&Overrides::default()).unwrap();
+        assert_eq!(rows[0].paper.as_ref().unwrap().values["fid"], 24.9);
+    }
+}
+
+#[test]
 fn mistakes_name_the_key() {
     let problem = |head: &str, row: &str| {
         let text =

@@ -133,7 +133,7 @@ fn common_key(photos: &Group, labels: &Group) -> Option<Option<Split>> {
 fn keys(key: Option<Split>) -> Vec<(Option<Split>, Split)> {
     match key {
         None => vec![(None, Split::Train)],
-        Some(_) => Split::ALL.map(|split| (Some(split), split)).to_vec(),
+        Some(_) => Split::all().map(|split| (Some(split), split)).collect(),
     }
 }
 

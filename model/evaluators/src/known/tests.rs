@@ -17,21 +17,21 @@ fn only(kind: EvaluatorKind) -> &'static KnownWeights {
 
 #[test]
 fn evaluators_have_the_files_that_define_their_scores() {
-    let trunks = LpipsTrunk::ALL.map(|trunk| (EvaluatorKind::Lpips(trunk), trunk.file()));
+    let trunks = LpipsTrunk::all().map(|trunk| (EvaluatorKind::Lpips(trunk), trunk.file()));
     let inception = (EvaluatorKind::FidInception, INCEPTION_FILE);
-    for (kind, file) in trunks.into_iter().chain([inception]) {
+    for (kind, file) in trunks.chain([inception]) {
         let known = only(kind);
         assert_eq!(known.origin(), Origin::Address(file.address.to_string()));
         assert_eq!(known.hash, Hash::Sha256(file.sha256));
         assert_eq!(known.size, FileSize::Bytes(file.bytes));
         assert_eq!(kind.names_of(known), [file.name]);
     }
-    for kind in SegmenterKind::ALL {
+    for kind in SegmenterKind::all() {
         let evaluator = EvaluatorKind::Segmenter(kind);
         let files = known_weights_of(evaluator).map(KnownWeights::file);
         assert_eq!(files.collect::<Vec<_>>(), kind.info().files);
     }
-    for kind in Mask2FormerKind::ALL {
+    for kind in Mask2FormerKind::all() {
         let known = only(EvaluatorKind::Mask2Former(kind));
         let repository = kind.info().repository;
         assert_eq!(repository.rsplit_once('/').unwrap().1, known.id);
@@ -79,8 +79,8 @@ fn files_of_repositories_are_called_after_them() {
 
 #[test]
 fn hashes_begin_with_the_digits_of_the_names() {
-    let trunks = LpipsTrunk::ALL.map(LpipsTrunk::file);
-    for file in trunks.into_iter().chain([INCEPTION_FILE]) {
+    let trunks = LpipsTrunk::all().map(LpipsTrunk::file);
+    for file in trunks.chain([INCEPTION_FILE]) {
         assert_eq!(file.sha256.len(), 64);
         let digits = format!("-{}.pth", &file.sha256[..8]);
         assert!(file.name.ends_with(&digits), "{}", file.name);

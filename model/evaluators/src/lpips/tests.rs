@@ -241,7 +241,7 @@ fn pairwise_is_the_mean_of_all_pairs<B: AutodiffBackend>() {
 /// as that of random weights is: they have no direction.
 #[test]
 fn distances_are_finite_at_the_smallest_size() {
-    for trunk in LpipsTrunk::ALL {
+    for trunk in LpipsTrunk::all() {
         let weights = WeightSource::Random { seed: 1 };
         let heads = trunk.heads().unwrap();
         let lpips = Lpips::<Flex>::load(trunk, weights, heads, &Default::default()).unwrap();

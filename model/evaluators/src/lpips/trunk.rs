@@ -5,9 +5,10 @@ use burn::tensor::{Tensor, backend::Backend};
 use dp_sims_model::init::InitRng;
 use dp_sims_model::known::{PublishedFile, VGG16_FILE};
 use dp_sims_model::layers::{Conv, ConvConfig, Padding};
+use strum::VariantArray;
 
 /// Classifier whose features LPIPS compares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, VariantArray)]
 pub enum LpipsTrunk {
     /// VGG-16, taps relu1_2, relu2_2, relu3_3, relu4_3 and relu5_3: the one of OASIS's diversity
     /// figures (notes M20).
@@ -38,7 +39,9 @@ pub struct LpipsNetwork<B: Backend> {
 
 impl LpipsTrunk {
     /// Every trunk, in the order of the documentation.
-    pub const ALL: [Self; 2] = [Self::Vgg, Self::AlexNet];
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::VARIANTS.iter().copied()
+    }
 
     /// What messages call LPIPS with this trunk.
     pub fn name(self) -> &'static str {

@@ -1,7 +1,9 @@
+use strum::VariantArray;
+
 use super::Mask2FormerConfig;
 
 /// A published Mask2Former with a Swin-L backbone (notes M15, M16).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, VariantArray)]
 pub enum Mask2FormerKind {
     /// The 150 classes of ADE20K, trained for semantic segmentation.
     AdeSemantic,
@@ -32,11 +34,9 @@ pub struct Mask2FormerInfo {
 
 impl Mask2FormerKind {
     /// Every published network.
-    pub const ALL: [Self; 3] = [
-        Self::AdeSemantic,
-        Self::CityscapesSemantic,
-        Self::CocoPanoptic,
-    ];
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::VARIANTS.iter().copied()
+    }
 
     /// Numbers of the configurations of the original project (`configs/*` of
     /// facebookresearch/Mask2Former; COCO's test sizes are the defaults of detectron2).
@@ -82,9 +82,7 @@ impl Mask2FormerKind {
 
     /// The network that tells so many classes apart.
     pub fn of_classes(classes: usize) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.info().classes == classes)
+        Self::all().find(|kind| kind.info().classes == classes)
     }
 
     /// Height and width to which the project resizes an image of `size` before the network sees it
@@ -132,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_network_is_known_by_its_classes() {
-        for kind in Mask2FormerKind::ALL {
+        for kind in Mask2FormerKind::all() {
             assert_eq!(Mask2FormerKind::of_classes(kind.info().classes), Some(kind));
         }
         assert_eq!(Mask2FormerKind::of_classes(80), None);

@@ -95,11 +95,12 @@ impl<B: Backend> Mask2Former<B> {
         };
         let config = Mask2FormerConfig::of_shapes(dict, origin)?;
         if Mask2FormerKind::of_classes(config.classes).is_none() {
-            let known = Mask2FormerKind::ALL.map(|kind| {
+            let known = Mask2FormerKind::all().map(|kind| {
                 let info = kind.info();
                 format!("{} ({})", info.classes, info.repository)
             });
-            let (classes, known) = (config.classes, known.join(", "));
+            let known = known.collect::<Vec<_>>().join(", ");
+            let classes = config.classes;
             let reason = format!("it tells {classes} classes apart, the known networks {known}");
             return Err(format(origin, reason));
         }

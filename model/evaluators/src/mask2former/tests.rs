@@ -68,11 +68,9 @@ fn hollow(shape: &[usize]) -> TensorData {
 
 #[test]
 fn the_published_networks_have_the_tensors_of_their_configuration() {
-    for (kind, name) in Mask2FormerKind::ALL.into_iter().zip([
-        "ade-semantic",
-        "cityscapes-semantic",
-        "coco-panoptic",
-    ]) {
+    for (kind, name) in
+        Mask2FormerKind::all().zip(["ade-semantic", "cityscapes-semantic", "coco-panoptic"])
+    {
         assert!(kind.info().repository.ends_with(name));
         let listing = published(name);
         let tensors = listing.iter();

@@ -1,4 +1,4 @@
-use serde::{Deserialize, Serialize};
+use strum::VariantArray;
 
 use super::ClassSet;
 
@@ -11,18 +11,14 @@ const UPERNET_LONG_SIDE: f64 = 1000.0;
 /// Sides are rounded up to a multiple of this there.
 const UPERNET_MULTIPLE: usize = 32;
 
-/// Name of a segmentation network in configurations, for example `drn_d_105_cityscapes`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// A segmentation network that papers judge images with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, VariantArray)]
 pub enum SegmenterKind {
     /// DeepLabV2 over ResNet-101, COCO-Stuff.
-    #[serde(rename = "deeplabv2_resnet101_coco_stuff")]
     DeepLabV2CocoStuff,
     /// DRN-D-105, Cityscapes.
-    #[serde(rename = "drn_d_105_cityscapes")]
     Drn105Cityscapes,
     /// UPerNet over ResNet-101, ADE20K.
-    #[serde(rename = "upernet_resnet101_ade20k")]
     UperNetAde20k,
 }
 
@@ -57,11 +53,9 @@ pub struct SegmenterInfo {
 
 impl SegmenterKind {
     /// Every network, in the order of the documentation.
-    pub const ALL: [Self; 3] = [
-        Self::DeepLabV2CocoStuff,
-        Self::Drn105Cityscapes,
-        Self::UperNetAde20k,
-    ];
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::VARIANTS.iter().copied()
+    }
 
     /// What is known about the network.
     pub const fn info(self) -> SegmenterInfo {

@@ -203,10 +203,3 @@ fn scales_are_those_of_the_projects() {
     let sides = [320, 384, 480, 544, 608].map(|side| [side, side]);
     assert_eq!(SegmenterKind::UperNetAde20k.scales(256, 256), sides);
 }
-
-#[test]
-fn names_are_those_of_configurations() {
-    for kind in SegmenterKind::ALL {
-        assert_eq!(serde_json::to_value(kind).unwrap(), kind.info().name);
-    }
-}

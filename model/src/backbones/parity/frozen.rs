@@ -77,11 +77,11 @@ fn is_frozen_and_passes_gradients(
 #[test]
 fn every_small_backbone_is_frozen_and_passes_gradients_to_the_image() {
     let random = WeightSource::Random { seed: 1 };
-    let kinds = BackboneKind::ALL.into_iter();
+    let kinds = BackboneKind::all();
     for kind in kinds.filter(|kind| cost::backbone(*kind, 64, 32).parameters < LARGEST) {
         let backbone = build::<Flex>(kind, random.clone(), &Default::default()).unwrap();
         let info = info(kind);
-        is_frozen_and_passes_gradients(&backbone, &info.channels, &info.strides, info.name);
+        is_frozen_and_passes_gradients(&backbone, &info.channels, &info.strides, kind.name());
     }
 }
 

@@ -51,7 +51,7 @@ fn agrees(actual: &[f32], reference: &StateDict, key: &str, step: usize) {
 
 fn agrees_on_a_computed_image<B: AutodiffBackend>(kind: BackboneKind, file: &str) {
     let backbone = real_backbone::<B>(kind, file);
-    let reference = dict(&format!("{}.real.safetensors", info(kind).name));
+    let reference = dict(&format!("{}.real.safetensors", kind.name()));
     let phase = f64::from(reference["phase"].as_slice::<f32>().unwrap()[0]);
     let data = formula_image(33, 47, phase);
     let image = Tensor::<B, 4>::from_data(data, &Default::default()).require_grad();
@@ -86,7 +86,7 @@ fn photo<B: Backend>(path: &std::path::Path, digest: &TensorData) -> Tensor<B, 4
 
 fn agrees_on_photos<B: AutodiffBackend>(kind: BackboneKind, file: &str) {
     let backbone = real_backbone::<B>(kind, file);
-    let reference = dict(&format!("{}.photos.safetensors", info(kind).name));
+    let reference = dict(&format!("{}.photos.safetensors", kind.name()));
     let path = shared_file(&format!("weights/{file}"));
     let weights = WeightSource::State(read_weights(&path).unwrap(), file.to_string());
     let head = LiteHead::<B>::load(kind, weights, &Default::default()).unwrap();

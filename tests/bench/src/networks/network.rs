@@ -7,6 +7,7 @@ use dp_sims_model::backbones::{BackboneInfo, BackboneKind, info};
 use dp_sims_model::cost::{self, Convention};
 use dp_sims_model::discriminator::{DiscriminatorArchitecture, DiscriminatorConfig};
 use dp_sims_model::generator::GeneratorConfig;
+use dp_sims_model::naming::same_name;
 
 /// A network that `networks` times by itself, for 151 classes where it has any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +70,7 @@ impl TimedNetwork {
 
     /// Every network.
     pub fn all() -> impl Iterator<Item = Self> {
-        let backbones = BackboneKind::ALL.into_iter().map(Self::Backbone);
+        let backbones = BackboneKind::all().map(Self::Backbone);
         TRAINED.into_iter().chain(backbones)
     }
 
@@ -111,7 +112,7 @@ impl TimedNetwork {
             Self::OasisGenerator => "oasis-generator",
             Self::DpSimsDiscriminator => "dp-sims-discriminator",
             Self::OasisDiscriminator => "oasis-discriminator",
-            Self::Backbone(kind) => info(kind).name,
+            Self::Backbone(kind) => kind.name(),
         }
     }
 
@@ -211,7 +212,7 @@ impl FromStr for Choice {
         if text == "all" {
             return Ok(Self::All);
         }
-        let subject = TimedNetwork::all().find(|subject| subject.name() == text);
+        let subject = TimedNetwork::all().find(|subject| same_name(subject.name(), text));
         subject.map(Self::One).ok_or_else(|| {
             let names: Vec<_> = TimedNetwork::all().map(TimedNetwork::name).collect();
             format!(
@@ -232,7 +233,11 @@ mod tests {
     #[test]
     fn every_network_is_found_by_its_name() {
         for subject in TimedNetwork::all() {
-            assert_eq!(subject.name().parse(), Ok(Choice::One(subject)));
+            let name = subject.name();
+            for written in [name.replace('-', "_"), name.replace('_', "-")] {
+                assert_eq!(written.parse(), Ok(Choice::One(subject)), "{written}");
+            }
+            assert_eq!(name.parse(), Ok(Choice::One(subject)));
         }
         assert_eq!("all".parse(), Ok(Choice::All));
         let error = "vgg".parse::<Choice>().unwrap_err();

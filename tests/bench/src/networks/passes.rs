@@ -3,7 +3,7 @@ use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
 use dp_sims::bench::{GENERATOR_CLASSES, Settings};
-use dp_sims::runtime::batch::{image_tensor, label_tensor};
+use dp_sims::runtime::batch::{image_tensor, label_maps};
 use dp_sims::runtime::device::finish;
 use dp_sims::runtime::noise::{Purpose, SeededDraws, latents};
 use dp_sims_model::backbones::{Backbone, BackboneInfo, BackboneKind, WeightSource, build};
@@ -40,7 +40,7 @@ fn generator<B: AutodiffBackend>(
 ) -> Result<[Pass; 2]> {
     let batch = settings.scenes(GENERATOR_CLASSES)?;
     let shape = [batch.len, batch.size.height, batch.size.width];
-    let maps = LabelMaps::from(label_tensor(&batch.labels, shape, device));
+    let maps = label_maps(&batch.labels, None, shape, device);
     let draws = SeededDraws { seed: 0 };
     let shape = [batch.len, config.latent_dim];
     let latent = latents::<B::InnerBackend>(&draws, 0, Purpose::Generator, shape, device);

@@ -128,7 +128,7 @@ fn the_number_of_files_is_checked() {
         "[encoder.pth] is not a usable weight file: upernet_resnet101_ade20k takes 2, in this \
          order: encoder_epoch_50.pth, decoder_epoch_50.pth"
     );
-    for kind in SegmenterKind::ALL {
+    for kind in SegmenterKind::all() {
         let error = load(kind, Vec::new()).unwrap_err();
         assert!(matches!(error, WeightsError::Format { .. }), "{error}");
     }
