@@ -68,11 +68,13 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    program(run)
+    program(|args: Args| {
+        args.log.install().user()?;
+        run(args)
+    })
 }
 
 fn run(args: Args) -> Result<()> {
-    args.log.install().user()?;
     use_large_pages();
     let selected = args.backend.select().user()?;
     keep(&args.out, args.overwrite).user()?;

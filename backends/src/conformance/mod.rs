@@ -79,13 +79,10 @@ impl Suite {
 
     /// Names of the operations, each once.
     pub fn operations<B: AutodiffBackend>(&self) -> Vec<&'static str> {
-        let mut names: Vec<_> = self
-            .cases::<B>()
-            .iter()
-            .map(|case| case.operation)
-            .collect();
-        names.dedup();
-        names
+        let cases = self.cases::<B>();
+        let mut seen = HashSet::new();
+        let names = cases.iter().map(|case| case.operation);
+        names.filter(|name| seen.insert(*name)).collect()
     }
 
     /// Computes every case on a device; `done` is told after each.
