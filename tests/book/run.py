@@ -144,7 +144,7 @@ class Book:
                 self.fail(f"{page}:{first}", block, "the command above prints", self.output)
             elif language == "text":
                 for line, shown in enumerate(lines, first):
-                    if shown.startswith("$ "):
+                    if shown.startswith("$ dp-sims "):
                         self.parse(f"{page}:{line}", shown[2:], folder)
                     elif shown.startswith("dp-sims "):
                         self.usage(f"{page}:{line}", shown, folder)
