@@ -28,7 +28,7 @@ pub struct DoctorArgs {
     /// Change a setting of that experiment, such as `--set data.height=128`; may be repeated.
     #[arg(long, value_name = "KEY=VALUE", requires = "verify")]
     set: Vec<String>,
-    /// Compare this operation alone, by its name in the table, and no step; may be repeated.
+    /// Compare this operation alone, by its name in the table, or `all`, and no step; may be repeated.
     #[arg(long, value_name = "OPERATION", requires = "verify", conflicts_with_all = ["experiment", "set"])]
     only: Vec<String>,
     /// Compare one case of every operation and memory layout, as `train` does on a new device.

@@ -3,7 +3,7 @@
 
     tests/book/run.py PROGRAM [PAGE...]
 
-PROGRAM is built with the default features. Every page gets an empty folder, which is also its home, with
+PROGRAM has at least the default features. Every page gets an empty folder, which is also its home, with
 `book` and `tests` of the repository as links and what `pages` of rules.toml lists for it. There the
 commands of its `sh` blocks run in order; `rule` in that file says which of them change, must be refused or
 are left out, and why. A `text` block right beneath is what the last of them prints. Commands in running text

@@ -16,8 +16,11 @@ pub(super) fn run(args: DoctorArgs) -> Result<()> {
         experiment.validate().user()?;
         Some(StepCase::new(experiment).user()?)
     } else {
-        known(&args.only)?;
         None
+    };
+    let only = match args.only.as_slice() {
+        [all] if all == "all" => Vec::new(),
+        names => known(names)?.to_vec(),
     };
     let device = args.backend.select().user()?;
     // To know whether the step has kernels that none of the operations has.
@@ -25,7 +28,7 @@ pub(super) fn run(args: DoctorArgs) -> Result<()> {
     dp_sims_backends::gpu::traffic::watch()?;
     let suite = Suite {
         short: args.short,
-        only: args.only,
+        only,
     };
     let step = step.as_ref();
     let bar = progress_bar("comparing", cases(&suite, step) as u64);
@@ -48,10 +51,10 @@ pub(super) fn run(args: DoctorArgs) -> Result<()> {
 }
 
 /// Refuses names that no operation has.
-fn known(only: &[String]) -> Result<()> {
+fn known(only: &[String]) -> Result<&[String]> {
     let names = operation_names()?;
     let Some(unknown) = only.iter().find(|name| !names.contains(&name.as_str())) else {
-        return Ok(());
+        return Ok(only);
     };
     let hint = match closest(unknown, names.iter().copied()) {
         Some(name) => format!("did you mean {name:?}?"),
