@@ -1,5 +1,5 @@
 //! NumPy's array files, as far as statistics need them: one or two dimensions of float32 or float64
-//! in C order. The crates that read all of the format need a C compiler to build.
+//! in C order. Why no crate reads them: book/src/decisions/0028-own-readers.md.
 
 use std::io::{Read, Write};
 
