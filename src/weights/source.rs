@@ -23,8 +23,20 @@ pub(super) fn open(
                     cause,
                 })
             };
+            // The argument is wrong, and not the machine.
+            let refused = |reason| {
+                let address = format!("file://{}", path.display());
+                Trouble::Final(FetchError::address(&address, reason))
+            };
+            // Before it is opened: a pipe would wait for a writer.
+            let metadata = path
+                .metadata()
+                .map_err(|cause| refused(cause.to_string()))?;
+            if !metadata.is_file() {
+                return Err(refused("it is no file".to_string()));
+            }
+            let length = metadata.len();
             let mut file = File::open(path).map_err(failed)?;
-            let length = file.metadata().map_err(failed)?.len();
             let start = if start > length { 0 } else { start };
             file.seek(SeekFrom::Start(start)).map_err(failed)?;
             Ok(Answer::Offer(Offer {

@@ -133,6 +133,23 @@ fn the_list_names_files_and_what_is_there() {
 }
 
 #[test]
+fn a_file_that_is_none_is_a_wrong_argument() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    for (from, reason) in [
+        (format!("file://{path}/absent"), "No such file"),
+        (format!("file://{path}"), "it is no file"),
+    ] {
+        let arguments = ["fetch", "convnext_tiny", "--weights", path, "--from", &from];
+        let message = failure(weights(&arguments), 2);
+        assert!(
+            message.contains(&from) && message.contains(reason),
+            "{message}"
+        );
+    }
+}
+
+#[test]
 fn a_mirror_is_fetched_from_checked_and_recorded() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap();
