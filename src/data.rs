@@ -29,6 +29,7 @@ const SCENES_SEEDS: [u64; 2] = [0, 1];
 const SCENES_VALIDATION: usize = 100;
 
 /// A dataset that has been checked.
+#[derive(Clone)]
 pub struct Data {
     /// Images to train on.
     pub train: Arc<dyn LabelledImages>,

@@ -10,6 +10,7 @@ pub mod runtime;
 
 pub mod bench;
 pub mod checkpoint;
+pub mod cluster;
 pub mod commands;
 pub mod config;
 pub mod consumers;

@@ -30,7 +30,7 @@ use dp_sims::runtime::memory::use_large_pages;
 use dp_sims::runtime::progress::progress_bar;
 use dp_sims::train::half_cosine;
 use dp_sims_backends::Task;
-use dp_sims_datasets::{LabelledImages, Loader, LoaderConfig, Size};
+use dp_sims_datasets::{LabelledImages, Loader, LoaderConfig, Share, Size};
 use dp_sims_model::backbones::{BackboneKind, ConvNext, ConvNextConfig, info};
 use dp_sims_model::init::InitRng;
 use dp_sims_model::layers::{Conv, ConvConfig, nearest_labels};
@@ -148,6 +148,7 @@ fn pretrain<B: AutodiffBackend>(steps: u64, out: &Path, device: &B::Device) -> R
         flip: true,
         balanced: false,
         offsets: false,
+        share: Share::default(),
     };
     let loader = Loader::new(Arc::new(scenes), None, config, 0)?;
     let rng = &mut InitRng::new(SEED, "pretrain");

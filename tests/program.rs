@@ -19,6 +19,8 @@ mod program {
     pub mod messages;
     pub mod model;
     pub mod notes;
+    #[cfg(feature = "distributed")]
+    pub mod ranks;
     pub mod refusals;
     pub mod resume;
     pub mod rooms;

@@ -5,12 +5,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-features=()
+features=(--features distributed)
 if [ "$(uname)" = Darwin ] || compgen -G '/usr/share/vulkan/icd.d/*.json' >/dev/null ||
     compgen -G '/etc/vulkan/icd.d/*.json' >/dev/null; then
     echo "tests on wgpu: run"
     # Without autotune: a software driver would spend its time on kernels to choose from.
-    features=(--no-default-features --features flex,model,wgpu)
+    features=(--no-default-features --features flex,model,wgpu,distributed)
 else
     echo "tests on wgpu: SKIPPED, no Vulkan driver (on Debian: mesa-vulkan-drivers)"
 fi

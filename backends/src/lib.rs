@@ -6,6 +6,7 @@
 //! some backends.
 
 mod choice;
+pub mod collective;
 pub mod conformance;
 mod constant;
 pub mod fused;

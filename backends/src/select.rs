@@ -26,6 +26,15 @@ pub trait Task {
 
     /// Runs the work on a device of backend `B`.
     fn run<B: AutodiffBackend>(self, device: &B::Device) -> Self::Output;
+
+    /// Runs the work on several devices of backend `B`, at least one. Work that has no use for more takes the
+    /// first.
+    fn run_on<B: AutodiffBackend>(self, devices: &[B::Device]) -> Self::Output
+    where
+        Self: Sized,
+    {
+        self.run::<B>(&devices[0])
+    }
 }
 
 /// A backend that is compiled in, with a device that exists.
@@ -77,24 +86,39 @@ pub fn select(choice: BackendChoice, device: usize) -> Result<Selected, BackendE
 impl Selected {
     /// Runs a task on this backend.
     pub fn run<T: Task>(self, task: T) -> T::Output {
+        self.run_on(&[], task)
+    }
+
+    /// Runs a task on this device and `others` of the same backend, by their numbers.
+    pub fn run_on<T: Task>(self, others: &[usize], task: T) -> T::Output {
+        let mut numbers = vec![self.device];
+        numbers.extend(others);
         match self.kind {
             #[cfg(feature = "flex")]
-            BackendKind::Flex => task.run::<crate::FlexAutodiff>(&Default::default()),
+            BackendKind::Flex => {
+                task.run_on::<crate::FlexAutodiff>(&vec![Default::default(); numbers.len()])
+            }
             #[cfg(feature = "ndarray")]
             BackendKind::Ndarray => {
-                task.run::<crate::NdArrayAutodiff>(&burn_ndarray::NdArrayDevice::Cpu)
+                let devices = vec![burn_ndarray::NdArrayDevice::Cpu; numbers.len()];
+                task.run_on::<crate::NdArrayAutodiff>(&devices)
             }
             #[cfg(feature = "wgpu")]
             BackendKind::Wgpu => {
-                let device = gpu::wgpu_devices()
-                    .into_iter()
-                    .nth(self.device)
-                    .map_or(burn_wgpu::WgpuDevice::DefaultDevice, |(device, _)| device);
-                task.run::<crate::WgpuAutodiff>(&device)
+                let found = gpu::wgpu_devices();
+                let device = |number: &usize| {
+                    let found = found.get(*number);
+                    found.map_or(burn_wgpu::WgpuDevice::DefaultDevice, |(device, _)| {
+                        device.clone()
+                    })
+                };
+                let devices: Vec<_> = numbers.iter().map(device).collect();
+                task.run_on::<crate::WgpuAutodiff>(&devices)
             }
             #[cfg(feature = "cuda")]
             BackendKind::Cuda => {
-                task.run::<crate::CudaAutodiff>(&burn_cuda::CudaDevice::new(self.device))
+                let devices = numbers.into_iter().map(burn_cuda::CudaDevice::new);
+                task.run_on::<crate::CudaAutodiff>(&devices.collect::<Vec<_>>())
             }
             #[allow(unreachable_patterns, reason = "reachable unless every feature is on")]
             kind => unreachable!("`select` hands out compiled-in backends only, not {kind}"),

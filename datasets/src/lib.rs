@@ -34,7 +34,7 @@ pub use error::{DatasetError, DescriptionError};
 pub use folder::{Decoded, DescribedFolder};
 pub use instances::read_instance_png;
 pub use labels::{LabelMap, LabelReader};
-pub use loader::{Batch, Loader, LoaderConfig};
+pub use loader::{Batch, Loader, LoaderConfig, Share};
 pub use offsets::offsets;
 pub use open::open_ordinary;
 pub use pack::{PackedImages, pack};

@@ -44,6 +44,28 @@ pub struct LoaderConfig {
     pub balanced: bool,
     /// Compute the centre offsets of instances; samples without instances have none.
     pub offsets: bool,
+    /// Which part of every batch is read.
+    #[serde(default)]
+    pub share: Share,
+}
+
+/// A part of every batch: that of one of several loaders, which read a batch together.
+///
+/// The batches of all together are those of one loader whose batches are as large, in the same order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Share {
+    /// Number of the part, from 0.
+    pub part: usize,
+    /// Parts of a batch, at least 1. [`LoaderConfig::batch`] are the samples of one.
+    pub parts: usize,
+}
+
+impl Default for Share {
+    /// The whole.
+    fn default() -> Self {
+        Self { part: 0, parts: 1 }
+    }
 }
 
 /// Consecutive samples, stacked.
@@ -70,8 +92,8 @@ pub struct Batch {
 
 /// An endless, ordered sequence of batches.
 ///
-/// Batch b holds the samples at positions b * batch to (b + 1) * batch - 1. What it holds depends
-/// on the dataset, the seed and the settings, not on the number of workers or on timing. In place of
+/// Batch b holds the samples at positions b * batch to (b + 1) * batch - 1; a [`Share`] of it those of its part
+/// of the batch that is parts as large. What it holds depends on the dataset, the seed and the settings, not on the number of workers or on timing. In place of
 /// an image that cannot be read, the next one of the dataset is taken and the batch says so. When
 /// more than one image in a hundred is unreadable, batches become errors. Dropping the loader stops
 /// and joins its threads.
@@ -118,6 +140,12 @@ impl Loader {
                 let field = "load";
                 return Err(DatasetError::Setting { field, problem });
             }
+        }
+        let Share { part, parts } = config.share;
+        if part >= parts {
+            let problem = format!("has no part {part} of {parts}, counted from 0");
+            let field = "share";
+            return Err(DatasetError::Setting { field, problem });
         }
         for (field, value) in [("batch", config.batch), ("workers", config.workers)] {
             if value == 0 {
@@ -200,9 +228,13 @@ impl Source {
     /// Reads a batch; `None` when the loader is dropped meanwhile.
     fn batch(&self, number: u64) -> Option<Result<Batch, DatasetError>> {
         let LoaderConfig {
-            size, batch: len, ..
+            size,
+            batch: len,
+            share,
+            ..
         } = self.config;
-        let first_position = number * len as u64;
+        let before = number * share.parts as u64 + share.part as u64;
+        let first_position = before * len as u64;
         let pixels = len * size.pixels();
         let mut batch = Batch {
             images: Vec::with_capacity(3 * pixels),

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dp_sims_datasets::{
-    ClassSet, DescribedFolder, Description, LabelledImages, Loader, LoaderConfig, Size, Split,
-    check_split,
+    ClassSet, DescribedFolder, Description, LabelledImages, Loader, LoaderConfig, Share, Size,
+    Split, check_split,
 };
 use image::{GrayImage, ImageBuffer, Luma, RgbImage};
 
@@ -326,6 +326,7 @@ fn real_camvid_samples_have_known_pixels_and_batches_repeat() {
             flip: true,
             balanced: true,
             offsets: false,
+            share: Share::default(),
         };
         let loader = Loader::new(dataset.clone(), Some(&report.presence), config, 4).unwrap();
         loader.take(4).map(Result::unwrap).collect::<Vec<_>>()

@@ -26,10 +26,23 @@ pub(super) fn run_on<T: Task<Output = Result<()>>>(
     task: T,
     remedy: &str,
 ) -> Result<()> {
+    run_on_all(selected, &[], task, remedy)
+}
+
+/// [`run_on`] with the devices of the backend that work with the selected one.
+///
+/// # Errors
+/// Those of [`run_on`].
+pub(super) fn run_on_all<T: Task<Output = Result<()>>>(
+    selected: Selected,
+    others: &[usize],
+    task: T,
+    remedy: &str,
+) -> Result<()> {
     if matches!(selected.kind, BackendKind::Flex | BackendKind::Ndarray) {
-        return selected.run(task);
+        return selected.run_on(others, task);
     }
-    caught(|| selected.run(task)).unwrap_or_else(|reason| {
+    caught(|| selected.run_on(others, task)).unwrap_or_else(|reason| {
         let Selected { kind, device } = selected;
         bail!(failure(kind, device, &reason, remedy))
     })

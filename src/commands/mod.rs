@@ -13,6 +13,7 @@ mod export;
 pub mod generate;
 mod maps;
 mod mistake;
+mod orchestrator;
 mod program;
 mod train;
 mod train_segmenter;
@@ -54,6 +55,8 @@ enum Command {
     Compare(compare::CompareArgs),
     /// List, plan, run and report experiments: rows of the paper's tables, with several seeds.
     Experiments(experiments::ExperimentsArgs),
+    /// Bring the processes of a run on several machines together.
+    Orchestrator(orchestrator::OrchestratorArgs),
     /// Write the generator of a run into one file, to hand it out.
     Export(export::ExportArgs),
     /// Train a segmentation network on a dataset's photos, for the mIoU of your own dataset.
@@ -83,6 +86,14 @@ pub struct BackendArgs {
 }
 
 impl BackendArgs {
+    /// The same with another device, if one is given.
+    fn on(&self, device: Option<usize>) -> Self {
+        Self {
+            backend: self.backend,
+            device: device.unwrap_or(self.device),
+        }
+    }
+
     /// The backend with its device.
     ///
     /// # Errors
@@ -153,6 +164,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Evaluate(args) => evaluate::run(args),
         Command::Compare(args) => compare::run(args),
         Command::Experiments(args) => experiments::run(args),
+        Command::Orchestrator(args) => orchestrator::run(args),
         Command::Export(args) => export::run(args),
         Command::TrainSegmenter(args) => train_segmenter::run(args),
         Command::Doctor(args) => doctor::run(args),

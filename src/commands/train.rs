@@ -1,5 +1,6 @@
 mod continued;
 mod plan;
+mod ranks;
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,7 @@ use burn::tensor::backend::AutodiffBackend;
 use clap::Args;
 use dp_sims_backends::{BackendKind, Task};
 
-use super::device::run_on;
+use super::device::run_on_all;
 use super::{BackendArgs, TrustArgs, User, steps};
 use crate::consumers::dashboard::Dashboard;
 use crate::consumers::jsonl::{JsonLog, logged_seconds};
@@ -20,10 +21,11 @@ use crate::data::{Data, checks_folder, refuse_among_inputs};
 use crate::events::{Fanout, TrainEvent};
 use crate::runtime::memory::{total, use_large_pages};
 use crate::train::run_folder::LOG;
-use crate::train::{Run, RunOptions, Stop, TimeLimit, refuse_changes_of_networks};
+use crate::train::{Ranks, Run, RunOptions, Stop, TimeLimit, refuse_changes_of_networks};
 use crate::verify::StepCase;
 use crate::weights::default_weights_folder;
 use plan::Plan;
+use ranks::RanksArgs;
 
 /// Arguments of `train`.
 #[derive(Debug, Args)]
@@ -71,13 +73,20 @@ pub struct TrainArgs {
     #[command(flatten)]
     backend: BackendArgs,
     #[command(flatten)]
+    ranks: RanksArgs,
+    #[command(flatten)]
     trust: TrustArgs,
 }
 
 /// Trains.
 pub fn run(args: TrainArgs) -> Result<()> {
     use_large_pages();
-    let selected = args.backend.select().user()?;
+    args.ranks.check().user()?;
+    let backend = args.backend.on(args.ranks.first_device());
+    let selected = backend.select().user()?;
+    for &device in args.ranks.other_devices() {
+        backend.on(Some(device)).select().user()?;
+    }
     if args
         .seconds
         .is_some_and(|seconds| seconds.is_nan() || seconds <= 0.0)
@@ -107,17 +116,20 @@ pub fn run(args: TrainArgs) -> Result<()> {
     };
     // A GPU does not tell how much it has.
     let on_processor = matches!(selected.kind, BackendKind::Flex | BackendKind::Ndarray);
+    let others = args.ranks.other_devices().to_vec();
+    let ranks = args.ranks.own() as u64;
     let task = TrainTask {
         args,
         plan,
         data,
         weights,
         backend,
-        memory: on_processor.then(total),
+        // Of which every rank has its part.
+        memory: on_processor.then(|| total() / ranks),
     };
     let remedy =
         "lower `run.batch` (with `run.accumulation` in its place) or `generator.base_width`";
-    run_on(selected, task, remedy)
+    run_on_all(selected, &others, task, remedy)
 }
 
 struct TrainTask {
@@ -133,41 +145,60 @@ impl Task for TrainTask {
     type Output = Result<()>;
 
     fn run<B: AutodiffBackend>(self, device: &B::Device) -> Self::Output {
+        self.train::<B>(device, Ranks::default())
+    }
+
+    fn run_on<B: AutodiffBackend>(self, devices: &[B::Device]) -> Self::Output {
+        if self.args.ranks.count() == 1 || self.args.dry_run {
+            return self.run::<B>(&devices[0]);
+        }
+        ranks::train::<B>(self, devices)
+    }
+}
+
+impl TrainTask {
+    /// Where the run ends before its last step, if anywhere.
+    fn time(&self) -> Result<Option<TimeLimit>> {
+        let limit = |seconds| {
+            let used = logged_seconds(&self.plan.out.join(LOG), self.plan.finished())?;
+            anyhow::Ok(TimeLimit { seconds, used })
+        };
+        self.args.seconds.map(limit).transpose()
+    }
+
+    fn options(&self, time: Option<TimeLimit>, ranks: Ranks) -> RunOptions {
+        RunOptions {
+            out: self.plan.out.clone(),
+            weights: self.weights.clone(),
+            resume: self.plan.resume.clone(),
+            backend: self.backend.clone(),
+            time,
+            memory: self.memory,
+            ranks,
+            named: self.plan.named.clone(),
+        }
+    }
+
+    /// Trains as the first rank, which has the run folder and the displays.
+    fn train<B: AutodiffBackend>(self, device: &B::Device, ranks: Ranks) -> Result<()> {
+        let time = self.time()?;
+        let options = self.options(time, ranks);
         let Self {
             args,
             mut plan,
             data,
-            weights,
-            backend,
-            memory,
+            ..
         } = self;
         let finished = plan.finished();
         let out = plan.out.clone();
         let experiment = plan.experiment.clone();
-        let time = args
-            .seconds
-            .map(|seconds| {
-                let used = logged_seconds(&out.join(LOG), finished)?;
-                anyhow::Ok(TimeLimit { seconds, used })
-            })
-            .transpose()?;
-        let options = RunOptions {
-            out: out.clone(),
-            weights,
-            resume: plan.resume.clone(),
-            backend,
-            time,
-            memory,
-            named: plan.named.clone(),
-        };
         let mut run = Run::<B>::new(&experiment, &data, options, device).user()?;
         if args.dry_run {
             print!("{}", run.summary());
             return Ok(());
         }
         if let Some(message) = nothing_to_do(&plan, time) {
-            let mut display = Fanout::new().with("lines", LineDisplay::stdout());
-            display.emit(&TrainEvent::Note { message });
+            say(message);
             return Ok(());
         }
         let folder = plan.claim().user()?;
@@ -180,9 +211,21 @@ impl Task for TrainTask {
         if let Some(message) = moved {
             events.emit(&TrainEvent::Note { message });
         }
+        if ranks.count() > 1 {
+            let (count, images) = (ranks.count(), experiment.run.images_per_step(ranks.count()));
+            let message = format!("{count} ranks train together, {images} images per step in all");
+            events.emit(&TrainEvent::Note { message });
+        }
         run.hold(folder);
-        run.train(&mut events, &stop)
+        run.train(&mut events, &stop)?;
+        ranks.leave::<B>()
     }
+}
+
+/// Prints a note in place of a run.
+fn say(message: String) {
+    let mut display = Fanout::new().with("lines", LineDisplay::stdout());
+    display.emit(&TrainEvent::Note { message });
 }
 
 /// Why nothing is left to do, if so.

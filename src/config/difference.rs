@@ -108,7 +108,7 @@ pub fn with_changes(
 ///
 /// # Errors
 /// When it cannot be written as TOML.
-pub(super) fn values(experiment: &Experiment) -> Result<BTreeMap<String, Value>> {
+pub(crate) fn values(experiment: &Experiment) -> Result<BTreeMap<String, Value>> {
     let table = Table::try_from(experiment).context("cannot write the experiment as TOML")?;
     let mut values = BTreeMap::new();
     flatten("", &table, &mut values);

@@ -51,11 +51,20 @@ pub struct Experiment {
 pub struct RunConfig {
     /// Optimizer steps in total.
     pub steps: u64,
-    /// Images per forward pass.
+    /// Images per forward pass and device.
     pub batch: usize,
     /// Forward passes whose gradients are averaged into one optimizer step. Batch statistics and
     /// class weights are those of one pass (notes O23).
     pub accumulation: usize,
+    /// Images per optimizer step on all devices. Where it is given, `batch` is this number divided by
+    /// `accumulation` and the devices. Runs on several devices have it in their checkpoints, so that they
+    /// can be resumed on another number of devices.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_batch: Option<usize>,
+    /// On several devices, batch norm normalises by the statistics of all of them.
+    pub sync_batch_norm: bool,
+    /// On several devices, class weights are those of a pass on all of them (notes O23).
+    pub sync_class_weights: bool,
     /// Trains the discriminator on the images of the generator step instead of on new ones from the
     /// updated generator (notes L30, O22). Saves one forward pass of the generator.
     pub reuse_fakes: bool,
@@ -80,6 +89,9 @@ impl Default for RunConfig {
             steps: 1000,
             batch: 4,
             accumulation: 1,
+            total_batch: None,
+            sync_batch_norm: true,
+            sync_class_weights: true,
             reuse_fakes: false,
             seed: 42,
             checkpoint_every: 1000,
@@ -88,6 +100,33 @@ impl Default for RunConfig {
             preview_rows: 4,
             preview_samples: 3,
         }
+    }
+}
+
+impl RunConfig {
+    /// Images of an optimizer step on so many devices.
+    pub fn images_per_step(&self, devices: usize) -> usize {
+        self.batch * self.accumulation * devices
+    }
+
+    /// Divides `total_batch` among so many devices; what several devices do in all is noted there.
+    ///
+    /// # Errors
+    /// When it cannot be divided.
+    pub fn divide(&mut self, devices: usize) -> Result<()> {
+        if let Some(total) = self.total_batch {
+            let parts = self.accumulation * devices;
+            ensure!(
+                total > 0 && total.is_multiple_of(parts),
+                "configuration key `run.total_batch`: {total} images cannot be divided among {devices} \
+                 device(s) with run.accumulation = {}: it has to be a multiple of {parts}",
+                self.accumulation
+            );
+            self.batch = total / parts;
+        } else if devices > 1 {
+            self.total_batch = Some(self.images_per_step(devices));
+        }
+        Ok(())
     }
 }
 

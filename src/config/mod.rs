@@ -20,6 +20,7 @@ mod weights;
 
 pub use about::About;
 pub(crate) use defaults::{keys_of_size, with_default};
+pub(crate) use difference::values;
 pub use difference::{Difference, with_changes};
 pub use evaluation::EvaluationConfig;
 pub use experiment::{BackboneConfig, DataConfig, Experiment, RunConfig};

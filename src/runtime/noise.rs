@@ -3,6 +3,7 @@
 use std::fmt;
 
 use burn::tensor::{Tensor, TensorData, backend::Backend};
+use dp_sims_datasets::Share;
 use dp_sims_model::init::normals;
 use dp_sims_model::losses::sample_positions;
 
@@ -76,6 +77,31 @@ impl Draws for SeededDraws {
     }
 }
 
+/// The part of a batch's latents that belongs to the images of a [`Share`] of it: the batch of all parts has
+/// the latents of one that is as large.
+///
+/// # Shapes
+/// - output: `[copies * images, latent_dim]`, the images of each copy next to each other
+pub fn latents_of_share<B: Backend>(
+    draws: &dyn Draws,
+    counter: u64,
+    purpose: Purpose,
+    [copies, images, latent_dim]: [usize; 3],
+    share: Share,
+    device: &B::Device,
+) -> Tensor<B, 2> {
+    let part = images * latent_dim;
+    let all = draws.normals(counter, purpose, copies * share.parts * part);
+    let own: Vec<f32> = all
+        .chunks_exact(part)
+        .skip(share.part)
+        .step_by(share.parts)
+        .flatten()
+        .copied()
+        .collect();
+    Tensor::from_data(TensorData::new(own, [copies * images, latent_dim]), device)
+}
+
 /// Latents from N(0, I).
 ///
 /// # Shapes
@@ -89,4 +115,32 @@ pub fn latents<B: Backend>(
 ) -> Tensor<B, 2> {
     let values = draws.normals(counter, purpose, rows * latent_dim);
     Tensor::from_data(TensorData::new(values, [rows, latent_dim]), device)
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use burn::tensor::backend::AutodiffBackend;
+
+    use super::*;
+
+    #[test]
+    fn shares_have_the_latents_of_the_batch() {
+        type Inner = <dp_sims_backends::FlexAutodiff as AutodiffBackend>::InnerBackend;
+        let latents = |images, share| {
+            let draws = SeededDraws { seed: 3 };
+            let (purpose, device) = (Purpose::Generator, Default::default());
+            let shape = [2, images, 5];
+            latents_of_share::<Inner>(&draws, 7, purpose, shape, share, &device)
+        };
+        let whole = latents(6, Share::default());
+        let draws = SeededDraws { seed: 3 };
+        let plain =
+            super::latents::<Inner>(&draws, 7, Purpose::Generator, [12, 5], &Default::default());
+        assert_eq!(whole.to_data(), plain.to_data());
+        for part in 0..3 {
+            let own = latents(2, Share { part, parts: 3 });
+            let halves = [0, 6].map(|copy| whole.clone().narrow(0, copy + 2 * part, 2));
+            assert_eq!(own.to_data(), Tensor::cat(halves.to_vec(), 0).to_data());
+        }
+    }
 }

@@ -13,6 +13,7 @@ mod parity_average;
 #[cfg(test)]
 mod parity_optimizer;
 mod parts;
+mod ranks;
 mod report;
 mod run;
 pub mod run_folder;
@@ -31,6 +32,7 @@ pub(crate) use estimate::fits;
 pub use networks::{Frozen, Networks};
 pub use optimizer::{ModuleOptimizer, adam, half_cosine, load_optimizer_state, optimizer_state};
 pub use parts::StepPart;
+pub use ranks::Ranks;
 pub use report::{Scalar, StepReport, StepScalars};
 pub use run::{Run, RunOptions, TimeLimit};
 pub use sampling::{Preview, refreshed};

@@ -7,6 +7,7 @@ use anyhow::Result;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
+use super::ranks::Ranks;
 use crate::events::{Loss, Measure, Network, Term};
 use crate::runtime::device::read;
 
@@ -29,6 +30,10 @@ pub enum Scalar {
     GradientNorm(Term),
     /// A number that is finite as long as the running statistics of a network are.
     Buffers(Network),
+    /// Above 0 where a rank was asked to end the run.
+    Asked,
+    /// Above 0 where the time of a rank is up.
+    TimeIsUp,
 }
 
 impl Scalar {
@@ -54,6 +59,8 @@ impl fmt::Display for Scalar {
             Self::SquaredExposureReal => f.write_str("exposure_real_squared"),
             Self::GradientNorm(term) => write!(f, "norm_{term}"),
             Self::Buffers(network) => write!(f, "state_{network}"),
+            Self::Asked => f.write_str("asked"),
+            Self::TimeIsUp => f.write_str("time_is_up"),
         }
     }
 }
@@ -61,7 +68,31 @@ impl fmt::Display for Scalar {
 /// Scalars of one step, still on the device until [`StepScalars::read`].
 pub struct StepScalars<B: Backend> {
     scalars: Vec<Scalar>,
+    /// A value for every scalar, and a second one for a share.
     values: Vec<Tensor<B, 1>>,
+    /// Ranks whose means the values are.
+    ranks: usize,
+}
+
+/// How a scalar is made of what is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// The value, a mean over the images.
+    Mean,
+    /// The share of the first value in the second.
+    Share,
+    /// The norm of a gradient of a mean over the images.
+    Norm,
+}
+
+impl Scalar {
+    fn form(self) -> Form {
+        match self {
+            Self::AccuracyFake | Self::AccuracyReal => Form::Share,
+            Self::GradientNorm(_) => Form::Norm,
+            _ => Form::Mean,
+        }
+    }
 }
 
 impl<B: Backend> StepScalars<B> {
@@ -69,12 +100,40 @@ impl<B: Backend> StepScalars<B> {
         Self {
             scalars: Vec::new(),
             values: Vec::new(),
+            ranks: 1,
         }
     }
 
     pub(super) fn push(&mut self, scalar: Scalar, value: Tensor<B, 1>) {
         self.scalars.push(scalar);
         self.values.push(value);
+    }
+
+    /// Adds a share: how many of how many.
+    pub(super) fn push_share(&mut self, scalar: Scalar, [part, whole]: [Tensor<B, 1>; 2]) {
+        self.scalars.push(scalar);
+        self.values.extend([part, whole]);
+    }
+
+    /// The scalars of the batch of all ranks.
+    ///
+    /// # Errors
+    /// When the ranks cannot agree.
+    pub(super) fn over(mut self, ranks: Ranks) -> Result<Self> {
+        let mut values = self.values.into_iter();
+        let mut own = Vec::new();
+        for scalar in &self.scalars {
+            let value = values.next();
+            match scalar.form() {
+                Form::Mean => own.extend(value),
+                Form::Share => own.extend(value.into_iter().chain(values.next())),
+                // Squares add up.
+                Form::Norm => own.extend(value.map(Tensor::square)),
+            }
+        }
+        self.values = vec![ranks.mean(Tensor::cat(own, 0))?];
+        self.ranks = ranks.count();
+        Ok(self)
     }
 
     /// Reads every scalar with one transfer, averaging those pushed several times.
@@ -84,7 +143,18 @@ impl<B: Backend> StepScalars<B> {
     pub fn read(self) -> Result<StepReport> {
         let values = read(Tensor::cat(self.values, 0))?;
         let mut sums = BTreeMap::<Scalar, (f64, f64)>::new();
-        for (scalar, value) in self.scalars.into_iter().zip(values.iter::<f64>()) {
+        let mut values = values.iter::<f32>();
+        let mut next = || values.next().unwrap_or(f32::NAN);
+        for scalar in self.scalars {
+            let value = match scalar.form() {
+                Form::Mean => f64::from(next()),
+                Form::Share => {
+                    let [part, whole] = [next(), next()].map(|count| count * self.ranks as f32);
+                    f64::from(part / whole.max(1.0))
+                }
+                Form::Norm if self.ranks > 1 => (f64::from(next()) / self.ranks as f64).sqrt(),
+                Form::Norm => f64::from(next()),
+            };
             let (sum, count) = sums.entry(scalar).or_default();
             *sum += value;
             *count += 1.0;

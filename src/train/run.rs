@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow};
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use dp_sims_datasets::{Loader, LoaderConfig};
+use dp_sims_datasets::{Loader, LoaderConfig, Share};
 use dp_sims_model::generator::Generator;
 use dp_sims_model::layers::LabelMaps;
 
@@ -19,7 +19,8 @@ use super::estimate::refuse_what_cannot_fit;
 use super::evaluation::RunEvaluation;
 use super::frozen::{frozen_hashes, refuse_other_weights};
 use super::networks::Networks;
-use super::report::StepScalars;
+use super::ranks::Ranks;
+use super::report::{Scalar, StepReport, StepScalars};
 use super::sampling::{Preview, refreshed};
 use super::save::restore;
 use super::step::Training;
@@ -38,6 +39,9 @@ use saving::Saved;
 /// Added to the seed of the data order for the batches that refresh the averaged generator.
 const REFRESH_SEED: u64 = 0x5eed;
 
+/// Steps between two comparisons of the ranks' weights.
+const COMPARE_EVERY: u64 = 1000;
+
 /// Where a run starts from and writes to.
 pub struct RunOptions {
     /// Run folder.
@@ -52,6 +56,8 @@ pub struct RunOptions {
     pub time: Option<TimeLimit>,
     /// Memory in bytes that there is for it, where that is known.
     pub memory: Option<u64>,
+    /// The ranks that it is one of.
+    pub ranks: Ranks,
     /// The experiment as it was named, as TOML, without flags; see [`State`](crate::checkpoint::snapshot::State).
     pub named: Option<String>,
 }
@@ -87,6 +93,8 @@ pub struct Run<'a, B: AutodiffBackend> {
     step: u64,
     images_seen: u64,
     watch: Watch,
+    /// What ranks asked for in the last step that was read.
+    asked: Asked,
     /// The step whose scalars have not been read yet.
     unread: Option<Unread<B::InnerBackend>>,
     /// When a checkpoint that could not be written is tried again.
@@ -94,6 +102,13 @@ pub struct Run<'a, B: AutodiffBackend> {
     /// The run folder, as long as it is ours.
     folder: Option<RunFolder>,
     device: B::Device,
+}
+
+/// What any rank asks all of them to do.
+#[derive(Clone, Copy, Debug, Default)]
+struct Asked {
+    stop: bool,
+    time_is_up: bool,
 }
 
 /// A step that the device was asked for.
@@ -122,7 +137,8 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
         }
         let networks = Networks::<B>::new(experiment, classes, &options.weights, device)?;
         let frozen = frozen_hashes(&networks, experiment);
-        let mut training = Training::new(networks, experiment, device)?;
+        let ranks = options.ranks;
+        let mut training = Training::new(networks, experiment, device)?.with_ranks(ranks);
         let (mut step, mut images_seen) = (0, 0);
         if let Some(checkpoint) = &options.resume {
             let state = read_state(checkpoint)?;
@@ -133,7 +149,12 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
         let refresh_loader = Loader::new(
             data.train.clone(),
             data.balance(&experiment.data),
-            loader_config(experiment, experiment.run.seed.wrapping_add(REFRESH_SEED)),
+            loader_config(
+                experiment,
+                experiment.run.seed.wrapping_add(REFRESH_SEED),
+                // Batches of one device, by which ranks do not differ.
+                Share::default(),
+            ),
             0,
         )?;
         let refresh = refresh_loader
@@ -144,18 +165,19 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
                 Ok(label_maps(&batch.labels, batch.offsets, shape, device))
             })
             .collect::<Result<_>>()?;
+        // What is to be seen and kept is the business of the first rank.
+        let evaluation = match ranks.rank() {
+            0 => {
+                let (weights, out) = (&options.weights, &options.out);
+                RunEvaluation::new(experiment, data, weights, out, step, device)?
+            }
+            _ => None,
+        };
         Ok(Self {
             experiment,
             data,
             preview: Preview::new(data.validation.as_ref(), experiment)?,
-            evaluation: RunEvaluation::new(
-                experiment,
-                data,
-                &options.weights,
-                &options.out,
-                step,
-                device,
-            )?,
+            evaluation,
             options,
             training,
             frozen,
@@ -163,7 +185,8 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
             ready: None,
             step,
             images_seen,
-            watch: Watch::new(experiment, step),
+            watch: Watch::new(experiment, step, ranks.count()),
+            asked: Asked::default(),
             unread: None,
             retry: None,
             folder: None,
@@ -186,20 +209,28 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
             first_step: self.step + 1,
             total_steps: run.steps,
         });
-        if self.step == 0 {
+        self.compare_ranks()?;
+        if self.step == 0 && self.is_first_rank() {
             self.show_preview(events)?;
         }
         let mut loader = Loader::new(
             self.data.train.clone(),
             self.data.balance(&self.experiment.data),
-            loader_config(self.experiment, run.seed),
+            loader_config(self.experiment, run.seed, self.options.ranks.share()),
             self.step * run.accumulation as u64,
         )?;
         // The step whose checkpoint needs no further try, and why the last one failed, if it did.
         let (mut settled, mut unkept) = (None, None);
         let mut outcome = Ok("completed");
         while self.step < run.steps {
-            if let Some(asked) = stop.reason() {
+            let asked = match self.options.ranks.are_one() {
+                true => stop.reason(),
+                false => self
+                    .asked
+                    .stop
+                    .then(|| stop.reason().unwrap_or("interrupted")),
+            };
+            if let Some(asked) = asked {
                 outcome = Ok(asked);
                 break;
             }
@@ -218,8 +249,14 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
                 }
             };
             self.step += 1;
-            self.images_seen += (run.batch * run.accumulation) as u64;
-            let scalars = self.training.step(self.step, &batches)?;
+            self.images_seen += run.images_per_step(self.options.ranks.count()) as u64;
+            let spent = started.elapsed().as_secs_f64();
+            let own = Asked {
+                stop: stop.reason().is_some(),
+                time_is_up: self.is_time_up(spent),
+            };
+            let told = own.requests();
+            let scalars = self.training.step_and_tell(self.step, &batches, told)?;
             self.report(events)?;
             self.unread = Some(Unread {
                 step: self.step,
@@ -232,10 +269,10 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
                 break;
             }
             // The seconds of this step are not all known yet; what is known is a part of them.
-            let is_up = self
-                .options
-                .time
-                .is_some_and(|time| time.used + started.elapsed().as_secs_f64() >= time.seconds);
+            let is_up = match self.options.ranks.are_one() {
+                true => self.is_time_up(started.elapsed().as_secs_f64()),
+                false => self.asked.time_is_up,
+            };
             let last = self.step == run.steps || is_up;
             let is_shown = last || self.step.is_multiple_of(run.preview_every);
             let is_kept =
@@ -244,11 +281,14 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
             if is_shown || is_kept || is_judged {
                 self.report(events)?;
             }
-            if is_shown {
+            if self.step.is_multiple_of(COMPARE_EVERY) {
+                self.compare_ranks()?;
+            }
+            if is_shown && self.is_first_rank() {
                 self.show_preview(events)?;
             }
             let mut kept = Ok(());
-            if is_kept {
+            if is_kept && self.is_first_rank() {
                 kept = self.write_checkpoint(events).map(|saved| {
                     settled = Some(self.step);
                     unkept = match saved {
@@ -271,7 +311,8 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
             }
         }
         self.report(events)?;
-        if self.step > 0 && settled != Some(self.step) && self.has_progressed() {
+        let is_unsettled = settled != Some(self.step) && self.is_first_rank();
+        if self.step > 0 && is_unsettled && self.has_progressed() {
             unkept = match self.write_checkpoint(events) {
                 Ok(Saved::Failed(error)) | Err(error) => Some(error),
                 _ => None,
@@ -309,6 +350,7 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
         if let Some(time) = &mut self.options.time {
             time.used += seconds;
         }
+        self.asked = Asked::of(&scalars);
         let reports = self
             .watch
             .step(unread.step, unread.images_seen, &scalars, seconds);
@@ -331,9 +373,36 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
                     let step = self.step;
                     events.emit(&TrainEvent::Warning { step, message });
                 }
-                Ok(DeviceBatch::new(&batch, classes, &self.device))
+                let own = DeviceBatch::new(&batch, classes, &self.device);
+                let ranks = self.options.ranks;
+                let weights = ranks.class_weights(&batch.labels, classes, &self.device)?;
+                Ok(DeviceBatch {
+                    class_weights: weights.unwrap_or_else(|| own.class_weights.clone()),
+                    ..own
+                })
             })
             .collect()
+    }
+
+    fn is_first_rank(&self) -> bool {
+        self.options.ranks.rank() == 0
+    }
+
+    /// Whether so many seconds of the current step use up the time of the run.
+    fn is_time_up(&self, seconds: f64) -> bool {
+        let time = self.options.time;
+        time.is_some_and(|time| time.used + seconds >= time.seconds)
+    }
+
+    /// Refuses to go on with ranks whose weights are not the same. Reads all weights from the device.
+    fn compare_ranks(&self) -> Result<()> {
+        let ranks = self.options.ranks;
+        if ranks.are_one() {
+            return Ok(());
+        }
+        let hash = self.training.hash();
+        let what = format!("the weights after step {}", self.step);
+        ranks.check::<B::InnerBackend>(&hash, &what, &self.device)
     }
 
     fn has_progressed(&self) -> bool {
@@ -369,7 +438,26 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
     }
 }
 
-fn loader_config(experiment: &Experiment, seed: u64) -> LoaderConfig {
+impl Asked {
+    /// As scalars of a step.
+    fn requests(self) -> [(Scalar, f32); 2] {
+        let number = |is_so| f32::from(u8::from(is_so));
+        [
+            (Scalar::Asked, number(self.stop)),
+            (Scalar::TimeIsUp, number(self.time_is_up)),
+        ]
+    }
+
+    fn of(report: &StepReport) -> Self {
+        let is_set = |scalar| report.get(scalar).is_some_and(|value| value > 0.0);
+        Self {
+            stop: is_set(Scalar::Asked),
+            time_is_up: is_set(Scalar::TimeIsUp),
+        }
+    }
+}
+
+fn loader_config(experiment: &Experiment, seed: u64, share: Share) -> LoaderConfig {
     LoaderConfig {
         size: experiment.data.size(),
         load: experiment.data.load(),
@@ -380,5 +468,6 @@ fn loader_config(experiment: &Experiment, seed: u64) -> LoaderConfig {
         flip: experiment.data.flip,
         balanced: experiment.data.balanced,
         offsets: experiment.generator.offsets,
+        share,
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use burn::optim::{AdamConfig, GradientsParams, Optimizer};
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{ElementConversion, Tensor};
-use dp_sims_datasets::{ClassSet, LabelledImages, Loader, LoaderConfig};
+use dp_sims_datasets::{ClassSet, LabelledImages, Loader, LoaderConfig, Share};
 use dp_sims_model::layers::Mode;
 use dp_sims_model::losses::{PixelLossConfig, pixel_accuracy};
 
@@ -49,6 +49,7 @@ pub fn train_segmenter<B: AutodiffBackend>(
         flip: true,
         balanced: presence.is_some(),
         offsets: false,
+        share: Share::default(),
     };
     let mut loader = Loader::new(images, presence, loader, 0)?;
     let pixel = PixelLossConfig {

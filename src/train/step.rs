@@ -8,17 +8,20 @@ mod tests;
 mod view;
 
 use anyhow::{Result, ensure};
-use burn::module::AutodiffModule;
+use blake3::Hasher;
+use burn::module::{AutodiffModule, Module};
 use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use dp_sims_model::buffers::{average, check_buffers, take};
+use dp_sims_model::buffers::{average, buffer_names, check_buffers, take};
 use dp_sims_model::discriminator::Discriminator;
 use dp_sims_model::generator::Generator;
 use dp_sims_model::losses::{PixelLoss, Projector, Shift};
+use dp_sims_model::weights::state_dict;
 
 use super::networks::Networks;
 use super::optimizer::{ModuleOptimizer, adam};
 use super::parts::StepPart;
+use super::ranks::Ranks;
 use super::report::{Scalar, StepScalars};
 use crate::config::Experiment;
 use crate::events::Network;
@@ -40,6 +43,7 @@ pub struct Training<B: AutodiffBackend> {
     /// Adam of the discriminator.
     pub optimizer_discriminator: ModuleOptimizer<B, Discriminator<B>>,
     draws: Box<dyn Draws>,
+    ranks: Ranks,
     experiment: Experiment,
     pixel: PixelLoss,
     device: B::Device,
@@ -60,9 +64,15 @@ impl<B: AutodiffBackend> Training<B> {
             draws: Box::new(SeededDraws {
                 seed: experiment.run.seed,
             }),
+            ranks: Ranks::default(),
             experiment: experiment.clone(),
             device: device.clone(),
         })
+    }
+
+    /// The same as one of several ranks, each of which has its part of every batch.
+    pub fn with_ranks(self, ranks: Ranks) -> Self {
+        Self { ranks, ..self }
     }
 
     /// The same with random numbers of another origin.
@@ -70,19 +80,61 @@ impl<B: AutodiffBackend> Training<B> {
         Self { draws, ..self }
     }
 
-    /// Step number `step` (from 1) on `accumulation` batches.
+    /// Step number `step` (from 1) on `accumulation` batches, or this rank's parts of them.
     ///
     /// # Errors
-    /// When the device fails.
+    /// When the device fails or ranks cannot agree.
     pub fn step(
+        &mut self,
+        step: u64,
+        batches: &[DeviceBatch<B::InnerBackend>],
+    ) -> Result<StepScalars<B::InnerBackend>> {
+        self.step_and_tell(step, batches, [])
+    }
+
+    /// A step by whose scalars ranks tell each other numbers of their own.
+    ///
+    /// # Errors
+    /// Those of [`step`](Self::step).
+    pub(super) fn step_and_tell(
+        &mut self,
+        step: u64,
+        batches: &[DeviceBatch<B::InnerBackend>],
+        told: impl IntoIterator<Item = (Scalar, f32)>,
+    ) -> Result<StepScalars<B::InnerBackend>> {
+        let ranks = self.ranks;
+        let mut scalars = ranks.run(|| self.own_step(step, batches))?;
+        if ranks.are_one() {
+            return Ok(scalars);
+        }
+        for (scalar, value) in told {
+            scalars.push(scalar, Tensor::from_floats([value], &self.device));
+        }
+        scalars.over(ranks)
+    }
+
+    /// BLAKE3 over names and values of everything that is trained, and of the running statistics where they
+    /// are those of all ranks. Reads all of it from the device.
+    pub(super) fn hash(&self) -> [u8; 32] {
+        let mut hasher = Hasher::new();
+        let networks = &self.networks;
+        hash_module(&mut hasher, &networks.generator, self.ranks);
+        hash_module(&mut hasher, &networks.discriminator, self.ranks);
+        if let Some((projector, _)) = &networks.contrastive {
+            hash_module(&mut hasher, projector, self.ranks);
+        }
+        hasher.finalize().into()
+    }
+
+    fn own_step(
         &mut self,
         step: u64,
         batches: &[DeviceBatch<B::InnerBackend>],
     ) -> Result<StepScalars<B::InnerBackend>> {
         ensure!(!batches.is_empty(), "a step needs at least one batch");
         let mut scalars = StepScalars::new();
-        let made = self.generator_step(step, batches, &mut scalars);
-        self.discriminator_step(step, batches, made, &mut scalars);
+        let made = self.generator_step(step, batches, &mut scalars)?;
+        self.discriminator_step(step, batches, made, &mut scalars)?;
         let decay = self.experiment.ema.decay_at(step);
         let current = self.networks.generator.valid();
         self.networks.ema = average(take(&mut self.networks.ema), &current, decay);
@@ -110,6 +162,17 @@ impl<B: AutodiffBackend> Training<B> {
     fn shift(&self, counter: u64) -> Shift {
         let largest = self.experiment.loss.shift;
         Shift::draw(self.experiment.run.seed, counter, largest)
+    }
+}
+
+fn hash_module<B: AutodiffBackend, M: Module<B>>(hasher: &mut Hasher, module: &M, ranks: Ranks) {
+    let buffers = buffer_names(module);
+    let differ = |name: &String| !ranks.sync_statistics() && buffers.contains(name);
+    for (name, data) in state_dict(module) {
+        if !differ(&name) {
+            hasher.update(name.as_bytes());
+            hasher.update(data.as_bytes());
+        }
     }
 }
 

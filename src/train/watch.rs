@@ -47,12 +47,12 @@ impl fmt::Display for Infinite {
 }
 
 impl Watch {
-    /// Watches a run that starts after `step`.
-    pub fn new(experiment: &Experiment, step: u64) -> Self {
+    /// Watches a run of so many ranks that starts after `step`.
+    pub fn new(experiment: &Experiment, step: u64, ranks: usize) -> Self {
         Self {
             memory: Memory::new(),
             total_steps: experiment.run.steps.max(step),
-            images_per_step: (experiment.run.batch * experiment.run.accumulation) as f64,
+            images_per_step: experiment.run.images_per_step(ranks) as f64,
             optimizer: experiment.optimizer.clone(),
             mean_seconds: None,
             infinite: None,
@@ -108,7 +108,11 @@ impl Watch {
                 Scalar::AccuracyReal => event.accuracy_real = value,
                 Scalar::Measure(measure) => _ = event.measures.insert(measure, value),
                 Scalar::GradientNorm(term) => _ = event.gradient_norms.insert(term, value),
-                Scalar::SquaredExposureFake | Scalar::SquaredExposureReal | Scalar::Buffers(_) => {}
+                Scalar::SquaredExposureFake
+                | Scalar::SquaredExposureReal
+                | Scalar::Buffers(_)
+                | Scalar::Asked
+                | Scalar::TimeIsUp => {}
             }
         }
         let mut events = vec![TrainEvent::Step(event)];
@@ -172,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_loss_that_is_not_finite_is_reported_and_ends_the_run_if_it_stays() {
-        let mut watch = Watch::new(&Experiment::default(), 0);
+        let mut watch = Watch::new(&Experiment::default(), 0, 1);
         let sick = report([
             (Scalar::AccuracyReal, f64::NAN),
             (Scalar::generator(Term::Gan), f64::INFINITY),
@@ -201,7 +205,7 @@ mod tests {
 
     #[test]
     fn running_statistics_that_are_not_finite_end_the_run_at_once() {
-        let mut watch = Watch::new(&Experiment::default(), 0);
+        let mut watch = Watch::new(&Experiment::default(), 0, 1);
         let state = Scalar::Buffers(Network::Generator);
         let state = report([(Scalar::generator(Term::Gan), 1.0), (state, f64::NAN)]);
         watch.step(8, 32, &state, 0.1);
@@ -214,7 +218,7 @@ mod tests {
 
     #[test]
     fn signs_of_many_steps_are_reported() {
-        let mut watch = Watch::new(&Experiment::default(), 0);
+        let mut watch = Watch::new(&Experiment::default(), 0, 1);
         let report = report([(Scalar::Measure(Measure::NoiseEffect), 1e-7)]);
         let found: Vec<_> = (1..=300)
             .flat_map(|step| warnings(&watch.step(step, 4, &report, 0.1)))
@@ -224,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_step_carries_losses_norms_and_memory() {
-        let mut watch = Watch::new(&Experiment::default(), 0);
+        let mut watch = Watch::new(&Experiment::default(), 0, 1);
         let report = report([
             (Scalar::discriminator(Term::Real), 2.0),
             (Scalar::GradientNorm(Term::Gan), 3.0),

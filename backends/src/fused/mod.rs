@@ -71,7 +71,7 @@ pub(crate) use on_gpus;
 
 /// What a kernel makes of the operands if they are of its types, and the operands themselves if they
 /// are not or it declines.
-fn attempt<Operands, Own, OwnOutput, Output>(
+pub(crate) fn attempt<Operands, Own, OwnOutput, Output>(
     operands: Operands,
     kernel: impl FnOnce(Own) -> Result<OwnOutput, Own>,
 ) -> Result<Output, Operands>

@@ -6,6 +6,7 @@ use dp_sims_cpu::fused::normalise as kernels;
 #[cfg(feature = "flex")]
 use super::attempt;
 use super::on_gpus;
+use crate::collective::{mean_over_ranks, ranks};
 
 /// What [`normalise`] makes of a batch.
 #[derive(Clone, Debug)]
@@ -37,9 +38,16 @@ fn normalised<B: Backend>(
 /// graph keeps the output alone. Sums are taken in double precision over sums of some elements in
 /// single precision.
 ///
+/// As one of a [group](crate::collective::Group::run), statistics and their gradient are those of all ranks'
+/// batches together, which are of one shape; this form is composed, and has two all-reduces of `[C]` in each
+/// direction.
+///
 /// # Shapes
 /// - input: `[N, C, HW]`
 pub fn normalise<B: Backend>(input: Tensor<B, 3>, epsilon: f64) -> Normalised<B> {
+    if ranks() > 1 {
+        return composed(input, epsilon);
+    }
     in_few_passes(input, epsilon).unwrap_or_else(|input| composed(input, epsilon))
 }
 
@@ -70,7 +78,10 @@ fn in_few_passes<B: Backend>(
 /// Means are taken over the contiguous axis first.
 fn composed<B: Backend>(input: Tensor<B, 3>, epsilon: f64) -> Normalised<B> {
     let [batch, channels, _] = input.dims();
-    let mean_per_channel = |values: Tensor<B, 3>| values.mean_dim(2).mean_dim(0);
+    let mean_per_channel = |values: Tensor<B, 3>| {
+        let own = values.mean_dim(2).mean_dim(0).reshape([channels]);
+        mean_over_ranks(own).reshape([1, channels, 1])
+    };
     let mean = mean_per_channel(input.clone());
     let centred = input - mean.clone().repeat_dim(0, batch);
     let variance = mean_per_channel(centred.clone().square());

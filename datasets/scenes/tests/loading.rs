@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dp_sims_datasets::{LabelledImages, Loader, LoaderConfig, Size, flip};
+use dp_sims_datasets::{LabelledImages, Loader, LoaderConfig, Share, Size, flip};
 use dp_sims_scenes::Scenes;
 
 #[test]
@@ -19,6 +19,7 @@ fn offsets_are_those_of_the_mirrored_sample() {
         flip: true,
         balanced: false,
         offsets: true,
+        share: Share::default(),
     };
     let loader = Loader::new(scenes.clone(), None, config.clone(), 0).unwrap();
     let (mut mirrored, mut found) = (0, false);

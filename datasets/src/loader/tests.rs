@@ -88,6 +88,7 @@ fn config(workers: usize) -> LoaderConfig {
         flip: true,
         balanced: false,
         offsets: false,
+        share: Share::default(),
     }
 }
 
@@ -115,6 +116,42 @@ fn batches_do_not_depend_on_the_number_of_workers() {
         assert_eq!(alone, batches(5, 3));
         assert_eq!(alone, batches(5, 20));
     }
+}
+
+#[test]
+fn shares_are_the_parts_of_larger_batches() {
+    for (balanced, parts) in [(false, 2), (false, 3), (true, 2)] {
+        let share = |part, parts, batch| {
+            let share = Share { part, parts };
+            let config = LoaderConfig {
+                balanced,
+                batch,
+                share,
+                ..config(2)
+            };
+            take(Numbers::new(11), config, 3, 7)
+        };
+        let whole = share(0, 1, 6);
+        let shares: Vec<_> = (0..parts)
+            .map(|part| share(part, parts, 6 / parts))
+            .collect();
+        for (number, batch) in whole.iter().enumerate() {
+            let all = |of: fn(&Batch) -> &[u8]| {
+                let parts = shares.iter().map(|share| of(&share[number]));
+                parts.collect::<Vec<_>>().concat()
+            };
+            assert_eq!(all(|batch| &batch.images), batch.images);
+            assert_eq!(all(|batch| &batch.labels), batch.labels);
+            assert_eq!(shares[0][number].first_position, batch.first_position);
+        }
+    }
+    let config = LoaderConfig {
+        share: Share { part: 2, parts: 2 },
+        ..config(1)
+    };
+    let loader = Loader::new(Arc::new(Numbers::new(3)), None, config, 0);
+    let error = loader.err().unwrap().to_string();
+    assert!(error.contains("no part 2 of 2"), "{error}");
 }
 
 #[test]

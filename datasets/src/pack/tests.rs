@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::check::check_split;
-use crate::loader::{Loader, LoaderConfig};
+use crate::loader::{Loader, LoaderConfig, Share};
 use crate::testing::Garden;
 use crate::testing::assert_says;
 
@@ -56,6 +56,7 @@ fn packed_batches_are_those_of_the_folder() {
             flip: true,
             balanced: true,
             offsets: false,
+            share: Share::default(),
         };
         let loader = Loader::new(dataset, Some(&presence), config, 0).unwrap();
         loader.take(9).map(Result::unwrap).collect()

@@ -1,5 +1,6 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, backend::Backend};
+use dp_sims_backends::collective::ranks;
 use dp_sims_backends::fused::{Normalised, moving_average, normalise, standardise};
 
 use super::{Mode, set_buffer};
@@ -8,7 +9,8 @@ use crate::init::{InitRng, buffer, filled};
 /// Batch norm over `[N, C, H, W]` with an explicit [`Mode`].
 ///
 /// Normalises by the biased variance and keeps the unbiased one for inference, as PyTorch does
-/// (notes G10): y = (x − μ) / √(σ² + ε) · γ + β.
+/// (notes G10): y = (x − μ) / √(σ² + ε) · γ + β. The statistics are those of all ranks together where the
+/// work is that of a [group](dp_sims_backends::collective::Group::run).
 #[derive(Module, Debug)]
 pub struct BatchNorm<B: Backend> {
     /// Scale γ of shape `[C]`, if affine.
@@ -148,10 +150,10 @@ impl<B: Backend> BatchNorm<B> {
     }
 }
 
-/// Values of a channel in a batch `[N, C, HW]`.
+/// Values of a channel in a batch `[N, C, HW]`, those of other ranks included.
 fn values_per_channel<B: Backend>(input: &Tensor<B, 3>) -> f64 {
     let [batch, _, pixels] = input.dims();
-    (batch * pixels) as f64
+    (batch * pixels * ranks()) as f64
 }
 
 #[cfg(test)]

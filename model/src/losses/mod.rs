@@ -15,11 +15,11 @@ mod shift;
 #[cfg(test)]
 mod reference;
 
-pub use balance::class_weights;
+pub use balance::{class_counts, class_weights, weights_of_counts};
 pub use contrastive::{ContrastiveConfig, Projector};
 pub use diversity::{diversity, diversity_everywhere, diversity_of_features};
 pub use label_mix::{label_mix, label_mix_mask, mix};
-pub use pixel::{PixelLoss, PixelLossConfig, Reduction, pixel_accuracy};
+pub use pixel::{PixelLoss, PixelLossConfig, Reduction, pixel_accuracy, pixel_hits};
 pub use positions::sample_positions;
 pub use projector::ProjectorHead;
 pub use shift::Shift;

@@ -86,10 +86,22 @@ pub fn pixel_accuracy<B: Backend>(
     logits: Tensor<B, 4>,
     targets: Tensor<B, 3, Int>,
 ) -> Tensor<B, 1> {
+    let [hits, counted] = pixel_hits(logits, targets);
+    hits / counted.clamp_min(1.0)
+}
+
+/// Pixels that [`pixel_accuracy`] calls right, and those that it counts, each `[1]`.
+///
+/// # Shapes
+/// Those of [`pixel_accuracy`].
+pub fn pixel_hits<B: Backend>(
+    logits: Tensor<B, 4>,
+    targets: Tensor<B, 3, Int>,
+) -> [Tensor<B, 1>; 2] {
     let predicted: Tensor<B, 3, Int> = logits.detach().argmax(1).squeeze_dim(1);
     let counted = targets.clone().not_equal_elem(0);
     let hits = predicted.equal(targets).bool_and(counted.clone());
-    hits.int().sum().float() / counted.int().sum().float().clamp_min(1.0)
+    [hits, counted].map(|pixels| pixels.int().sum().float())
 }
 
 /// Weighted focal pixel-wise GAN loss: `real` and `fake` add up to the discriminator's loss

@@ -63,7 +63,9 @@ impl Plan {
             "--overwrite gives up the run in {} that --resume is to continue: leave one of them away",
             out.display()
         );
-        let folder = (!args.dry_run && out.is_dir())
+        // The first process alone writes to the run folder.
+        let writes = !args.dry_run && args.ranks.is_first();
+        let folder = (writes && out.is_dir())
             .then(|| RunFolder::claim(&out))
             .transpose()?;
         let resume = match source {
@@ -90,7 +92,7 @@ impl Plan {
             continues,
             overwrite: args.overwrite,
         };
-        if !args.dry_run {
+        if writes {
             plan.refuse_loss()?;
         }
         Ok(plan)
@@ -199,6 +201,7 @@ fn settled(mut experiment: Experiment, args: &TrainArgs) -> Result<Experiment> {
             )?;
         }
     }
+    experiment.run.divide(args.ranks.count())?;
     experiment.validate()?;
     Ok(experiment)
 }

@@ -56,6 +56,7 @@ fn events_within(experiment: &Experiment, time: Option<TimeLimit>) -> (Vec<Strin
         backend: "flex".to_string(),
         time,
         memory: None,
+        ranks: Ranks::default(),
         named: None,
     };
     let device = Default::default();
@@ -168,6 +169,7 @@ fn a_checkpoint_that_cannot_be_written_is_tried_again() {
         backend: "flex".to_string(),
         time: None,
         memory: None,
+        ranks: Ranks::default(),
         named: None,
     };
     let device = Default::default();

@@ -1,10 +1,12 @@
+use anyhow::Result;
 use burn::module::AutodiffModule;
 use burn::optim::{GradientsAccumulator, GradientsParams, Optimizer};
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Int, Tensor};
+use dp_sims_backends::collective::backward;
 use dp_sims_model::buffers::{clip_gradients, copy_buffers, take};
 use dp_sims_model::layers::Mode;
-use dp_sims_model::losses::{label_mix, label_mix_mask, mix, pixel_accuracy};
+use dp_sims_model::losses::{label_mix, label_mix_mask, mix, pixel_hits};
 
 use super::super::parts::StepPart;
 use super::super::report::{Scalar, StepScalars};
@@ -12,18 +14,21 @@ use super::Training;
 use super::generator::Made;
 use crate::events::Term;
 use crate::runtime::batch::DeviceBatch;
-use crate::runtime::noise::{Purpose, latents};
+use crate::runtime::noise::{Purpose, latents_of_share};
 
 impl<B: AutodiffBackend> Training<B> {
     /// Changes the discriminator, which tells images from photos: those the generator's step `made` of
     /// every batch, or new ones.
+    ///
+    /// # Errors
+    /// When ranks cannot agree.
     pub(super) fn discriminator_step(
         &mut self,
         step: u64,
         batches: &[DeviceBatch<B::InnerBackend>],
         made: Vec<Made<B::InnerBackend>>,
         scalars: &mut StepScalars<B::InnerBackend>,
-    ) {
+    ) -> Result<()> {
         let mut accumulator = GradientsAccumulator::new();
         for (index, (batch, mut made)) in batches.iter().zip(made).enumerate() {
             let counter = step * batches.len() as u64 + index as u64;
@@ -37,7 +42,8 @@ impl<B: AutodiffBackend> Training<B> {
             accumulator.accumulate(&self.networks.discriminator, gradients);
         }
         let config = &self.experiment.optimizer;
-        let mut gradients = accumulator.grads();
+        let network = &self.networks.discriminator;
+        let mut gradients = self.ranks.gradients(network, accumulator.grads())?;
         if let Some(largest) = config.clip_norm {
             gradients = clip_gradients(&self.networks.discriminator, gradients, largest);
         }
@@ -47,6 +53,7 @@ impl<B: AutodiffBackend> Training<B> {
             self.optimizer_discriminator
                 .step(rate, discriminator, gradients);
         StepPart::DiscriminatorOptimizer.end();
+        Ok(())
     }
 
     /// New images of one batch, made without a graph.
@@ -55,10 +62,17 @@ impl<B: AutodiffBackend> Training<B> {
         counter: u64,
         batch: &DeviceBatch<B::InnerBackend>,
     ) -> Tensor<B::InnerBackend, 4> {
-        let shape = [batch.images.dims()[0], self.networks.generator.latent_dim()];
-        let purpose = Purpose::Discriminator;
-        let latent =
-            latents::<B::InnerBackend>(&*self.draws, counter, purpose, shape, &self.device);
+        let dim = self.networks.generator.latent_dim();
+        let shape = [1, batch.images.dims()[0], dim];
+        let (purpose, share) = (Purpose::Discriminator, self.ranks.share());
+        let latent = latents_of_share::<B::InnerBackend>(
+            &*self.draws,
+            counter,
+            purpose,
+            shape,
+            share,
+            &self.device,
+        );
         let mut generator = self.networks.generator.valid();
         let fake = generator.forward(batch.maps.clone(), latent, Mode::Train);
         self.networks.generator = copy_buffers(self.networks.generator.clone(), &generator);
@@ -84,10 +98,10 @@ impl<B: AutodiffBackend> Training<B> {
         let labels = Tensor::<B, 3, Int>::from_inner(maps.clone());
         let fake_class = (fake_logits.dims()[1] - 1) as i64;
         let fake_targets = Tensor::full(maps.dims(), fake_class, &self.device);
-        let accuracy = pixel_accuracy(fake_logits.clone().inner(), fake_targets);
-        scalars.push(Scalar::AccuracyFake, accuracy);
-        let accuracy = pixel_accuracy(real_logits.clone().inner(), maps.clone());
-        scalars.push(Scalar::AccuracyReal, accuracy);
+        let hits = pixel_hits(fake_logits.clone().inner(), fake_targets);
+        scalars.push_share(Scalar::AccuracyFake, hits);
+        let hits = pixel_hits(real_logits.clone().inner(), maps.clone());
+        scalars.push_share(Scalar::AccuracyReal, hits);
 
         let alpha = Tensor::from_inner(batch.class_weights.clone());
         let fake_loss = self.pixel.fake(fake_logits.clone());
@@ -107,7 +121,7 @@ impl<B: AutodiffBackend> Training<B> {
         }
         scalars.push(Scalar::discriminator(Term::Total), total.clone().inner());
         StepPart::Discriminator.end();
-        let gradients = (total / passes).backward();
+        let gradients = backward(total / passes);
         let gradients = GradientsParams::from_grads(gradients, &self.networks.discriminator);
         StepPart::DiscriminatorBackward.end();
         gradients

@@ -1,6 +1,7 @@
 use burn::module::AutodiffModule;
 use burn::tensor::Tensor;
 use burn::tensor::backend::AutodiffBackend;
+use dp_sims_backends::collective::backward;
 use dp_sims_model::layers::Conv;
 use dp_sims_model::losses::{Shift, diversity, diversity_everywhere, diversity_of_features};
 
@@ -82,7 +83,7 @@ impl<B: AutodiffBackend> Pair<B> {
                 let term = diversity_of_features(features, other, z1, z2, perceived.cutoff);
                 let term = term * perceived.lambda;
                 value = term.clone().inner();
-                term.backward()
+                backward(term)
             });
             scalars.push(Scalar::generator(name), value.clone());
             total = total + value;
@@ -104,7 +105,7 @@ impl<B: AutodiffBackend> Pair<B> {
     ) -> Pulled<B::InnerBackend> {
         let cut = maps.clone().detach().require_grad();
         let term = term(self.halves(&cut), self.halves(&self.latents));
-        let pull = gradient(&cut, &term.backward());
+        let pull = gradient(&cut, &backward(term.clone()));
         (term.inner(), pull)
     }
 }

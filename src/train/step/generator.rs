@@ -1,7 +1,9 @@
+use anyhow::Result;
 use burn::module::{AutodiffModule, Module};
 use burn::optim::{GradientsAccumulator, GradientsParams, Optimizer};
 use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
+use dp_sims_backends::collective::backward;
 use dp_sims_model::buffers::{clip_gradients, copy_buffers, take};
 use dp_sims_model::discriminator::Discriminator;
 use dp_sims_model::layers::{LabelMaps, Mode};
@@ -13,7 +15,7 @@ use super::diversity::Pair;
 use super::view::Views;
 use crate::events::{Measure, Term};
 use crate::runtime::batch::DeviceBatch;
-use crate::runtime::noise::{Purpose, latents};
+use crate::runtime::noise::{Purpose, latents_of_share};
 
 /// What the generator's step made of a batch, without a graph, and what it learnt on the way.
 pub(super) struct Made<B: Backend> {
@@ -27,12 +29,15 @@ pub(super) struct Made<B: Backend> {
 
 impl<B: AutodiffBackend> Training<B> {
     /// Changes generator and projector. Gives back what was made of every batch.
+    ///
+    /// # Errors
+    /// When ranks cannot agree.
     pub(super) fn generator_step(
         &mut self,
         step: u64,
         batches: &[DeviceBatch<B::InnerBackend>],
         scalars: &mut StepScalars<B::InnerBackend>,
-    ) -> Vec<Made<B::InnerBackend>> {
+    ) -> Result<Vec<Made<B::InnerBackend>>> {
         let mut made = Vec::with_capacity(batches.len());
         let mut generator_gradients = GradientsAccumulator::new();
         let mut projector_gradients = GradientsAccumulator::new();
@@ -48,7 +53,8 @@ impl<B: AutodiffBackend> Training<B> {
             }
         }
         let config = &self.experiment.optimizer;
-        let mut gradients = generator_gradients.grads();
+        let gradients = generator_gradients.grads();
+        let mut gradients = self.ranks.gradients(&self.networks.generator, gradients)?;
         if let Some(largest) = config.clip_norm {
             gradients = clip_gradients(&self.networks.generator, gradients, largest);
         }
@@ -56,12 +62,14 @@ impl<B: AutodiffBackend> Training<B> {
         let generator = take(&mut self.networks.generator);
         self.networks.generator = self.optimizer_generator.step(rate, generator, gradients);
         if let Some((projector, _)) = &mut self.networks.contrastive {
-            *projector =
-                self.optimizer_projector
-                    .step(rate, take(projector), projector_gradients.grads());
+            let gradients = projector_gradients.grads();
+            let gradients = self.ranks.gradients(projector, gradients)?;
+            *projector = self
+                .optimizer_projector
+                .step(rate, take(projector), gradients);
         }
         StepPart::GeneratorOptimizer.end();
-        made
+        Ok(made)
     }
 
     /// Images of one batch, and gradients for generator and projector.
@@ -87,12 +95,13 @@ impl<B: AutodiffBackend> Training<B> {
         let maps = LabelMaps::<B>::from_inner(batch.maps.clone());
         let shift = self.shift(counter);
         let labels = shift.labels(maps.labels.clone());
-        let shape = [copies * images, self.networks.generator.latent_dim()];
-        let latent = latents::<B>(
+        let shape = [copies, images, self.networks.generator.latent_dim()];
+        let latent = latents_of_share::<B>(
             &*self.draws,
             counter,
             Purpose::Generator,
             shape,
+            self.ranks.share(),
             &self.device,
         );
 
@@ -123,7 +132,7 @@ impl<B: AutodiffBackend> Training<B> {
             let term = pixel.generator(logits, labels, alpha) * loss.lambda_gan;
             total = term.clone().inner();
             StepPart::Judgement.end();
-            term.backward()
+            backward(term)
         });
         scalars.push(Scalar::generator(Term::Gan), total.clone());
         self.networks.discriminator =
@@ -155,7 +164,7 @@ impl<B: AutodiffBackend> Training<B> {
                 let term = projector.loss(fake, real, &positions) * loss.contrastive.lambda;
                 value = term.clone().inner();
                 StepPart::Contrastive.end();
-                let mut gradients = (term / passes).backward();
+                let mut gradients = backward(term / passes);
                 let own = GradientsParams::from_module(&mut gradients, projector);
                 projector_gradients = Some(own);
                 gradients
@@ -190,7 +199,7 @@ impl<B: AutodiffBackend> Training<B> {
         surrogate = surrogate + (image * pull).sum();
         StepPart::FeaturesBackward.end();
         scalars.push(Scalar::generator(Term::Total), total);
-        let gradients = (surrogate / passes).backward();
+        let gradients = backward(surrogate / passes);
         let gradients = GradientsParams::from_grads(gradients, &self.networks.generator);
         StepPart::GeneratorBackward.end();
         let made = Made {

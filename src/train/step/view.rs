@@ -1,5 +1,6 @@
 use burn::tensor::Tensor;
 use burn::tensor::backend::AutodiffBackend;
+use dp_sims_backends::collective::backward;
 use dp_sims_model::losses::Shift;
 
 use super::super::networks::Frozen;
@@ -175,7 +176,7 @@ impl<B: AutodiffBackend> View<B> {
             Some((made * pull).sum())
         });
         match pulled.reduce(|sum, next| sum + next) {
-            Some(sum) => gradient(&self.cut, &sum.backward()),
+            Some(sum) => gradient(&self.cut, &backward(sum)),
             None => self.cut.inner().zeros_like(),
         }
     }

@@ -10,7 +10,7 @@ use clap::Args;
 use dp_sims::commands::bench::print;
 use dp_sims::commands::{SourceArgs, User, count, parse_size};
 use dp_sims::data::packed_split;
-use dp_sims_datasets::{DescribedFolder, LabelledImages, LoaderConfig, Size, Split};
+use dp_sims_datasets::{DescribedFolder, LabelledImages, LoaderConfig, Share, Size, Split};
 use dp_sims_scenes::Scenes;
 
 use self::report::{LoaderReport, loader, shares};
@@ -64,6 +64,7 @@ pub fn run(args: LoaderArgs) -> Result<()> {
         flip: true,
         balanced: false,
         offsets: args.offsets,
+        share: Share::default(),
     };
     let time = |dataset: Arc<dyn LabelledImages>| {
         loader(dataset, &config, args.samples, args.repeats).user()
