@@ -138,6 +138,7 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("optimizer.clip_norm", Above(0.0, 1e9)),
     ("optimizer.warmup_steps", STEPS),
     ("optimizer.decay_steps", STEPS),
+    ("optimizer.schedule", Text),
     ("ema.decay", Below(0.0, 1.0)),
     ("ema.ramp", Switch),
     ("ema.refresh_batches", Whole(1, 100_000)),

@@ -29,7 +29,7 @@ mod watch;
 pub(crate) use costs::{StepCosts, step_parameters};
 pub(crate) use estimate::fits;
 pub use networks::{Frozen, Networks};
-pub use optimizer::{ModuleOptimizer, adam, half_cosine, load_optimizer_state, optimizer_state};
+pub use optimizer::{ModuleOptimizer, adam, load_optimizer_state, optimizer_state};
 pub use parts::StepPart;
 pub use report::{Scalar, StepReport, StepScalars};
 pub use run::{Run, RunOptions, TimeLimit};
