@@ -63,6 +63,7 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("run.seed", Whole(0, i64::MAX)),
     ("run.checkpoint_every", SOME_STEPS),
     ("run.keep_checkpoints", Whole(0, 1_000_000)),
+    ("run.keep_every", STEPS),
     ("run.preview_every", SOME_STEPS),
     ("run.preview_rows", Whole(1, 1000)),
     ("run.preview_samples", Whole(1, 1000)),

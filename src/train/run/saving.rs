@@ -122,9 +122,9 @@ impl<B: AutodiffBackend> Run<'_, B> {
             Err(error) => return Err(error),
         };
         self.retry = None;
-        let keep = self.experiment.run.keep_checkpoints;
-        if keep > 0
-            && let Err(error) = checkpoint::prune(&root, keep)
+        let run = &self.experiment.run;
+        if run.keep_checkpoints > 0
+            && let Err(error) = checkpoint::prune(&root, run.keep_checkpoints, run.keep_every)
         {
             warn(format!("older checkpoints are kept: {error:#}"));
         }
