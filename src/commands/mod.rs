@@ -16,6 +16,7 @@ mod mistake;
 mod program;
 mod train;
 mod train_segmenter;
+mod unfinished;
 mod weights;
 
 use anyhow::{Result, anyhow};
@@ -31,6 +32,7 @@ use crate::verify::{StepCase, trust};
 pub use dataset::SourceArgs;
 pub use mistake::{Mistake, User};
 pub use program::program;
+pub use unfinished::Unfinished;
 
 /// Semantic image synthesis: a label map in, a photo out.
 #[derive(Debug, Parser)]

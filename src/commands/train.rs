@@ -2,14 +2,15 @@ mod continued;
 mod plan;
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, ensure};
 use burn::tensor::backend::AutodiffBackend;
 use clap::Args;
 use dp_sims_backends::{BackendKind, Task};
 
 use super::device::run_on;
-use super::{BackendArgs, TrustArgs, User, steps};
+use super::{BackendArgs, TrustArgs, Unfinished, User, steps};
 use crate::consumers::dashboard::Dashboard;
 use crate::consumers::jsonl::{JsonLog, logged_seconds};
 use crate::consumers::lines::LineDisplay;
@@ -59,6 +60,10 @@ pub struct TrainArgs {
     /// checkpoint; all calls for one run folder count together.
     #[arg(long, value_name = "S")]
     seconds: Option<f64>,
+    /// End after the step in which the program has run for so many hours, with a checkpoint and exit
+    /// code 75, upon which a scheduler starts it again.
+    #[arg(long, value_name = "H")]
+    max_hours: Option<f64>,
     /// End as with Ctrl-C when standard input ends.
     #[arg(long, hide = true)]
     stop_at_eof: bool,
@@ -76,6 +81,7 @@ pub struct TrainArgs {
 
 /// Trains.
 pub fn run(args: TrainArgs) -> Result<()> {
+    let started = Instant::now();
     use_large_pages();
     let selected = args.backend.select().user()?;
     if args
@@ -84,6 +90,7 @@ pub fn run(args: TrainArgs) -> Result<()> {
     {
         return Err(anyhow!("--seconds must be above 0")).user();
     }
+    let deadline = args.deadline(started).user()?;
     let plan = Plan::of(&args).user()?;
     let experiment = &plan.experiment;
     let data = Data::open(
@@ -114,6 +121,7 @@ pub fn run(args: TrainArgs) -> Result<()> {
         weights,
         backend,
         memory: on_processor.then(total),
+        deadline,
     };
     let remedy =
         "lower `run.batch` (with `run.accumulation` in its place) or `generator.base_width`";
@@ -127,6 +135,32 @@ struct TrainTask {
     weights: PathBuf,
     backend: String,
     memory: Option<u64>,
+    /// When this process is to end.
+    deadline: Option<Instant>,
+}
+
+impl TrainArgs {
+    /// When a process that was started then is to end by `--max-hours`.
+    fn deadline(&self, started: Instant) -> Result<Option<Instant>> {
+        let Some(hours) = self.max_hours else {
+            return Ok(None);
+        };
+        ensure!(hours > 0.0, "--max-hours must be above 0");
+        // What is too long to be told is no limit.
+        let time = Duration::try_from_secs_f64(3600.0 * hours).ok();
+        Ok(time.and_then(|time| started.checked_add(time)))
+    }
+
+    /// Listens for what ends the run. A program that started this one, and ends it by its standard input,
+    /// decides itself what becomes of the run: a termination signal is as any other then.
+    fn listen(&self) -> Result<Stop> {
+        if !self.stop_at_eof {
+            return Stop::listen_to_scheduler();
+        }
+        let stop = Stop::listen()?;
+        stop.when_input_ends();
+        Ok(stop)
+    }
 }
 
 impl Task for TrainTask {
@@ -140,6 +174,7 @@ impl Task for TrainTask {
             weights,
             backend,
             memory,
+            deadline,
         } = self;
         let finished = plan.finished();
         let out = plan.out.clone();
@@ -171,17 +206,20 @@ impl Task for TrainTask {
             return Ok(());
         }
         let folder = plan.claim().user()?;
-        let stop = Stop::listen()?;
-        if args.stop_at_eof {
-            stop.when_input_ends();
-        }
+        let stop = args.listen()?.with_deadline(deadline);
         let moved = folder.prepare(plan.beginning())?;
         let mut events = consumers(&args, &out, finished, &stop)?;
         if let Some(message) = moved {
             events.emit(&TrainEvent::Note { message });
         }
         run.hold(folder);
-        run.train(&mut events, &stop)
+        let ending = run.train(&mut events, &stop)?;
+        // The displays say how it ended before this does.
+        drop(events);
+        match ending.is_temporary() {
+            true => Err(Unfinished.into()),
+            false => Ok(()),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The loop: batches in, steps, events out.
 
+mod ending;
 mod folder;
 mod saving;
 #[cfg(all(test, feature = "flex"))]
@@ -33,6 +34,7 @@ use crate::events::{Fanout, TrainEvent};
 use crate::runtime::batch::{DeviceBatch, label_maps};
 use crate::runtime::noise::SeededDraws;
 use crate::train::run_folder::RunFolder;
+pub use ending::Ending;
 use saving::Saved;
 
 /// Added to the seed of the data order for the batches that refresh the averaged generator.
@@ -177,7 +179,7 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
     /// # Errors
     /// When data cannot be read, the device fails, the last checkpoint cannot be written, the run is
     /// not finite, or its folder was taken by another run.
-    pub fn train(mut self, events: &mut Fanout, stop: &Stop) -> Result<()> {
+    pub fn train(mut self, events: &mut Fanout, stop: &Stop) -> Result<Ending> {
         let run = &self.experiment.run;
         events.emit(&TrainEvent::Started {
             run_folder: self.options.out.clone(),
@@ -197,10 +199,10 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
         )?;
         // The step whose checkpoint needs no further try, and why the last one failed, if it did.
         let (mut settled, mut unkept) = (None, None);
-        let mut outcome = Ok("completed");
+        let mut outcome = Ok(Ending::Completed);
         while self.step < run.steps {
             if let Some(asked) = stop.reason() {
-                outcome = Ok(asked);
+                outcome = Ok(Ending::Stopped(asked));
                 break;
             }
             if let Err(error) = self.look_at_folder(events) {
@@ -238,8 +240,10 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
                 .is_some_and(|time| time.used + started.elapsed().as_secs_f64() >= time.seconds);
             let last = self.step == run.steps || is_up;
             let is_shown = last || self.step.is_multiple_of(run.preview_every);
-            let is_kept =
-                last || self.step.is_multiple_of(run.checkpoint_every) || self.is_retry_due();
+            let is_kept = stop.takes_checkpoint()
+                || last
+                || self.step.is_multiple_of(run.checkpoint_every)
+                || self.is_retry_due();
             let is_judged = self.is_evaluation_due(last);
             if is_shown || is_kept || is_judged {
                 self.report(events)?;
@@ -266,7 +270,7 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
                 break;
             }
             if is_up && self.step < run.steps {
-                outcome = Ok("time is up");
+                outcome = Ok(Ending::TimeUp);
                 break;
             }
         }
@@ -280,18 +284,21 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
         if let (Ok(_), Some(error)) = (&outcome, unkept) {
             outcome = Err(error.context("the last checkpoint could not be written"));
         }
-        if let (Ok(_), Some(reason)) = (&outcome, self.watch.unsound()) {
+        // One that goes on elsewhere does so from its last checkpoint, which is finite.
+        if let (Ok(ending), Some(reason)) = (&outcome, self.watch.unsound())
+            && !ending.is_temporary()
+        {
             outcome = Err(anyhow!(reason));
         }
         let reason = match &outcome {
-            Ok(reason) => (*reason).to_string(),
+            Ok(ending) => ending.to_string(),
             Err(error) => format!("failed: {error:#}"),
         };
         events.emit(&TrainEvent::Finished {
             step: self.step,
             reason,
         });
-        outcome.map(|_| ())
+        outcome
     }
 
     /// Reads the scalars of the step that was handed over to the device, if any, and reports it.

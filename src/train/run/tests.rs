@@ -46,7 +46,10 @@ fn events(experiment: &Experiment) -> Vec<String> {
 }
 
 /// The events of a run with a limit in time, and how it ended.
-fn events_within(experiment: &Experiment, time: Option<TimeLimit>) -> (Vec<String>, Result<()>) {
+fn events_within(
+    experiment: &Experiment,
+    time: Option<TimeLimit>,
+) -> (Vec<String>, Result<Ending>) {
     let folder = tempfile::tempdir().unwrap();
     let data = Data::open(&experiment.data, false, folder.path()).unwrap();
     let options = RunOptions {
