@@ -1,3 +1,5 @@
+mod going_back;
+
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -16,6 +18,7 @@ impl Consumer for Listener {
             TrainEvent::Step(event) => format!("step {}", event.step),
             TrainEvent::Preview { step, .. } => format!("preview {step}"),
             TrainEvent::Checkpoint { step, .. } => format!("checkpoint {step}"),
+            TrainEvent::WentBack { step } => format!("back {step}"),
             TrainEvent::Warning { step, message } => format!("warning {step}: {message}"),
             TrainEvent::Finished { step, .. } => format!("finished {step}"),
             _ => "other".to_string(),
