@@ -15,8 +15,8 @@ pub struct OptimizerConfig {
     pub beta_2: f32,
     /// ε, added to the root of the second moment.
     pub epsilon: f32,
-    /// Largest global gradient norm of generator and discriminator, each on its own, which Swin
-    /// backbones need (notes O24). Without it gradients stay as they are.
+    /// Largest global gradient norm of generator, contrastive projector and discriminator, each on its
+    /// own, which Swin backbones need (notes O24). Without it gradients stay as they are.
     pub clip_norm: Option<f64>,
     /// Steps over which the learning rates rise linearly from 0. With β₁ = 0 Adam moves every
     /// weight by about the learning rate in its first steps (notes E11).

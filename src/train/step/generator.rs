@@ -56,9 +56,13 @@ impl<B: AutodiffBackend> Training<B> {
         let generator = take(&mut self.networks.generator);
         self.networks.generator = self.optimizer_generator.step(rate, generator, gradients);
         if let Some((projector, _)) = &mut self.networks.contrastive {
-            *projector =
-                self.optimizer_projector
-                    .step(rate, take(projector), projector_gradients.grads());
+            let mut gradients = projector_gradients.grads();
+            if let Some(largest) = config.clip_norm {
+                gradients = clip_gradients(projector, gradients, largest);
+            }
+            *projector = self
+                .optimizer_projector
+                .step(rate, take(projector), gradients);
         }
         StepPart::GeneratorOptimizer.end();
         made
