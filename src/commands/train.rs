@@ -14,6 +14,7 @@ use super::{BackendArgs, TrustArgs, Unfinished, User, steps};
 use crate::consumers::dashboard::Dashboard;
 use crate::consumers::jsonl::{JsonLog, logged_seconds};
 use crate::consumers::lines::LineDisplay;
+use crate::consumers::metrics::Metrics;
 use crate::consumers::preview::PreviewFolder;
 use crate::consumers::tensorboard::TensorBoard;
 use crate::consumers::terminal;
@@ -64,6 +65,9 @@ pub struct TrainArgs {
     /// code 75, upon which a scheduler starts it again.
     #[arg(long, value_name = "H")]
     max_hours: Option<f64>,
+    /// Serve figures of the run for Prometheus at `http://HOST:PORT/metrics`.
+    #[arg(long, value_name = "HOST:PORT")]
+    metrics: Option<String>,
     /// End as with Ctrl-C when standard input ends.
     #[arg(long, hide = true)]
     stop_at_eof: bool,
@@ -92,6 +96,8 @@ pub fn run(args: TrainArgs) -> Result<()> {
     }
     let deadline = args.deadline(started).user()?;
     let plan = Plan::of(&args).user()?;
+    let address = args.metrics.as_deref().filter(|_| !args.dry_run);
+    let metrics = address.map(Metrics::serve).transpose().user()?;
     let experiment = &plan.experiment;
     let data = Data::open(
         &experiment.data,
@@ -122,6 +128,7 @@ pub fn run(args: TrainArgs) -> Result<()> {
         backend,
         memory: on_processor.then(total),
         deadline,
+        metrics,
     };
     let remedy =
         "lower `run.batch` (with `run.accumulation` in its place) or `generator.base_width`";
@@ -137,6 +144,7 @@ struct TrainTask {
     memory: Option<u64>,
     /// When this process is to end.
     deadline: Option<Instant>,
+    metrics: Option<Metrics>,
 }
 
 impl TrainArgs {
@@ -175,6 +183,7 @@ impl Task for TrainTask {
             backend,
             memory,
             deadline,
+            metrics,
         } = self;
         let finished = plan.finished();
         let out = plan.out.clone();
@@ -209,6 +218,11 @@ impl Task for TrainTask {
         let stop = args.listen()?.with_deadline(deadline);
         let moved = folder.prepare(plan.beginning())?;
         let mut events = consumers(&args, &out, finished, &stop)?;
+        if let Some(metrics) = metrics {
+            let message = format!("metrics at http://{}/metrics", metrics.address());
+            events = events.with("metrics", metrics);
+            events.emit(&TrainEvent::Note { message });
+        }
         if let Some(message) = moved {
             events.emit(&TrainEvent::Note { message });
         }

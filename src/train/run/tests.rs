@@ -1,4 +1,5 @@
 mod going_back;
+mod metrics;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
