@@ -170,6 +170,11 @@ pub enum TrainEvent {
         /// The checkpoint folder.
         path: PathBuf,
     },
+    /// The run went back to an earlier state: what it made of later steps is void, and made again.
+    WentBack {
+        /// Number of finished steps of that state.
+        step: u64,
+    },
     /// Something looks wrong; the run goes on.
     Warning {
         /// Number of finished steps.
@@ -240,6 +245,7 @@ impl Fanout {
         match event {
             TrainEvent::Started { first_step, .. } => self.step = first_step.saturating_sub(1),
             TrainEvent::Step(step) => self.step = step.step,
+            TrainEvent::WentBack { step } => self.step = *step,
             _ => {}
         }
         // Each consumer warns at most once, so the queue of warnings runs dry.

@@ -93,9 +93,9 @@ fn latest(
     Ok(latest)
 }
 
-/// Deletes all checkpoints in `root` but the newest `keep` (at least one) and returns the deleted
-/// folders. The newest is the one that was written last; those of later steps belong to another
-/// course of the run and are left alone.
+/// Deletes all checkpoints in `root` but the newest `keep` (at least one) and those of steps that are
+/// multiples of `every` (none for 0), and returns the deleted folders. The newest is the one that was
+/// written last; those of later steps belong to another course of the run and are left alone.
 ///
 /// A checkpoint that is visibly incomplete does not count among those kept, so that a damaged one
 /// never displaces a whole one. One of which the manifest is not understood, or that holds a file of a
@@ -104,7 +104,7 @@ fn latest(
 /// # Errors
 ///
 /// When a folder cannot be listed or deleted.
-pub fn prune(root: &Path, keep: usize) -> Result<Vec<PathBuf>, CheckpointError> {
+pub fn prune(root: &Path, keep: usize, every: u64) -> Result<Vec<PathBuf>, CheckpointError> {
     let mut kept = 0;
     let mut deleted = Vec::new();
     let newest = newest(root);
@@ -120,7 +120,8 @@ pub fn prune(root: &Path, keep: usize) -> Result<Vec<PathBuf>, CheckpointError> 
             kept += usize::from(has_all_files(&folder.path, &manifest));
             continue;
         }
-        if foreign::files(&folder.path, &manifest)?.is_empty() {
+        let stays = every > 0 && folder.step.is_multiple_of(every);
+        if !stays && foreign::files(&folder.path, &manifest)?.is_empty() {
             delete(root, &folder)?;
             deleted.push(folder.path);
         }

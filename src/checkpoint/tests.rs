@@ -327,7 +327,7 @@ fn a_file_in_the_way_is_an_error() {
     assert!(matches!(error, CheckpointError::Io { .. }), "{error}");
     assert!(error.to_string().contains("checkpoints"), "{error}");
     assert!(latest_whole(&root).is_err());
-    assert!(prune(&root, 1).is_err());
+    assert!(prune(&root, 1, 0).is_err());
     assert!(open(&root).is_err());
 }
 

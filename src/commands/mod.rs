@@ -17,6 +17,7 @@ mod orchestrator;
 mod program;
 mod train;
 mod train_segmenter;
+mod unfinished;
 mod weights;
 
 use anyhow::{Result, anyhow};
@@ -32,6 +33,7 @@ use crate::verify::{StepCase, trust};
 pub use dataset::SourceArgs;
 pub use mistake::{Mistake, User};
 pub use program::program;
+pub use unfinished::Unfinished;
 
 /// Semantic image synthesis: a label map in, a photo out.
 #[derive(Debug, Parser)]

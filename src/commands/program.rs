@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use anyhow::{Result, anyhow};
 use clap::Parser;
 
-use super::Mistake;
+use super::{Mistake, Unfinished};
 use crate::runtime::console::{self, Stream};
 use crate::runtime::{arguments, memory, threads};
 
@@ -30,7 +30,8 @@ pub fn program<C: Parser + Send>(run: impl FnOnce(C) -> Result<()> + Send) -> Ex
     threads::run_among(|| report(run(cli)))
 }
 
-/// Exit code of an outcome: 0 for success, 2 for a mistake of the user, 1 for a failure. Errors go to
+/// Exit code of an outcome: 0 for success, 2 for a mistake of the user, 75 for a run that is to go on in
+/// another process, 1 for a failure. Errors go to
 /// standard error, one cause a line.
 fn report(outcome: Result<()>) -> ExitCode {
     let (error, code) = match outcome {
@@ -38,6 +39,10 @@ fn report(outcome: Result<()>) -> ExitCode {
             None => return ExitCode::SUCCESS,
             Some((stream, why)) => (anyhow!("cannot write to {stream}: {why}"), 1),
         },
+        Err(error) if error.is::<Unfinished>() => {
+            tracing::info!("{error}");
+            return ExitCode::from(Unfinished::EXIT_CODE);
+        }
         Err(error) => {
             let code = if error.is::<Mistake>() { 2 } else { 1 };
             (error, code)

@@ -3,17 +3,19 @@ mod plan;
 mod ranks;
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, ensure};
 use burn::tensor::backend::AutodiffBackend;
 use clap::Args;
 use dp_sims_backends::{BackendKind, Task};
 
 use super::device::run_on_all;
-use super::{BackendArgs, TrustArgs, User, steps};
+use super::{BackendArgs, TrustArgs, Unfinished, User, steps};
 use crate::consumers::dashboard::Dashboard;
 use crate::consumers::jsonl::{JsonLog, logged_seconds};
 use crate::consumers::lines::LineDisplay;
+use crate::consumers::metrics::Metrics;
 use crate::consumers::preview::PreviewFolder;
 use crate::consumers::tensorboard::TensorBoard;
 use crate::consumers::terminal;
@@ -61,6 +63,13 @@ pub struct TrainArgs {
     /// checkpoint; all calls for one run folder count together.
     #[arg(long, value_name = "S")]
     seconds: Option<f64>,
+    /// End after the step in which the program has run for so many hours, with a checkpoint and exit
+    /// code 75, upon which a scheduler starts it again.
+    #[arg(long, value_name = "H")]
+    max_hours: Option<f64>,
+    /// Serve figures of the run for Prometheus at `http://HOST:PORT/metrics`.
+    #[arg(long, value_name = "HOST:PORT")]
+    metrics: Option<String>,
     /// End as with Ctrl-C when standard input ends.
     #[arg(long, hide = true)]
     stop_at_eof: bool,
@@ -80,6 +89,7 @@ pub struct TrainArgs {
 
 /// Trains.
 pub fn run(args: TrainArgs) -> Result<()> {
+    let started = Instant::now();
     use_large_pages();
     args.ranks.check().user()?;
     let backend = args.backend.on(args.ranks.first_device());
@@ -93,7 +103,10 @@ pub fn run(args: TrainArgs) -> Result<()> {
     {
         return Err(anyhow!("--seconds must be above 0")).user();
     }
+    let deadline = args.deadline(started).user()?;
     let plan = Plan::of(&args).user()?;
+    let address = args.metrics.as_deref().filter(|_| !args.dry_run);
+    let metrics = address.map(Metrics::serve).transpose().user()?;
     let experiment = &plan.experiment;
     let data = Data::open(
         &experiment.data,
@@ -126,6 +139,8 @@ pub fn run(args: TrainArgs) -> Result<()> {
         backend,
         // Of which every rank has its part.
         memory: on_processor.then(|| total() / ranks),
+        deadline,
+        metrics,
     };
     let remedy =
         "lower `run.batch` (with `run.accumulation` in its place) or `generator.base_width`";
@@ -139,6 +154,33 @@ struct TrainTask {
     weights: PathBuf,
     backend: String,
     memory: Option<u64>,
+    /// When this process is to end.
+    deadline: Option<Instant>,
+    metrics: Option<Metrics>,
+}
+
+impl TrainArgs {
+    /// When a process that was started then is to end by `--max-hours`.
+    fn deadline(&self, started: Instant) -> Result<Option<Instant>> {
+        let Some(hours) = self.max_hours else {
+            return Ok(None);
+        };
+        ensure!(hours > 0.0, "--max-hours must be above 0");
+        // What is too long to be told is no limit.
+        let time = Duration::try_from_secs_f64(3600.0 * hours).ok();
+        Ok(time.and_then(|time| started.checked_add(time)))
+    }
+
+    /// Listens for what ends the run. A program that started this one, and ends it by its standard input,
+    /// decides itself what becomes of the run: a termination signal is as any other then.
+    fn listen(&self) -> Result<Stop> {
+        if !self.stop_at_eof {
+            return Stop::listen_to_scheduler();
+        }
+        let stop = Stop::listen()?;
+        stop.when_input_ends();
+        Ok(stop)
+    }
 }
 
 impl Task for TrainTask {
@@ -187,6 +229,8 @@ impl TrainTask {
             args,
             mut plan,
             data,
+            deadline,
+            metrics,
             ..
         } = self;
         let finished = plan.finished();
@@ -202,12 +246,14 @@ impl TrainTask {
             return Ok(());
         }
         let folder = plan.claim().user()?;
-        let stop = Stop::listen()?;
-        if args.stop_at_eof {
-            stop.when_input_ends();
-        }
+        let stop = args.listen()?.with_deadline(deadline);
         let moved = folder.prepare(plan.beginning())?;
         let mut events = consumers(&args, &out, finished, &stop)?;
+        if let Some(metrics) = metrics {
+            let message = format!("metrics at http://{}/metrics", metrics.address());
+            events = events.with("metrics", metrics);
+            events.emit(&TrainEvent::Note { message });
+        }
         if let Some(message) = moved {
             events.emit(&TrainEvent::Note { message });
         }
@@ -217,8 +263,11 @@ impl TrainTask {
             events.emit(&TrainEvent::Note { message });
         }
         run.hold(folder);
-        run.train(&mut events, &stop)?;
-        ranks.leave::<B>()
+        let ending = run.train(&mut events, &stop)?;
+        ranks.leave::<B>()?;
+        // The displays say how it ended before this does.
+        drop(events);
+        Unfinished::unless_for_good(ending)
     }
 }
 

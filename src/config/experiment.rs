@@ -74,6 +74,9 @@ pub struct RunConfig {
     pub checkpoint_every: u64,
     /// Newest checkpoints kept; 0 keeps all.
     pub keep_checkpoints: usize,
+    /// Checkpoints of steps that are multiples of this stay beside the newest ones for good; 0 for none.
+    /// A multiple of `checkpoint_every`.
+    pub keep_every: u64,
     /// Steps between previews; one is written before the first step and one after the last step of
     /// the experiment.
     pub preview_every: u64,
@@ -96,6 +99,7 @@ impl Default for RunConfig {
             seed: 42,
             checkpoint_every: 1000,
             keep_checkpoints: 3,
+            keep_every: 0,
             preview_every: 250,
             preview_rows: 4,
             preview_samples: 3,

@@ -299,17 +299,29 @@ mod tests {
 
     #[test]
     fn rates_rise_over_the_warm_up_and_fall_over_the_decay() {
-        let rates = |[warmup, decay]: [u64; 2]| {
-            let settings = [
+        let falling = |[warmup, decay]: [u64; 2], more: &[&str]| {
+            let mut settings = vec![
                 format!("optimizer.warmup_steps={warmup}"),
                 format!("optimizer.decay_steps={decay}"),
             ];
+            settings.extend(more.iter().map(ToString::to_string));
             let optimizer = load("quickstart", &settings).unwrap().optimizer;
             [1, 2, 4, 5, 9, 10].map(|step| optimizer.rate_share(step, 10))
         };
+        let rates = |steps| falling(steps, &[]);
         assert_eq!(rates([0, 0]), [1.0; 6]);
         assert_eq!(rates([4, 0]), [0.25, 0.5, 1.0, 1.0, 1.0, 1.0]);
         assert_eq!(rates([0, 4]), [1.0, 1.0, 1.0, 1.0, 0.5, 0.25]);
+        let along =
+            |schedule: &str, steps| falling(steps, &[&format!("optimizer.schedule={schedule}")]);
+        assert_eq!(along("linear", [2, 4]), rates([2, 4]));
+        assert_eq!(along("constant", [2, 4]), rates([2, 0]));
+        assert_eq!(along("cosine", [0, 0]), [1.0; 6]);
+        let cosine = along("cosine", [0, 4]);
+        let expected = [1.0, 1.0, 1.0, 1.0, 0.5, 0.5 - 0.125_f64.sqrt()];
+        for (rate, expected) in cosine.into_iter().zip(expected) {
+            assert!((rate - expected).abs() < 1e-12, "{cosine:?}");
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub use keys::MAX_STEPS;
 pub use layers::{experiment_names, load, with_settings};
 pub use loss::{ContrastiveTerm, FeatureDiversityTerm, ImageDiversityTerm, LossConfig};
 pub use metric::{Metric, dashed, described, parse_backbone};
-pub use optimizer::{EmaConfig, OptimizerConfig};
+pub use optimizer::{EmaConfig, OptimizerConfig, Schedule, half_cosine};
 pub use origins::{Origin, Origins};
 pub use schema::schema;
 pub use weights::Weights;

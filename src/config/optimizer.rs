@@ -15,14 +15,47 @@ pub struct OptimizerConfig {
     pub beta_2: f32,
     /// ε, added to the root of the second moment.
     pub epsilon: f32,
-    /// Largest global gradient norm of generator and discriminator, each on its own, which Swin
-    /// backbones need (notes O24). Without it gradients stay as they are.
+    /// Largest global gradient norm of generator, contrastive projector and discriminator, each on its
+    /// own, which Swin backbones need (notes O24). Without it gradients stay as they are.
     pub clip_norm: Option<f64>,
     /// Steps over which the learning rates rise linearly from 0. With β₁ = 0 Adam moves every
     /// weight by about the learning rate in its first steps (notes E11).
     pub warmup_steps: u64,
-    /// Steps at the end of the run over which the learning rates fall linearly to 0.
+    /// Steps at the end of the run over which the learning rates fall to 0, along `schedule`; `run.steps`
+    /// for the whole run. With 0 they stay as they are, as the paper trains.
     pub decay_steps: u64,
+    /// How the learning rates fall over `decay_steps`.
+    pub schedule: Schedule,
+}
+
+/// How the learning rates fall over the last `decay_steps` steps of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Schedule {
+    /// They do not fall, whatever `decay_steps` is.
+    Constant,
+    /// By the same amount at every step.
+    #[default]
+    Linear,
+    /// Along a half cosine: slowly at first and at the end.
+    Cosine,
+}
+
+impl Schedule {
+    /// Share of the full learning rates where a share `left`, from 1 to 0, of the fall is left.
+    fn share(self, left: f64) -> f64 {
+        match self {
+            Self::Constant => 1.0,
+            Self::Linear => left,
+            Self::Cosine => half_cosine(1.0 - left),
+        }
+    }
+}
+
+/// Share of the largest learning rate at a progress from 0 to 1: falls from 1 to 0 along a half
+/// cosine.
+pub fn half_cosine(progress: f64) -> f64 {
+    0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
 }
 
 impl Default for OptimizerConfig {
@@ -36,6 +69,7 @@ impl Default for OptimizerConfig {
             clip_norm: None,
             warmup_steps: 0,
             decay_steps: 0,
+            schedule: Schedule::default(),
         }
     }
 }
@@ -47,7 +81,7 @@ impl OptimizerConfig {
         let rise = share(step, self.warmup_steps.max(1));
         let left = (steps + 1).saturating_sub(step);
         let fall = share(left, self.decay_steps.max(1));
-        rise.min(fall)
+        rise.min(self.schedule.share(fall))
     }
 }
 

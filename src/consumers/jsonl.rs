@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
@@ -16,6 +16,7 @@ use crate::events::{Consumer, TrainEvent};
 /// is written as `null`.
 #[derive(Debug)]
 pub struct JsonLog {
+    path: PathBuf,
     file: AppendFile,
 }
 
@@ -41,6 +42,7 @@ impl JsonLog {
             None => 0,
         };
         Ok(Self {
+            path: path.to_owned(),
             file: AppendFile::open(path, length)?,
         })
     }
@@ -132,10 +134,14 @@ fn kept_length(mut reader: impl BufRead, path: &Path, finished_steps: u64) -> an
 
 impl Consumer for JsonLog {
     fn on_event(&mut self, event: &TrainEvent) -> anyhow::Result<()> {
-        if let TrainEvent::Step(step) = event {
-            let mut line = serde_json::to_vec(step)?;
-            line.push(b'\n');
-            self.file.append(&line)?;
+        match event {
+            TrainEvent::Step(step) => {
+                let mut line = serde_json::to_vec(step)?;
+                line.push(b'\n');
+                self.file.append(&line)?;
+            }
+            TrainEvent::WentBack { step } => *self = Self::open(&self.path, *step)?,
+            _ => {}
         }
         Ok(())
     }
@@ -183,6 +189,20 @@ mod tests {
         write(&path, 0, 1..=5);
         write(&path, 3, 4..=6);
         let expected: Vec<_> = (1..=6).map(line).collect();
+        assert_eq!(read(&path), expected);
+    }
+
+    #[test]
+    fn a_run_that_goes_back_logs_each_step_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.jsonl");
+        let mut log = JsonLog::open(&path, 0).unwrap();
+        let mut tell = |event: TrainEvent| log.on_event(&event).unwrap();
+        (1..=5).for_each(|number| tell(TrainEvent::Step(step(number))));
+        tell(TrainEvent::WentBack { step: 2 });
+        assert_eq!(read(&path), [line(1), line(2)]);
+        (3..=4).for_each(|number| tell(TrainEvent::Step(step(number))));
+        let expected: Vec<_> = (1..=4).map(line).collect();
         assert_eq!(read(&path), expected);
     }
 

@@ -83,6 +83,7 @@ impl<W: Write + Send> Consumer for LineDisplay<W> {
             TrainEvent::Checkpoint { path, .. } => {
                 writeln!(self.out, "checkpoint  {}", path.display())?;
             }
+            TrainEvent::WentBack { step } => writeln!(self.out, "back        after step {step}")?,
             TrainEvent::Warning { step, message } => {
                 writeln!(self.out, "warning     step {step}: {message}")?;
             }
@@ -221,6 +222,7 @@ mod tests {
                 step: 5,
                 path: PathBuf::from("runs/a/checkpoints/x"),
             },
+            TrainEvent::WentBack { step: 5 },
             TrainEvent::Warning {
                 step: 6,
                 message: "loss is not finite".to_owned(),
@@ -241,6 +243,7 @@ mod tests {
                 "preview     previews/000005.png",
                 "evaluation  fid 31.25  miou 40.00  (best so far)",
                 "checkpoint  runs/a/checkpoints/x",
+                "back        after step 5",
                 "warning     step 6: loss is not finite",
                 "hello",
                 "finished after step 9: completed",

@@ -155,6 +155,11 @@ impl<B: Backend> RunEvaluation<B> {
         Ok(Found { values, is_best })
     }
 
+    /// Forgets the best where it is of a later step than `step`, whose checkpoint the run went back from.
+    pub(super) fn forget_after(&mut self, step: u64) {
+        self.best = self.best.take().filter(|best| best.step <= step);
+    }
+
     /// Remembers the best, once its checkpoint is on disk.
     ///
     /// # Errors

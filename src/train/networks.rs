@@ -57,14 +57,7 @@ impl<B: AutodiffBackend> Networks<B> {
         let seed = experiment.run.seed;
         let kind = experiment.backbone.network;
         let entry = info(kind);
-        let generator: Generator<B> = experiment.generator.init(classes, seed, device)?;
-        let discriminator = experiment.discriminator.init(
-            &entry.channels,
-            &entry.strides,
-            classes,
-            seed,
-            device,
-        )?;
+        let (generator, discriminator) = adversaries(experiment, classes, device)?;
         let backbone = if experiment.discriminator.has_backbone() {
             let network = load_backbone(kind, &experiment.backbone.weights, weights, seed, device)?;
             Some(Frozen::new(network, (0..entry.strides.len()).collect()))
@@ -84,9 +77,7 @@ impl<B: AutodiffBackend> Networks<B> {
                  {CONTRASTIVE_STRIDES:?}",
                 term.network.name()
             );
-            let channels: Vec<usize> = taps.iter().map(|&tap| entry.channels[tap]).collect();
-            let rng = &mut InitRng::new(seed, "projector");
-            let projector = term.loss.init(&channels, rng, device)?;
+            let projector = projector(experiment, &taps, device)?;
             let network = match &backbone {
                 Some(backbone) if experiment.shares_features() => Frozen {
                     taps,
@@ -113,6 +104,59 @@ impl<B: AutodiffBackend> Networks<B> {
             contrastive,
         })
     }
+
+    /// The networks before the first step, over the same frozen ones.
+    ///
+    /// # Errors
+    /// Those of [`Self::new`], but for files.
+    pub(super) fn anew(
+        &self,
+        experiment: &Experiment,
+        classes: usize,
+        device: &B::Device,
+    ) -> Result<Self> {
+        let (generator, discriminator) = adversaries(experiment, classes, device)?;
+        let contrastive = self.contrastive.as_ref().map(|(_, network)| {
+            let projector = projector(experiment, &network.taps, device)?;
+            anyhow::Ok((projector, network.clone()))
+        });
+        Ok(Self {
+            ema: generator.valid(),
+            generator,
+            discriminator,
+            backbone: self.backbone.clone(),
+            contrastive: contrastive.transpose()?,
+        })
+    }
+}
+
+/// Generator and discriminator with their initial weights.
+fn adversaries<B: AutodiffBackend>(
+    experiment: &Experiment,
+    classes: usize,
+    device: &B::Device,
+) -> Result<(Generator<B>, Discriminator<B>)> {
+    let seed = experiment.run.seed;
+    let entry = info(experiment.backbone.network);
+    let generator = experiment.generator.init(classes, seed, device)?;
+    let discriminator =
+        experiment
+            .discriminator
+            .init(&entry.channels, &entry.strides, classes, seed, device)?;
+    Ok((generator, discriminator))
+}
+
+/// The projector of the contrastive loss over these taps of its network, with its initial weights.
+fn projector<B: AutodiffBackend>(
+    experiment: &Experiment,
+    taps: &[usize],
+    device: &B::Device,
+) -> Result<Projector<B>> {
+    let term = &experiment.loss.contrastive;
+    let entry = info(term.network);
+    let channels: Vec<usize> = taps.iter().map(|&tap| entry.channels[tap]).collect();
+    let rng = &mut InitRng::new(experiment.run.seed, "projector");
+    Ok(term.loss.init(&channels, rng, device)?)
 }
 
 impl<B: AutodiffBackend> Frozen<B> {

@@ -22,12 +22,6 @@ pub fn adam<B: AutodiffBackend, M: AutodiffModule<B>>(
     FusedAdam::new(config.beta_1, config.beta_2, config.epsilon).into()
 }
 
-/// Share of the largest learning rate at a progress from 0 to 1: falls from 1 to 0 along a half
-/// cosine.
-pub fn half_cosine(progress: f64) -> f64 {
-    0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
-}
-
 /// State of an optimizer under the names of the module's parameters: `NAME.moment_1`,
 /// `NAME.moment_2` and `NAME.time`, the number of updates, of shape `[1]`.
 pub fn optimizer_state<B: AutodiffBackend, M: AutodiffModule<B>>(

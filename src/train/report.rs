@@ -32,6 +32,8 @@ pub enum Scalar {
     Buffers(Network),
     /// Above 0 where a rank was asked to end the run.
     Asked,
+    /// Above 0 where it was asked to do so for another process to go on.
+    AskedForNow,
     /// Above 0 where the time of a rank is up.
     TimeIsUp,
 }
@@ -60,6 +62,7 @@ impl fmt::Display for Scalar {
             Self::GradientNorm(term) => write!(f, "norm_{term}"),
             Self::Buffers(network) => write!(f, "state_{network}"),
             Self::Asked => f.write_str("asked"),
+            Self::AskedForNow => f.write_str("asked_for_now"),
             Self::TimeIsUp => f.write_str("time_is_up"),
         }
     }

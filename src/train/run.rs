@@ -1,17 +1,21 @@
 //! The loop: batches in, steps, events out.
 
+mod agreement;
+mod ending;
+mod feed;
 mod folder;
+mod going_back;
+mod options;
 mod saving;
 #[cfg(all(test, feature = "flex"))]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Error, Result};
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use dp_sims_datasets::{Loader, LoaderConfig, Share};
+use dp_sims_datasets::{Loader, Share};
 use dp_sims_model::generator::Generator;
 use dp_sims_model::layers::LabelMaps;
 
@@ -19,14 +23,12 @@ use super::estimate::refuse_what_cannot_fit;
 use super::evaluation::RunEvaluation;
 use super::frozen::{frozen_hashes, refuse_other_weights};
 use super::networks::Networks;
-use super::ranks::Ranks;
-use super::report::{Scalar, StepReport, StepScalars};
+use super::report::StepScalars;
 use super::sampling::{Preview, refreshed};
 use super::save::restore;
 use super::step::Training;
 use super::stop::Stop;
-use super::watch::Watch;
-use crate::checkpoint::Checkpoint;
+use super::watch::{Lost, Watch};
 use crate::checkpoint::snapshot::read_state;
 use crate::config::Experiment;
 use crate::data::Data;
@@ -34,49 +36,15 @@ use crate::events::{Fanout, TrainEvent};
 use crate::runtime::batch::{DeviceBatch, label_maps};
 use crate::runtime::noise::SeededDraws;
 use crate::train::run_folder::RunFolder;
+use agreement::{Asked, COMPARE_EVERY};
+pub use ending::Ending;
+use feed::{Feed, batches_of, loader_config};
+use going_back::Suspects;
+pub use options::{RunOptions, TimeLimit};
 use saving::Saved;
 
 /// Added to the seed of the data order for the batches that refresh the averaged generator.
 const REFRESH_SEED: u64 = 0x5eed;
-
-/// Steps between two comparisons of the ranks' weights.
-const COMPARE_EVERY: u64 = 1000;
-
-/// Where a run starts from and writes to.
-pub struct RunOptions {
-    /// Run folder.
-    pub out: PathBuf,
-    /// Folder of the weight files.
-    pub weights: PathBuf,
-    /// Checkpoint to continue from.
-    pub resume: Option<Checkpoint>,
-    /// Name of the backend, for displays and checkpoints.
-    pub backend: String,
-    /// Where the run ends before its last step, if anywhere.
-    pub time: Option<TimeLimit>,
-    /// Memory in bytes that there is for it, where that is known.
-    pub memory: Option<u64>,
-    /// The ranks that it is one of.
-    pub ranks: Ranks,
-    /// The experiment as it was named, as TOML, without flags; see [`State`](crate::checkpoint::snapshot::State).
-    pub named: Option<String>,
-}
-
-/// A limit in time instead of in steps.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct TimeLimit {
-    /// Seconds of training, as the log counts those of steps; the step that passes them is the last.
-    pub seconds: f64,
-    /// Seconds of the steps up to the checkpoint that is resumed.
-    pub used: f64,
-}
-
-impl TimeLimit {
-    /// Whether the time is up.
-    pub fn is_up(&self) -> bool {
-        self.used >= self.seconds
-    }
-}
 
 /// A run in progress.
 pub struct Run<'a, B: AutodiffBackend> {
@@ -92,11 +60,21 @@ pub struct Run<'a, B: AutodiffBackend> {
     evaluation: Option<RunEvaluation<B::InnerBackend>>,
     step: u64,
     images_seen: u64,
+    /// Batches that no step takes, by their numbers, ascending.
+    skipped: Vec<u64>,
+    /// Where the next batch comes from, once there was one.
+    feed: Option<Feed>,
     watch: Watch,
     /// What ranks asked for in the last step that was read.
     asked: Asked,
+    /// The steps one of which went wrong, until it is known which.
+    suspects: Option<Suspects>,
     /// The step whose scalars have not been read yet.
     unread: Option<Unread<B::InnerBackend>>,
+    /// The step whose checkpoint needs no further try.
+    settled: Option<u64>,
+    /// Why the last checkpoint could not be written, if it could not.
+    unkept: Option<Error>,
     /// When a checkpoint that could not be written is tried again.
     retry: Option<Instant>,
     /// The run folder, as long as it is ours.
@@ -104,11 +82,16 @@ pub struct Run<'a, B: AutodiffBackend> {
     device: B::Device,
 }
 
-/// What any rank asks all of them to do.
-#[derive(Clone, Copy, Debug, Default)]
-struct Asked {
-    stop: bool,
-    time_is_up: bool,
+/// What comes after a step.
+enum Next {
+    /// Another one.
+    Step,
+    /// The end, as it should be.
+    End(Ending),
+    /// The end, with what there is.
+    Failed(Error),
+    /// Nothing that is finite.
+    Lost(Lost),
 }
 
 /// A step that the device was asked for.
@@ -139,11 +122,12 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
         let frozen = frozen_hashes(&networks, experiment);
         let ranks = options.ranks;
         let mut training = Training::new(networks, experiment, device)?.with_ranks(ranks);
-        let (mut step, mut images_seen) = (0, 0);
+        let (mut step, mut images_seen, mut skipped) = (0, 0, Vec::new());
         if let Some(checkpoint) = &options.resume {
             let state = read_state(checkpoint)?;
             refuse_other_weights(checkpoint, &state, &frozen, experiment, &options.weights)?;
-            (step, images_seen) = (state.step, state.images_seen);
+            (step, images_seen, skipped) = (state.step, state.images_seen, state.skipped);
+            skipped.sort_unstable();
             training = restore(training, checkpoint)?;
         }
         let refresh_loader = Loader::new(
@@ -185,9 +169,14 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
             ready: None,
             step,
             images_seen,
+            skipped,
+            feed: None,
             watch: Watch::new(experiment, step, ranks.count()),
             asked: Asked::default(),
+            suspects: None,
             unread: None,
+            settled: None,
+            unkept: None,
             retry: None,
             folder: None,
             device: device.clone(),
@@ -195,12 +184,13 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
     }
 
     /// Trains to the last step, until asked to stop, or until an image cannot be read; ends with a
-    /// checkpoint in each case.
+    /// checkpoint in each case. A run that [holds](Self::hold) its folder and is not finite goes back to
+    /// its newest checkpoint and passes over the batch of the step that went wrong.
     ///
     /// # Errors
     /// When data cannot be read, the device fails, the last checkpoint cannot be written, the run is
-    /// not finite, or its folder was taken by another run.
-    pub fn train(mut self, events: &mut Fanout, stop: &Stop) -> Result<()> {
+    /// not finite for the third time, or its folder was taken by another run.
+    pub fn train(mut self, events: &mut Fanout, stop: &Stop) -> Result<Ending> {
         let run = &self.experiment.run;
         events.emit(&TrainEvent::Started {
             run_folder: self.options.out.clone(),
@@ -213,126 +203,130 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
         if self.step == 0 && self.is_first_rank() {
             self.show_preview(events)?;
         }
-        let mut loader = Loader::new(
-            self.data.train.clone(),
-            self.data.balance(&self.experiment.data),
-            loader_config(self.experiment, run.seed, self.options.ranks.share()),
-            self.step * run.accumulation as u64,
-        )?;
-        // The step whose checkpoint needs no further try, and why the last one failed, if it did.
-        let (mut settled, mut unkept) = (None, None);
-        let mut outcome = Ok("completed");
+        let mut outcome = Ok(Ending::Completed);
         while self.step < run.steps {
-            let asked = match self.options.ranks.are_one() {
-                true => stop.reason(),
-                false => self
-                    .asked
-                    .stop
-                    .then(|| stop.reason().unwrap_or("interrupted")),
+            outcome = match self.advance(events, stop)? {
+                Next::Step => continue,
+                Next::End(ending) => Ok(ending),
+                Next::Failed(error) => Err(error),
+                Next::Lost(lost) => match self.go_back(&lost, events) {
+                    Ok(true) => continue,
+                    Ok(false) => Err(lost.into()),
+                    Err(error) => {
+                        // What is in memory is of no step.
+                        (self.unread, self.settled) = (None, Some(self.step));
+                        Err(error.context(lost))
+                    }
+                },
             };
-            if let Some(asked) = asked {
-                outcome = Ok(asked);
-                break;
-            }
-            if let Err(error) = self.look_at_folder(events) {
-                // What is there now is of somebody else.
-                (self.unread, settled) = (None, Some(self.step));
-                outcome = Err(error);
-                break;
-            }
-            let started = Instant::now();
-            let batches = match self.batches(&mut loader, events) {
-                Ok(batches) => batches,
-                Err(error) => {
-                    outcome = Err(error);
-                    break;
-                }
-            };
-            self.step += 1;
-            self.images_seen += run.images_per_step(self.options.ranks.count()) as u64;
-            let spent = started.elapsed().as_secs_f64();
-            let own = Asked {
-                stop: stop.reason().is_some(),
-                time_is_up: self.is_time_up(spent),
-            };
-            let told = own.requests();
-            let scalars = self.training.step_and_tell(self.step, &batches, told)?;
-            self.report(events)?;
-            self.unread = Some(Unread {
-                step: self.step,
-                images_seen: self.images_seen,
-                scalars,
-                seconds: started.elapsed().as_secs_f64(),
-            });
-            if let Some(death) = self.watch.death() {
-                outcome = Err(anyhow!(death));
-                break;
-            }
-            // The seconds of this step are not all known yet; what is known is a part of them.
-            let is_up = match self.options.ranks.are_one() {
-                true => self.is_time_up(started.elapsed().as_secs_f64()),
-                false => self.asked.time_is_up,
-            };
-            let last = self.step == run.steps || is_up;
-            let is_shown = last || self.step.is_multiple_of(run.preview_every);
-            let is_kept =
-                last || self.step.is_multiple_of(run.checkpoint_every) || self.is_retry_due();
-            let is_judged = self.is_evaluation_due(last);
-            if is_shown || is_kept || is_judged {
-                self.report(events)?;
-            }
-            if self.step.is_multiple_of(COMPARE_EVERY) {
-                self.compare_ranks()?;
-            }
-            if is_shown && self.is_first_rank() {
-                self.show_preview(events)?;
-            }
-            let mut kept = Ok(());
-            if is_kept && self.is_first_rank() {
-                kept = self.write_checkpoint(events).map(|saved| {
-                    settled = Some(self.step);
-                    unkept = match saved {
-                        Saved::Failed(error) => Some(error),
-                        _ => None,
-                    };
-                });
-            }
-            if is_judged && kept.is_ok() {
-                kept = self.evaluate(events);
-            }
-            if let Err(error) = kept {
-                settled = Some(self.step);
-                outcome = Err(error);
-                break;
-            }
-            if is_up && self.step < run.steps {
-                outcome = Ok("time is up");
-                break;
-            }
+            break;
         }
         self.report(events)?;
-        let is_unsettled = settled != Some(self.step) && self.is_first_rank();
+        let is_unsettled = self.settled != Some(self.step) && self.is_first_rank();
         if self.step > 0 && is_unsettled && self.has_progressed() {
-            unkept = match self.write_checkpoint(events) {
+            self.unkept = match self.write_checkpoint(events) {
                 Ok(Saved::Failed(error)) | Err(error) => Some(error),
                 _ => None,
             };
         }
-        if let (Ok(_), Some(error)) = (&outcome, unkept) {
+        // One that goes on elsewhere does so from a checkpoint that is finite.
+        let goes_on = outcome.as_ref().is_ok_and(|ending| ending.is_temporary());
+        if let (Ok(_), Some(error)) = (&outcome, self.unkept)
+            && !(goes_on && error.is::<Lost>())
+        {
             outcome = Err(error.context("the last checkpoint could not be written"));
         }
-        if let (Ok(_), Some(reason)) = (&outcome, self.watch.unsound()) {
-            outcome = Err(anyhow!(reason));
+        if let (Ok(_), Some(lost)) = (&outcome, self.watch.unsound())
+            && !goes_on
+        {
+            outcome = Err(lost.into());
         }
         let reason = match &outcome {
-            Ok(reason) => (*reason).to_string(),
+            Ok(ending) => ending.to_string(),
             Err(error) => format!("failed: {error:#}"),
         };
         events.emit(&TrainEvent::Finished {
             step: self.step,
             reason,
         });
-        outcome.map(|_| ())
+        outcome
+    }
+
+    /// Computes the next step, and makes of it what is due.
+    ///
+    /// # Errors
+    /// When the device fails in the middle of a step, and nothing is left to be kept.
+    fn advance(&mut self, events: &mut Fanout, stop: &Stop) -> Result<Next> {
+        let run = &self.experiment.run;
+        if let Some(asked) = self.stop_reason(stop) {
+            return Ok(Next::End(Ending::Stopped(asked)));
+        }
+        let looked = self.look_at_folder(events);
+        if let Err(error) = looked.and_then(|()| self.look_for_cause(events)) {
+            // What is in the folder is of somebody else, or what is in memory of no step.
+            (self.unread, self.settled) = (None, Some(self.step));
+            return Ok(Next::Failed(error));
+        }
+        let started = Instant::now();
+        let batches = match self.batches(events) {
+            Ok(batches) => batches,
+            Err(error) => return Ok(Next::Failed(error)),
+        };
+        self.step += 1;
+        self.images_seen += run.images_per_step(self.options.ranks.count()) as u64;
+        let told = self.requests(stop, started.elapsed().as_secs_f64());
+        let told = told.requests();
+        let scalars = self.training.step_and_tell(self.step, &batches, told)?;
+        self.report(events)?;
+        self.unread = Some(Unread {
+            step: self.step,
+            images_seen: self.images_seen,
+            scalars,
+            seconds: started.elapsed().as_secs_f64(),
+        });
+        if let Some(lost) = self.watch.death() {
+            return Ok(Next::Lost(lost));
+        }
+        // The seconds of this step are not all known yet; what is known is a part of them.
+        let is_up = match self.options.ranks.are_one() {
+            true => self.is_time_up(started.elapsed().as_secs_f64()),
+            false => self.asked.time_is_up,
+        };
+        let last = self.step == run.steps || is_up;
+        let is_shown = last || self.step.is_multiple_of(run.preview_every);
+        let is_kept = stop.takes_checkpoint()
+            || last
+            || self.step.is_multiple_of(run.checkpoint_every)
+            || self.is_retry_due();
+        let is_judged = self.is_evaluation_due(last);
+        if is_shown || is_kept || is_judged {
+            self.report(events)?;
+        }
+        // No step is left to become finite again.
+        if self.step == run.steps
+            && self.may_go_back()
+            && let Some(lost) = self.watch.unsound()
+        {
+            return Ok(Next::Lost(lost));
+        }
+        if self.step.is_multiple_of(COMPARE_EVERY) {
+            self.compare_ranks()?;
+        }
+        if is_shown && self.is_first_rank() {
+            self.show_preview(events)?;
+        }
+        let kept = [is_kept && self.is_first_rank(), is_judged];
+        if let Err(error) = self.keep(kept, events) {
+            self.settled = Some(self.step);
+            return Ok(match error.downcast() {
+                Ok(lost) => Next::Lost(lost),
+                Err(error) => Next::Failed(error),
+            });
+        }
+        Ok(match is_up && self.step < run.steps {
+            true => Next::End(Ending::TimeUp),
+            false => Next::Step,
+        })
     }
 
     /// Reads the scalars of the step that was handed over to the device, if any, and reports it.
@@ -354,23 +348,32 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
         let reports = self
             .watch
             .step(unread.step, unread.images_seen, &scalars, seconds);
-        for event in reports {
-            events.emit(&event);
+        // All ranks have the same to say.
+        for event in reports.iter().filter(|_| self.is_first_rank()) {
+            events.emit(event);
         }
         Ok(())
     }
 
-    fn batches(
-        &self,
-        loader: &mut Loader,
-        events: &mut Fanout,
-    ) -> Result<Vec<DeviceBatch<B::InnerBackend>>> {
+    /// The batches of the next step.
+    fn batches(&mut self, events: &mut Fanout) -> Result<Vec<DeviceBatch<B::InnerBackend>>> {
         let classes = self.data.train.classes().len();
-        (0..self.experiment.run.accumulation)
-            .map(|_| {
-                let mut batch = loader.next().context("the loader ended before the run")??;
-                for message in batch.unreadable.drain(..) {
-                    let step = self.step;
+        let passes = self.experiment.run.accumulation as u64;
+        let first = passes * batches_of(self.step + 1, &self.skipped);
+        let feed = match &mut self.feed {
+            Some(feed) => feed,
+            none => none.insert(Feed::new(
+                self.experiment,
+                self.data,
+                self.options.ranks.share(),
+                first,
+            )?),
+        };
+        (first..first + passes)
+            .map(|position| {
+                let batch = feed.batch(position)?;
+                for message in &batch.unreadable {
+                    let (step, message) = (self.step, message.clone());
                     events.emit(&TrainEvent::Warning { step, message });
                 }
                 let own = DeviceBatch::new(&batch, classes, &self.device);
@@ -382,27 +385,6 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
                 })
             })
             .collect()
-    }
-
-    fn is_first_rank(&self) -> bool {
-        self.options.ranks.rank() == 0
-    }
-
-    /// Whether so many seconds of the current step use up the time of the run.
-    fn is_time_up(&self, seconds: f64) -> bool {
-        let time = self.options.time;
-        time.is_some_and(|time| time.used + seconds >= time.seconds)
-    }
-
-    /// Refuses to go on with ranks whose weights are not the same. Reads all weights from the device.
-    fn compare_ranks(&self) -> Result<()> {
-        let ranks = self.options.ranks;
-        if ranks.are_one() {
-            return Ok(());
-        }
-        let hash = self.training.hash();
-        let what = format!("the weights after step {}", self.step);
-        ranks.check::<B::InnerBackend>(&hash, &what, &self.device)
     }
 
     fn has_progressed(&self) -> bool {
@@ -435,39 +417,5 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
             image,
         });
         Ok(())
-    }
-}
-
-impl Asked {
-    /// As scalars of a step.
-    fn requests(self) -> [(Scalar, f32); 2] {
-        let number = |is_so| f32::from(u8::from(is_so));
-        [
-            (Scalar::Asked, number(self.stop)),
-            (Scalar::TimeIsUp, number(self.time_is_up)),
-        ]
-    }
-
-    fn of(report: &StepReport) -> Self {
-        let is_set = |scalar| report.get(scalar).is_some_and(|value| value > 0.0);
-        Self {
-            stop: is_set(Scalar::Asked),
-            time_is_up: is_set(Scalar::TimeIsUp),
-        }
-    }
-}
-
-fn loader_config(experiment: &Experiment, seed: u64, share: Share) -> LoaderConfig {
-    LoaderConfig {
-        size: experiment.data.size(),
-        load: experiment.data.load(),
-        batch: experiment.run.batch,
-        workers: experiment.data.workers,
-        queue: experiment.data.queue,
-        seed,
-        flip: experiment.data.flip,
-        balanced: experiment.data.balanced,
-        offsets: experiment.generator.offsets,
-        share,
     }
 }

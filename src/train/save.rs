@@ -27,6 +27,13 @@ pub fn files<'a, B: AutodiffBackend>(
     experiment: &'a Experiment,
     description: &'a Description,
 ) -> Vec<(String, Make<'a>)> {
+    let mut files = trained_files(training);
+    files.extend(generator_files(ready, state, experiment, description));
+    files
+}
+
+/// Those of the files that hold what a step changes.
+pub(super) fn trained_files<B: AutodiffBackend>(training: &Training<B>) -> Vec<(String, Make<'_>)> {
     let networks = &training.networks;
     let generator = &networks.generator;
     let discriminator = &networks.discriminator;
@@ -56,7 +63,6 @@ pub fn files<'a, B: AutodiffBackend>(
             optimizer_state(&training.optimizer_projector, projector)
         }));
     }
-    files.extend(generator_files(ready, state, experiment, description));
     files
 }
 

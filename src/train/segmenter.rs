@@ -10,8 +10,8 @@ use dp_sims_datasets::{ClassSet, LabelledImages, Loader, LoaderConfig, Share};
 use dp_sims_model::layers::Mode;
 use dp_sims_model::losses::{PixelLossConfig, pixel_accuracy};
 
-use super::optimizer::half_cosine;
 use super::stop::Stop;
+use crate::config::half_cosine;
 use crate::evaluate::OwnSegmenter;
 use crate::runtime::batch::DeviceBatch;
 use crate::runtime::progress::progress_bar;

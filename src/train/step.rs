@@ -30,7 +30,7 @@ use crate::runtime::noise::{Draws, SeededDraws};
 
 /// Steps between two looks at whether running statistics are finite: losses are for a long time where
 /// those are not.
-const LOOK_EVERY: u64 = 8;
+pub(super) const LOOK_EVERY: u64 = 8;
 
 /// Networks with their optimizers: what a step changes.
 pub struct Training<B: AutodiffBackend> {
@@ -73,6 +73,23 @@ impl<B: AutodiffBackend> Training<B> {
     /// The same as one of several ranks, each of which has its part of every batch.
     pub fn with_ranks(self, ranks: Ranks) -> Self {
         Self { ranks, ..self }
+    }
+
+    /// The same before the first step: fresh optimizers, and initial weights over the same frozen
+    /// networks. Takes the origin of the random numbers along.
+    ///
+    /// # Errors
+    /// Those of [`Networks::new`] and [`Self::new`].
+    pub fn anew(&mut self, classes: usize) -> Result<Self> {
+        let networks = self
+            .networks
+            .anew(&self.experiment, classes, &self.device)?;
+        let fresh = Self::new(networks, &self.experiment, &self.device)?;
+        let seeded = Box::new(SeededDraws {
+            seed: self.experiment.run.seed,
+        });
+        let fresh = fresh.with_ranks(self.ranks);
+        Ok(fresh.with_draws(std::mem::replace(&mut self.draws, seeded)))
     }
 
     /// The same with random numbers of another origin.

@@ -3,6 +3,7 @@ use std::fmt;
 
 use super::report::{Scalar, StepReport};
 use super::signs::Signs;
+use super::step::LOOK_EVERY;
 use crate::config::{Experiment, OptimizerConfig};
 use crate::events::{Network, StepEvent, TrainEvent};
 use crate::runtime::memory::Memory;
@@ -33,18 +34,43 @@ struct Infinite {
     fatal: bool,
 }
 
-impl fmt::Display for Infinite {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Infinite {
+    /// As the end of the run.
+    fn lost(&self) -> Lost {
         let Self {
             first, last, term, ..
         } = self;
-        write!(f, "the run is not finite: at step {first} {term}")?;
+        let mut what = format!("the run is not finite: at step {first} {term}");
         if last > first {
-            write!(f, ", and no step up to {last} was finite again")?;
+            what += &format!(", and no step up to {last} was finite again");
         }
-        write!(f, "; {REMEDY}")
+        Lost {
+            what,
+            first: first.saturating_sub(LOOK_EVERY),
+            last: *first,
+        }
     }
 }
+
+/// A run that lost its numbers: something is not finite that never will be again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Lost {
+    /// What is not finite, and since when.
+    pub(super) what: String,
+    /// First of the steps one of which caused it. Losses show it a step late, running statistics
+    /// [some](LOOK_EVERY).
+    pub(super) first: u64,
+    /// Last of them.
+    pub(super) last: u64,
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {REMEDY}", self.what)
+    }
+}
+
+impl std::error::Error for Lost {}
 
 impl Watch {
     /// Watches a run of so many ranks that starts after `step`.
@@ -66,15 +92,15 @@ impl Watch {
     }
 
     /// Why the run is dead, if it is: so many steps in a row were not finite.
-    pub(super) fn death(&self) -> Option<String> {
+    pub(super) fn death(&self) -> Option<Lost> {
         let infinite = self.infinite.as_ref()?;
         let is_dead = infinite.fatal || infinite.last - infinite.first + 1 >= DEAD_AFTER;
-        is_dead.then(|| infinite.to_string())
+        is_dead.then(|| infinite.lost())
     }
 
     /// What was not finite in the last step, if anything was.
-    pub(super) fn unsound(&self) -> Option<String> {
-        self.infinite.as_ref().map(Infinite::to_string)
+    pub(super) fn unsound(&self) -> Option<Lost> {
+        self.infinite.as_ref().map(Infinite::lost)
     }
 
     /// Events of a finished step.
@@ -112,6 +138,7 @@ impl Watch {
                 | Scalar::SquaredExposureReal
                 | Scalar::Buffers(_)
                 | Scalar::Asked
+                | Scalar::AskedForNow
                 | Scalar::TimeIsUp => {}
             }
         }
@@ -199,6 +226,8 @@ mod tests {
         }
         watch.step(10, 40, &sick, 0.1);
         let death = watch.death().unwrap();
+        assert_eq!((death.first, death.last), (0, 3));
+        let death = death.to_string();
         assert!(death.contains("at step 3 loss g_gan is inf"), "{death}");
         assert!(death.contains("no step up to 10"), "{death}");
     }
@@ -209,7 +238,7 @@ mod tests {
         let state = Scalar::Buffers(Network::Generator);
         let state = report([(Scalar::generator(Term::Gan), 1.0), (state, f64::NAN)]);
         watch.step(8, 32, &state, 0.1);
-        let death = watch.death().unwrap();
+        let death = watch.death().unwrap().to_string();
         assert!(
             death.contains("at step 8 the running statistics of the generator"),
             "{death}"

@@ -68,6 +68,22 @@ fn networks_and_classes_stay_what_they_are() {
 }
 
 #[test]
+fn an_address_that_is_taken_is_refused_before_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let message = failure(train(&out, &["--metrics", &address]), 2);
+    assert!(message.contains(&address), "{message}");
+    assert!(!out.exists());
+    for hours in ["0", "-1", "nan"] {
+        let hours = format!("--max-hours={hours}");
+        let message = failure(train(&out, &[&hours]), 2);
+        assert!(message.contains("--max-hours must be above 0"), "{message}");
+    }
+}
+
+#[test]
 fn what_is_out_of_range_or_cannot_fit_is_refused_before_anything_is_made() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");

@@ -288,9 +288,51 @@ fn a_signal_that_was_ignored_stays_ignored() {
         .count();
     wait("further step", || has_steps(&out, steps + 5));
     send("-TERM");
-    assert!(run.wait().unwrap().success());
+    // A scheduler that sends it starts the program again.
+    assert_eq!(run.wait().unwrap().code(), Some(75));
     let latest = dp_sims::checkpoint::latest_whole(&out.join("checkpoints")).unwrap();
     assert!(latest.checkpoint.is_some());
+}
+
+/// What Slurm and others do with a job.
+#[cfg(unix)]
+#[test]
+fn a_scheduler_has_checkpoints_written_and_runs_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let seldom = ["--steps", "100000", "--set", "run.checkpoint_every=100000"];
+    let mut run = start(&out, &seldom);
+    let send = |signal: &str| {
+        let sent = Command::new("kill")
+            .args([signal, &run.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+    };
+    let newest = || {
+        let latest = dp_sims::checkpoint::latest_whole(&out.join("checkpoints")).unwrap();
+        latest.checkpoint.map(|checkpoint| checkpoint.step())
+    };
+    wait("step", || has_steps(&out, 2));
+    assert_eq!(newest(), None);
+    send("-USR1");
+    wait("checkpoint", || newest().is_some());
+    let asked_for = newest().unwrap();
+    wait("further step", || has_steps(&out, asked_for as usize + 2));
+    send("-TERM");
+    assert_eq!(run.wait().unwrap().code(), Some(75));
+    assert!(newest().unwrap() > asked_for);
+
+    // The same call goes on, until its time is up.
+    let again = [&seldom[..], &["--resume", "auto", "--max-hours", "0.002"]].concat();
+    let output = start(&out, &again).wait_with_output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(75), "{message}");
+    assert!(message.contains("`--resume auto` goes on"), "{message}");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        printed.contains("the time of --max-hours is up"),
+        "{printed}"
+    );
 }
 
 #[cfg(unix)]

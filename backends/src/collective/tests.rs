@@ -93,7 +93,9 @@ fn a_group_is_current_in_its_work_alone() {
         between: None,
     };
     group.run(|| assert_eq!(now(), (Some(1), 3)));
-    let _ = std::panic::catch_unwind(|| group.run(|| panic!("as work may")));
+    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        group.run(|| panic!("as work may"))
+    }));
     assert_eq!(now(), (None, 1));
 }
 

@@ -43,6 +43,10 @@ pub struct State {
     /// when the run is resumed is compared with. None where nothing was named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub named: Option<String>,
+    /// What the run passes over because it lost its numbers with it, ascending: by their number, from 0,
+    /// in the order of the data, the batches that one step would have taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<u64>,
 }
 
 impl State {
@@ -57,6 +61,7 @@ impl State {
             backend: backend.to_string(),
             frozen: BTreeMap::new(),
             named: None,
+            skipped: Vec::new(),
         }
     }
 }

@@ -53,13 +53,29 @@ fn a_run_without_checkpoints_is_no_error() {
 fn pruning_keeps_the_newest_whole_ones() {
     let run = run(&[1, 2, 3, 4, 5]);
     fs::write(run.path("step-000004/state.json"), b"").unwrap();
-    let deleted = prune(&run.root, 2).unwrap();
+    let deleted = prune(&run.root, 2, 0).unwrap();
     assert_eq!(deleted, [run.path("step-000002"), run.path("step-000001")]);
     assert_eq!(run.names(), ["step-000003", "step-000004", "step-000005"]);
-    prune(&run.root, 0).unwrap();
+    prune(&run.root, 0, 0).unwrap();
     assert_eq!(run.names(), ["step-000005"], "one is always kept");
     assert_eq!(
-        prune(&run.path("absent"), 1).unwrap(),
+        prune(&run.path("absent"), 1, 0).unwrap(),
         Vec::<PathBuf>::new()
     );
+}
+
+#[test]
+fn checkpoints_of_every_so_many_steps_stay() {
+    let run = run(&[2, 4, 6, 8, 10, 12]);
+    let deleted = prune(&run.root, 2, 4).unwrap();
+    assert_eq!(deleted, [run.path("step-000006"), run.path("step-000002")]);
+    assert_eq!(
+        run.names(),
+        ["step-000004", "step-000008", "step-000010", "step-000012"]
+    );
+    // One that stays counts among the newest as any other does.
+    write(&run.root, 14, &files(14)).unwrap();
+    write(&run.root, 16, &files(16)).unwrap();
+    prune(&run.root, 1, 8).unwrap();
+    assert_eq!(run.names(), ["step-000008", "step-000016"]);
 }

@@ -9,7 +9,7 @@ fn the_newest_is_what_was_written_last_and_not_the_largest_step() {
     write(&run.root, 7, &files(7)).unwrap();
     assert_eq!(run.latest(), (Some(7), 0));
     // What is of another course of the run is neither counted nor deleted.
-    prune(&run.root, 1).unwrap();
+    prune(&run.root, 1, 0).unwrap();
     let expected = ["step-000007", "step-000010", "step-000015"];
     assert_eq!(run.names(), expected);
     // A note of a checkpoint that was never put into place says nothing wrong.
@@ -94,7 +94,7 @@ fn a_checkpoint_that_holds_a_file_of_a_person_is_kept() {
     let manifest = run.path("step-000003").join(MANIFEST);
     let text = fs::read_to_string(&manifest).unwrap();
     fs::write(&manifest, text.replace("\"version\": 2", "\"version\": 3")).unwrap();
-    prune(&run.root, 1).unwrap();
+    prune(&run.root, 1, 0).unwrap();
     assert_eq!(run.names(), ["step-000001", "step-000003", "step-000004"]);
     delete_all(&run.root).unwrap();
     assert_eq!(run.names(), Vec::<String>::new());

@@ -14,7 +14,7 @@ use dp_sims_backends::collective::{Between, Group, Place};
 use super::{TrainTask, nothing_to_do, say};
 use crate::cluster::{Facts, Member, Ring, join};
 use crate::commands::orchestrator::TokenArgs;
-use crate::commands::{User, count};
+use crate::commands::{Unfinished, User, count};
 use crate::config::values;
 use crate::events::{Consumer, Fanout, TrainEvent};
 use crate::train::{Ranks, Run, RunOptions, Stop, TimeLimit};
@@ -138,6 +138,25 @@ pub(super) fn train<B: AutodiffBackend>(task: TrainTask, devices: &[B::Device]) 
         say(message);
         return Ok(());
     }
+    let threads = devices.len();
+    let met = task.args.ranks.meet(facts(&task)?)?;
+    let (ring, [before, ranks]) = match met {
+        Some((ring, counts)) => (Some(ring), counts),
+        None => (None, [0, threads]),
+    };
+    let run = &task.plan.experiment.run;
+    let (batch_norm, class_weights) = (run.sync_batch_norm, run.sync_class_weights);
+    let part = move |thread, device: &B::Device| -> Result<Ranks> {
+        let place = Place {
+            rank: before + thread,
+            ranks,
+            thread,
+            threads,
+        };
+        let between = ring.map(|ring| -> &'static dyn Between { ring });
+        let group = Group::join::<B::InnerBackend>(place, between, device)?;
+        Ok(Ranks::of(group, batch_norm, class_weights))
+    };
     let (sender, receiver) = channel();
     let is_first = |thread| before + thread == 0;
     for (thread, device) in devices
@@ -145,7 +164,12 @@ pub(super) fn train<B: AutodiffBackend>(task: TrainTask, devices: &[B::Device]) 
         .enumerate()
         .filter(|(thread, _)| !is_first(*thread))
     {
-        let other = OtherRank::of(&task, time);
+        // Of a process one rank listens, to which all others do.
+        let stop = match thread {
+            0 => task.args.listen()?.with_deadline(task.deadline),
+            _ => Stop::default(),
+        };
+        let other = OtherRank::of(&task, time, stop);
         let device = device.clone();
         let work = move || other.train::<B>(part(thread, &device)?, &device);
         spawn(before + thread, &sender, work)?;
@@ -158,8 +182,11 @@ pub(super) fn train<B: AutodiffBackend>(task: TrainTask, devices: &[B::Device]) 
     }
     let outcome = ended(&receiver, threads);
     if let Some(ring) = ring {
-        let reason = outcome.as_ref().err().map(|error| format!("{error:#}"));
-        ring.close(reason.as_deref());
+        let failure = outcome
+            .as_ref()
+            .err()
+            .filter(|error| !error.is::<Unfinished>());
+        ring.close(failure.map(|error| format!("{error:#}")).as_deref());
     }
     outcome
 }
@@ -237,8 +264,9 @@ fn ended(receiver: &Receiver<Outcome>, ranks: usize) -> Result<()> {
         };
         match (next, &failed) {
             (Ok((0, Err(error))), _) => return Err(error),
+            (Ok((_, Err(error))), None) if error.is::<Unfinished>() => failed = Some(error),
             (Ok((rank, Err(error))), None) => {
-                failed = Some(error.context(format!("rank {rank} failed")))
+                failed = Some(error.context(format!("rank {rank} failed")));
             }
             (Ok(_), _) => {}
             (Err(_), Some(_)) => break,
@@ -253,14 +281,16 @@ struct OtherRank {
     experiment: crate::config::Experiment,
     data: crate::data::Data,
     options: RunOptions,
+    stop: Stop,
 }
 
 impl OtherRank {
-    fn of(task: &TrainTask, time: Option<TimeLimit>) -> Self {
+    fn of(task: &TrainTask, time: Option<TimeLimit>, stop: Stop) -> Self {
         Self {
             experiment: task.plan.experiment.clone(),
             data: task.data.clone(),
             options: task.options(time, Ranks::default()),
+            stop,
         }
     }
 
@@ -269,12 +299,14 @@ impl OtherRank {
             experiment,
             data,
             options,
+            stop,
         } = self;
         let options = RunOptions { ranks, ..options };
         let run = Run::<B>::new(&experiment, &data, options, device).user()?;
         let mut events = Fanout::new().with("warnings", Warnings { rank: ranks.rank() });
-        run.train(&mut events, &Stop::default())?;
-        ranks.leave::<B>()
+        let ending = run.train(&mut events, &stop)?;
+        ranks.leave::<B>()?;
+        Unfinished::unless_for_good(ending)
     }
 }
 

@@ -171,6 +171,7 @@ impl<W: Write + Send> Dashboard<W> {
             TrainEvent::Checkpoint { step, .. } => {
                 self.show_latest(format!("checkpoint of step {step}"));
             }
+            TrainEvent::WentBack { step } => self.show_latest(format!("back after step {step}")),
             TrainEvent::Warning { step, message } => {
                 self.show_latest(format!("step {step}: {message}"));
                 self.warnings.push(event.clone());

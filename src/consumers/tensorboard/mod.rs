@@ -42,11 +42,15 @@ impl TensorBoard {
         let path = folder.join(file_name(folder)?);
         let mut file = AppendFile::open(&path, 0)?;
         file.append(&record::frame(&proto::version_event(wall_time())))?;
-        file.append(&record::frame(&proto::start_event(
-            wall_time(),
-            finished_steps + 1,
-        )))?;
-        Ok(Self { file })
+        let mut board = Self { file };
+        board.start_after(finished_steps)?;
+        Ok(board)
+    }
+
+    /// Marks that what is written of later steps than `step` is void.
+    fn start_after(&mut self, step: u64) -> anyhow::Result<()> {
+        let event = proto::start_event(wall_time(), step + 1);
+        self.file.append(&record::frame(&event))
     }
 
     fn write(&mut self, step: u64, values: &[Value]) -> anyhow::Result<()> {
@@ -69,6 +73,7 @@ impl Consumer for TensorBoard {
             TrainEvent::Evaluation { step, values, .. } => {
                 self.write(*step, &group("evaluation", values))
             }
+            TrainEvent::WentBack { step } => self.start_after(*step),
             _ => Ok(()),
         }
     }

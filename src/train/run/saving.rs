@@ -1,12 +1,12 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Error, Result, anyhow};
+use anyhow::{Error, Result};
 use burn::tensor::backend::AutodiffBackend;
 use dp_sims_model::generator::Generator;
 
 use super::super::save::files;
-use super::super::watch::REMEDY;
+use super::super::watch::Lost;
 use super::Run;
 use crate::checkpoint::snapshot::{NotFinite, State};
 use crate::checkpoint::{self, CheckpointError};
@@ -33,12 +33,35 @@ impl<B: AutodiffBackend> Run<'_, B> {
         evaluation.is_some_and(|evaluation| evaluation.is_due(self.step, is_last))
     }
 
+    /// Writes the checkpoint of this step and judges it, as far as that is due.
+    ///
+    /// # Errors
+    /// Those of [`Self::write_checkpoint`] and [`Self::evaluate`].
+    pub(super) fn keep(
+        &mut self,
+        [is_kept, is_judged]: [bool; 2],
+        events: &mut Fanout,
+    ) -> Result<()> {
+        if is_kept {
+            let saved = self.write_checkpoint(events)?;
+            self.settled = Some(self.step);
+            self.unkept = match saved {
+                Saved::Failed(error) => Some(error),
+                _ => None,
+            };
+        }
+        if is_judged {
+            self.evaluate(events)?;
+        }
+        Ok(())
+    }
+
     /// Judges the averaged generator, and keeps the best checkpoint. An evaluation that fails does not
     /// end the run.
     ///
     /// # Errors
     /// When the weights are not finite.
-    pub(super) fn evaluate(&mut self, events: &mut Fanout) -> Result<()> {
+    fn evaluate(&mut self, events: &mut Fanout) -> Result<()> {
         let step = self.step;
         let Some(mut evaluation) = self.evaluation.take() else {
             return Ok(());
@@ -82,6 +105,7 @@ impl<B: AutodiffBackend> Run<'_, B> {
         let state = State {
             frozen: self.frozen.clone(),
             named: self.options.named.clone(),
+            skipped: self.skipped.clone(),
             ..State::new(self.step, self.images_seen, &self.options.backend)
         };
         let description = &self.data.description;
@@ -122,9 +146,9 @@ impl<B: AutodiffBackend> Run<'_, B> {
             Err(error) => return Err(error),
         };
         self.retry = None;
-        let keep = self.experiment.run.keep_checkpoints;
-        if keep > 0
-            && let Err(error) = checkpoint::prune(&root, keep)
+        let run = &self.experiment.run;
+        if run.keep_checkpoints > 0
+            && let Err(error) = checkpoint::prune(&root, run.keep_checkpoints, run.keep_every)
         {
             warn(format!("older checkpoints are kept: {error:#}"));
         }
@@ -134,9 +158,12 @@ impl<B: AutodiffBackend> Run<'_, B> {
 
     /// Weights that are not finite, as the end of the run.
     fn dead(&self, error: Error) -> Error {
-        anyhow!(
-            "the run is not finite: after step {} {error}; {REMEDY}",
-            self.step
-        )
+        let lost = Lost {
+            what: format!("the run is not finite: after step {} {error}", self.step),
+            // A moment of Adam that is infinite stops a weight and shows nowhere else.
+            first: 0,
+            last: self.step,
+        };
+        lost.into()
     }
 }

@@ -1,3 +1,6 @@
+mod going_back;
+mod metrics;
+
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -16,6 +19,7 @@ impl Consumer for Listener {
             TrainEvent::Step(event) => format!("step {}", event.step),
             TrainEvent::Preview { step, .. } => format!("preview {step}"),
             TrainEvent::Checkpoint { step, .. } => format!("checkpoint {step}"),
+            TrainEvent::WentBack { step } => format!("back {step}"),
             TrainEvent::Warning { step, message } => format!("warning {step}: {message}"),
             TrainEvent::Finished { step, .. } => format!("finished {step}"),
             _ => "other".to_string(),
@@ -46,7 +50,10 @@ fn events(experiment: &Experiment) -> Vec<String> {
 }
 
 /// The events of a run with a limit in time, and how it ended.
-fn events_within(experiment: &Experiment, time: Option<TimeLimit>) -> (Vec<String>, Result<()>) {
+fn events_within(
+    experiment: &Experiment,
+    time: Option<TimeLimit>,
+) -> (Vec<String>, Result<Ending>) {
     let folder = tempfile::tempdir().unwrap();
     let data = Data::open(&experiment.data, false, folder.path()).unwrap();
     let options = RunOptions {

@@ -63,7 +63,10 @@ impl<B: AutodiffBackend> Training<B> {
         self.networks.generator = self.optimizer_generator.step(rate, generator, gradients);
         if let Some((projector, _)) = &mut self.networks.contrastive {
             let gradients = projector_gradients.grads();
-            let gradients = self.ranks.gradients(projector, gradients)?;
+            let mut gradients = self.ranks.gradients(projector, gradients)?;
+            if let Some(largest) = config.clip_norm {
+                gradients = clip_gradients(projector, gradients, largest);
+            }
             *projector = self
                 .optimizer_projector
                 .step(rate, take(projector), gradients);

@@ -6,6 +6,7 @@ use dp_sims_backends::FlexAutodiff;
 use dp_sims_model::generator::NoiseMode;
 use dp_sims_model::init::normals;
 use dp_sims_model::layers::LabelMaps;
+use dp_sims_model::weights::state_dict;
 
 use super::*;
 use crate::runtime::noise::Purpose;
@@ -96,4 +97,30 @@ fn a_step_without_a_batch_is_an_error() {
     let networks = Networks::<FlexAutodiff>::new(&experiment, CLASSES, Path::new(""), &device);
     let mut training = Training::new(networks.unwrap(), &experiment, &device).unwrap();
     assert!(training.step(1, &[]).is_err());
+}
+
+/// Adam makes steps of one length of gradients of any size, but for those that its ε drowns.
+#[test]
+fn the_gradients_of_the_projector_are_clipped() {
+    let moved = |clip_norm| {
+        let mut experiment = experiment(true);
+        experiment.optimizer.lr_generator = 1e-3;
+        experiment.optimizer.clip_norm = clip_norm;
+        let device = Default::default();
+        let networks = Networks::<FlexAutodiff>::new(&experiment, CLASSES, Path::new(""), &device);
+        let mut training = Training::new(networks.unwrap(), &experiment, &device).unwrap();
+        let weights = |training: &Training<FlexAutodiff>| {
+            let (projector, _) = training.networks.contrastive.as_ref().unwrap();
+            let tensors = state_dict(projector).into_values();
+            let values = tensors.map(|tensor| tensor.to_vec::<f32>().unwrap());
+            values.flatten().collect::<Vec<_>>()
+        };
+        let before = weights(&training);
+        training.step(1, &[batch(1)]).unwrap();
+        let after = weights(&training);
+        let pairs = before.iter().zip(&after);
+        pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    };
+    assert!(moved(None) > 5e-4, "{}", moved(None));
+    assert!(moved(Some(1e-12)) < 1e-5, "{}", moved(Some(1e-12)));
 }
