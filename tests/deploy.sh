@@ -89,6 +89,11 @@ echo "scontrol $*" >>"$FAKE/log"
 [ "$1 $2" != "show hostnames" ] || printf '%s\n' node-a node-b
 END
 
+stand_in squeue <<'END'
+#!/usr/bin/env bash
+[ "$*" != "-h -j 4711 -o %e" ] || date -d "+6 hours" +%Y-%m-%dT%H:%M:%S
+END
+
 stand_in getent <<'END'
 #!/usr/bin/env bash
 [ "$*" != "ahostsv4 node-a" ] || printf '10.0.0.7 %s\n' STREAM DGRAM
@@ -106,7 +111,7 @@ job() {
     done
     code=0
     PATH="$scratch/bin:$PATH" SLURM_JOB_ID=4711 SLURM_JOB_NUM_NODES=$nodes SLURM_JOB_NODELIST='node-[a-b]' \
-        SLURM_JOB_END_TIME=$(($(date +%s) + ${hours:-12} * 3600)) SLURM_GPUS_ON_NODE=4 SLURM_CPUS_PER_TASK=16 \
+        SLURM_JOB_END_TIME=${limit-$(($(date +%s) + ${hours:-12} * 3600))} SLURM_GPUS_ON_NODE=4 SLURM_CPUS_PER_TASK=16 \
         "$deploy/slurm/$script.sbatch" ade20k DATA "$FAKE/run" --set 'data.dataset="a b"' \
         >"$FAKE/said" 2>&1 || code=$?
     log=$(cat "$FAKE/log" 2>/dev/null || true)
@@ -151,6 +156,10 @@ expect "one node, without a step" "$code $(starts) $(requeues) $(has "$said" "wr
 fresh
 hours=0 job one-node 1 0
 expect "one node, no time" "$code $(starts) $(requeues) $(has "$said" "wrote no checkpoint")" "75 0 0 yes"
+
+fresh
+limit='' job one-node 1 0
+expect "one node, Slurm of old" "$code $(has "$log" ' --max-hours 5\.7[45]')" "0 yes"
 
 fresh
 job two-nodes 2 0 0
