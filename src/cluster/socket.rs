@@ -36,14 +36,15 @@ pub(super) fn prepare(stream: &TcpStream) -> Result<()> {
 /// Connects, trying again for as long as `patience`.
 ///
 /// # Errors
-/// When the address is none, or nobody answers in that time.
+/// When nobody answers at the address in that time.
 pub(super) fn connect(address: &str, patience: Duration) -> Result<TcpStream> {
     let started = Instant::now();
     loop {
-        let places = address
-            .to_socket_addrs()
-            .with_context(|| format!("{address} is no HOST:PORT that can be reached"))?;
-        let mut failure = anyhow!("{address} has no address");
+        // A name may be known only once its machine has started.
+        let (places, mut failure) = match address.to_socket_addrs() {
+            Ok(places) => (places.collect(), anyhow!("{address} has no address")),
+            Err(error) => (Vec::new(), anyhow!(error)),
+        };
         for place in places {
             match TcpStream::connect_timeout(&place, ATTEMPT) {
                 Ok(stream) => {

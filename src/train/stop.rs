@@ -79,7 +79,7 @@ impl Stop {
     }
 
     /// The same for a run that a scheduler may have started: a termination signal is a
-    /// [reason of its own](StopReason::Terminated), and SIGUSR1 asks for a checkpoint, on systems that
+    /// [reason of its own](StopReason::Terminated) and never ends the program at once, and SIGUSR1 asks for a checkpoint, on systems that
     /// have them.
     ///
     /// # Errors
@@ -99,7 +99,9 @@ impl Stop {
             if heard.ends.load(Ordering::SeqCst) == 0 && signal == Signal::Terminate {
                 heard.terminated.store(is_scheduled, Ordering::SeqCst);
             }
-            if heard.ends.fetch_add(1, Ordering::SeqCst) > 0 {
+            // Schedulers may send a second one before the checkpoint is written.
+            let is_repeated = is_scheduled && signal == Signal::Terminate;
+            if heard.ends.fetch_add(1, Ordering::SeqCst) > 0 && !is_repeated {
                 terminal::restore();
                 std::process::exit(INTERRUPTED);
             }

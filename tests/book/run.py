@@ -164,7 +164,7 @@ class Book:
             reasons.append(rule["why"])
             if rule.get("leave_out"):
                 missing = [word for word in command.split()
-                           if word.startswith("tests/") and not (ROOT / word).exists()]
+                           if word.startswith(("tests/", "experiments/")) and not (ROOT / word).exists()]
                 if missing:
                     return self.fail(place, command, f"no file {missing[0]}")
                 return self.tell(place, start, "left out", command, reasons)

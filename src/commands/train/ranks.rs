@@ -1,6 +1,6 @@
 //! Training on several devices: a thread for every rank of this process.
 
-use std::net::ToSocketAddrs;
+use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::Builder;
@@ -96,11 +96,20 @@ impl RanksArgs {
         let Some(orchestrator) = &self.orchestrator else {
             return Ok(());
         };
-        let places = orchestrator
-            .to_socket_addrs()
-            .with_context(|| format!("--orchestrator: {orchestrator} is no HOST:PORT"))?;
+        ensure!(
+            orchestrator
+                .rsplit_once(':')
+                .is_some_and(|(_, port)| port.parse::<u16>().is_ok()),
+            "--orchestrator: {orchestrator} is no HOST:PORT"
+        );
+        // A name that is not known yet is no name of this machine.
+        let places = orchestrator.to_socket_addrs().into_iter().flatten();
+        let hosts: Vec<IpAddr> = places.map(|place| place.ip()).collect();
+        let unknown = hosts
+            .is_empty()
+            .then_some(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         self.token
-            .check(places.map(|place| place.ip()), &self.token.token()?)
+            .check(hosts.into_iter().chain(unknown), &self.token.token()?)
     }
 
     /// Finds the other processes: the ring of them, and the ranks before this process and in all.
