@@ -2,7 +2,7 @@ use std::io::BufReader;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use super::hello::{Answer, Challenge, Facts, Hello, Neighbour, Peer, Token, challenge, hear, say};
 use super::ring::Ring;
@@ -68,11 +68,17 @@ pub fn join(member: &Member, orchestrator: &str, token: &Token) -> Result<(Ring,
     let ranks = |peers: &[Peer]| peers.iter().map(|peer| peer.ranks).sum();
     let counts = [ranks(&peers[..member.node]), ranks(&peers)];
     let next = (member.node + 1) % member.nodes;
-    let after = reach(&peers[next], member.node, token)
-        .with_context(|| format!("cannot reach node {next} at {}", peers[next].host))?;
     let last = (member.node + member.nodes - 1) % member.nodes;
-    let before =
-        wait(&listener, last, token).with_context(|| format!("node {last} does not come"))?;
+    // Both at once: each waits for a word of a neighbour that does the same.
+    let (after, before) = std::thread::scope(|scope| {
+        let after = scope.spawn(|| reach(&peers[next], member.node, token));
+        let before = wait(&listener, last, token);
+        (after.join(), before)
+    });
+    let after = after
+        .unwrap_or_else(|_| Err(anyhow!("it cannot be asked")))
+        .with_context(|| format!("cannot reach node {next} at {}", peers[next].host))?;
+    let before = before.with_context(|| format!("node {last} does not come"))?;
     let ring = Ring::new([member.node, member.nodes], before, after)?;
     Ok((ring, counts))
 }

@@ -1,7 +1,7 @@
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use socket2::{SockRef, TcpKeepalive};
 
 /// Silence after which the system asks whether the other end is there.

@@ -136,7 +136,7 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
             loader_config(
                 experiment,
                 experiment.run.seed.wrapping_add(REFRESH_SEED),
-                // Batches of one device, by which ranks do not differ.
+                // The first rank refreshes alone, with batches that its device has room for.
                 Share::default(),
             ),
             0,

@@ -14,7 +14,10 @@ fn failure(action: &'static str) -> impl FnOnce(CollectiveError) -> CollectiveFa
             CollectiveError::AllReduceShapeMismatch => {
                 "they do not do the same, one has a tensor of another shape".to_string()
             }
-            CollectiveError::LocalServerMissing => "burn's collective server has ended".to_string(),
+            // What burn drops without a word is the call of the rank that differs.
+            CollectiveError::LocalServerMissing => {
+                "they do not do the same, or burn's collective server has ended".to_string()
+            }
             other => format!("{other:?}"),
         },
     }

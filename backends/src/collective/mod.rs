@@ -43,6 +43,14 @@ pub struct CollectiveFailure {
     reason: String,
 }
 
+impl CollectiveFailure {
+    /// Unwinds to whoever catches panics of this rank, where an operation has no other way to fail. That is no fault
+    /// of the program, so nothing is printed here.
+    fn unwind(&self) -> ! {
+        std::panic::resume_unwind(Box::new(self.to_string()))
+    }
+}
+
 /// How the processes of a group add up what they have.
 pub trait Between: fmt::Debug + Send + Sync {
     /// Puts sums over all processes in the place of the numbers, the same bits in every process.
@@ -199,12 +207,12 @@ pub fn ranks() -> usize {
 /// it waits for that look would wait for ever.
 ///
 /// # Panics
-/// When the ranks cannot agree.
+/// As [`mean_over_ranks`].
 pub fn backward<B: AutodiffBackend>(loss: Tensor<B, 1>) -> B::Gradients {
     if let Some(group) = current()
-        && let Err(error) = group.wait::<B::InnerBackend>(&loss.device())
+        && let Err(failure) = group.wait::<B::InnerBackend>(&loss.device())
     {
-        panic!("{error}");
+        failure.unwind();
     }
     loss.backward()
 }

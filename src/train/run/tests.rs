@@ -63,7 +63,7 @@ fn events_within(
         backend: "flex".to_string(),
         time,
         memory: None,
-        ranks: Ranks::default(),
+        ranks: Default::default(),
         named: None,
     };
     let device = Default::default();
@@ -176,7 +176,7 @@ fn a_checkpoint_that_cannot_be_written_is_tried_again() {
         backend: "flex".to_string(),
         time: None,
         memory: None,
-        ranks: Ranks::default(),
+        ranks: Default::default(),
         named: None,
     };
     let device = Default::default();
