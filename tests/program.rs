@@ -19,6 +19,7 @@ mod program {
     pub mod messages;
     pub mod model;
     pub mod notes;
+    pub mod plan;
     pub mod refusals;
     pub mod resume;
     pub mod rooms;

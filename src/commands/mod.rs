@@ -13,6 +13,7 @@ mod export;
 pub mod generate;
 mod maps;
 mod mistake;
+mod plan;
 mod program;
 mod train;
 mod train_segmenter;
@@ -54,6 +55,9 @@ enum Command {
     Compare(compare::CompareArgs),
     /// List, plan, run and report experiments: rows of the paper's tables, with several seeds.
     Experiments(experiments::ExperimentsArgs),
+    /// Tell what a run would take on rented machines: operations, hours, money, memory and traffic. It
+    /// computes nothing; `experiments plan` times the rows of a study on this machine.
+    Plan(plan::PlanArgs),
     /// Write the generator of a run into one file, to hand it out.
     Export(export::ExportArgs),
     /// Train a segmentation network on a dataset's photos, for the mIoU of your own dataset.
@@ -153,6 +157,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Evaluate(args) => evaluate::run(args),
         Command::Compare(args) => compare::run(args),
         Command::Experiments(args) => experiments::run(args),
+        Command::Plan(args) => plan::run(args),
         Command::Export(args) => export::run(args),
         Command::TrainSegmenter(args) => train_segmenter::run(args),
         Command::Doctor(args) => doctor::run(args),

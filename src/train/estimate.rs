@@ -1,6 +1,7 @@
 //! How much memory a run will take, before any of it is taken.
 
 use anyhow::{Result, bail};
+use serde::Serialize;
 
 use super::costs::step_parameters;
 use crate::config::{Experiment, keys_of_size, with_default};
@@ -42,19 +43,25 @@ fn activation_floats_per_pixel(experiment: &Experiment) -> f64 {
 }
 
 /// Memory of a run in bytes, by what it is for. An estimate, not an account.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Estimate {
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Estimate {
     /// Weights, gradients, the state of the optimizers and the moving average.
-    pub(super) state: f64,
+    #[serde(rename = "state_bytes")]
+    pub state: f64,
     /// What a step keeps for its backward passes.
-    pub(super) step: f64,
-    /// Batches that are kept ready, those that refresh the average, and the preview.
-    pub(super) batches: f64,
+    #[serde(rename = "step_bytes")]
+    pub step: f64,
+    /// Batches of a step, and those that refresh the average.
+    #[serde(rename = "batches_bytes")]
+    pub batches: f64,
+    /// Batches that are kept ready and the preview: memory of the processor, on any backend.
+    #[serde(rename = "host_bytes")]
+    pub host: f64,
 }
 
 impl Estimate {
     /// Of an experiment for so many classes, void included.
-    pub(super) fn of(experiment: &Experiment, classes: usize) -> Self {
+    pub fn of(experiment: &Experiment, classes: usize) -> Self {
         let parameters = step_parameters(experiment, classes);
         let state: f64 = parameters
             .iter()
@@ -84,13 +91,29 @@ impl Estimate {
         Self {
             state,
             step: activation_floats_per_pixel(experiment) * batch * 4.0,
-            batches: ready + refresh + passes + 6.0 * tiles * pixels,
+            batches: refresh + passes,
+            host: ready + 6.0 * tiles * pixels,
         }
+    }
+
+    /// What lies on the device.
+    pub fn device(&self) -> f64 {
+        self.state + self.step + self.batches
+    }
+
+    /// What of it is for what, on the device and beside it.
+    pub fn rows(&self) -> [(&'static str, f64); 4] {
+        [
+            ("weights and optimizers", self.state),
+            ("a step", self.step),
+            ("batches", self.batches),
+            ("beside the device", self.host),
+        ]
     }
 
     /// What is needed at the least.
     fn least(&self) -> f64 {
-        self.state + CERTAIN * self.step + self.batches
+        self.state + CERTAIN * self.step + self.batches + self.host
     }
 }
 

@@ -105,7 +105,10 @@ impl<B: AutodiffBackend> Run<'_, B> {
         );
         line(
             "memory of batches",
-            format!("about {:.0} MB more", estimate.batches / 1e6),
+            format!(
+                "about {:.0} MB more",
+                (estimate.batches + estimate.host) / 1e6
+            ),
         );
         let workers = experiment.data.workers;
         let decoding = shared_bytes(self.data.train.decoding(), workers);
