@@ -5,6 +5,8 @@
 //! the machine at hand.
 
 mod hardware;
+#[cfg(test)]
+mod pages;
 mod report;
 mod traffic;
 

@@ -285,7 +285,11 @@ impl HardwarePlan {
     }
 
     fn write_memory(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "\nmemory of a device, an estimate")?;
+        writeln!(
+            f,
+            "\nmemory of a device, estimated at its peak in {}",
+            self.memory.peak
+        )?;
         let rows = self.memory.rows();
         let rows: Vec<_> = rows
             .into_iter()

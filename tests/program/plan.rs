@@ -18,7 +18,7 @@ fn the_plan_of_a_run_is_text_or_one_object_and_needs_no_file() {
     assert_eq!(report["traffic_seconds"], Value::Null);
     let (hours, cost) = (report["hours"].as_f64(), report["cost"].as_f64());
     assert!((cost.unwrap() / hours.unwrap() - 32.0).abs() < 1e-9);
-    assert!(report["memory"]["step_bytes"].as_f64().unwrap() > 0.0);
+    assert!(report["memory"]["generator_bytes"].as_f64().unwrap() > 0.0);
 }
 
 #[test]
