@@ -48,9 +48,7 @@ mod tests {
         let (height, width) = (bare.data.height, bare.data.width);
         let entry = info(bare.backbone.network);
         let counting = EXECUTED;
-        let generator = cost::generator(&bare.generator, 12, [height, width], counting)
-            .total()
-            .macs;
+        let generator = cost::generator(&bare.generator, 12, [height, width], counting);
         let backbone = cost::backbone(bare.backbone.network, height, width).macs;
         let config = &bare.discriminator;
         let discriminator = cost::discriminator(
@@ -61,7 +59,9 @@ mod tests {
             [height, width],
             counting,
         );
-        let expected = 4 * generator + 4 * backbone + 8 * discriminator.total().macs
+        let expected = 4 * generator.total().macs - generator.resizes
+            + 4 * backbone
+            + 8 * discriminator.total().macs
             - 2 * discriminator.inputs.macs;
         assert_eq!(step_macs(&bare, 12, EXECUTED), expected);
         assert!(step_macs(&experiment(&settings[..2]), 12, EXECUTED) > expected);
@@ -77,7 +77,7 @@ mod tests {
         let again = generator.total().macs - generator.labels.macs - generator.to_image.macs;
         assert_eq!(
             step_macs(&pair, 12, EXECUTED) - step_macs(&single, 12, EXECUTED),
-            3 * again + generator.to_image.macs
+            3 * again + generator.to_image.macs - generator.resizes
         );
     }
 

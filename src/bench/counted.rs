@@ -80,6 +80,10 @@ fn a_step_computes_what_the_tables_of_cost_say() {
         "data.height=64",
         "data.width=64",
     ];
+    let own_views = [
+        "loss.contrastive.network=vgg16",
+        "loss.feature_diversity.lambda=0",
+    ];
     let oasis = [
         "discriminator.architecture=oasis",
         "discriminator.oasis.encoder_channels=[8, 12, 16]",
@@ -90,35 +94,29 @@ fn a_step_computes_what_the_tables_of_cost_say() {
         "generator.noise=concat",
         "generator.spade_hidden=16",
     ];
-    // Own views are seen at step 11, shared ones at step 2.
-    let cases: [(&str, &[&str], u64); 9] = [
+    let resnet = ["loss.lambda_label_mix=1", "backbone.network=resnet50"];
+    let plain = [
+        "loss.contrastive.lambda=0",
+        "generator.self_attention=false",
+    ];
+    // Losses share a view at step 2, but not at step 11.
+    let cases: [(&str, &[&[&str]], u64); 9] = [
         ("quickstart", &[], 2),
-        ("quickstart", &["loss.feature_diversity.lambda=0"], 11),
-        ("quickstart", &["run.reuse_fakes=false"], 2),
-        (
-            "quickstart",
-            &[
-                "loss.contrastive.lambda=0",
-                "generator.self_attention=false",
-            ],
-            2,
-        ),
-        ("quickstart", &oasis, 2),
-        ("quickstart", &oasis_generator, 2),
-        (
-            "quickstart",
-            &["loss.lambda_label_mix=1", "backbone.network=resnet50"],
-            2,
-        ),
+        ("quickstart", &[&["run.reuse_fakes=false"]], 2),
+        ("quickstart", &[&plain], 2),
+        ("quickstart", &[&oasis_generator], 2),
+        ("quickstart", &[&own_views], 11),
+        ("quickstart", &[&own_views, &oasis], 2),
+        ("quickstart", &[&own_views, &resnet], 2),
         ("camvid-e8", &[], 2),
-        ("camvid-e8", &["discriminator.conditioning=ccm_csm"], 2),
+        ("camvid-e8", &[&["discriminator.conditioning=ccm_csm"]], 2),
     ];
     let mut wrong = String::new();
     for (name, settings, number) in cases {
         let settings: Vec<_> = small
             .iter()
             .chain(&random)
-            .chain(settings)
+            .chain(settings.iter().copied().flatten())
             .map(|text| text.to_string())
             .collect();
         let experiment = load(name, &settings).unwrap();

@@ -29,7 +29,8 @@ impl NetworkWork {
 /// Multiply-adds of one training step by network, for one image of the batch.
 ///
 /// A forward pass costs what [`dp_sims_model::cost`] says; a backward pass costs the same once for
-/// gradients of weights and once for gradients of inputs, where each is needed:
+/// gradients of weights and once for gradients of inputs, where each is needed; products with
+/// constants have but one:
 ///
 /// | | forward | gradients |
 /// |---|---|---|
@@ -48,7 +49,8 @@ impl NetworkWork {
 /// Where backbone and contrastive network are the same, all losses share a pass through it at all steps
 /// but every tenth, and the D step takes over the features of photos and of reused fakes.
 ///
-/// Losses, normalisation, optimizers and the moving average are left out.
+/// Losses, normalisation, optimizers and the moving average are left out. The contrastive network counts as a
+/// whole, though no gradient comes from what lies behind its features of stride 16.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StepWork {
     /// The networks in the order in which a step runs them first, without those that do nothing.
@@ -126,7 +128,8 @@ fn rows(
     let backbone = backbone.map_or(0, |cost| cost.macs);
     let [network, projector] = contrastive.map_or([0; 2], |costs| costs.map(|cost| cost.macs));
 
-    let features = generator.labels.macs + (1 + number(has_pairs)) * generator.features().macs;
+    let latents = 1 + number(has_pairs);
+    let features = generator.labels.macs + latents * generator.features().macs;
     let images = (1 + number(compares_images)) * generator.to_image.macs;
     // The second image of a pair that no loss looks at is made for what the log tells of it.
     let unseen = number(has_pairs && !compares_images) * generator.to_image.macs;
@@ -154,7 +157,7 @@ fn rows(
             "G step",
             "generator",
             features + images + unseen,
-            2 * (features + images),
+            2 * (features + images) - latents * generator.resizes,
         ),
         row(
             "G step",
