@@ -227,6 +227,49 @@ pub fn scenes(split: Split) -> Option<Scenes> {
     }
 }
 
+/// Makes a folder the dataset of an experiment: the place of the dataset that it names or, where it is one of
+/// procedural scenes, the dataset itself.
+///
+/// # Errors
+/// When the folder is no dataset.
+pub fn place(config: &mut DataConfig, root: &Path) -> Result<()> {
+    config.root = Some(root.to_path_buf());
+    if config.dataset == "scenes" {
+        config.dataset = dataset_in(root).context(
+            "--data: the experiment is one of procedural scenes, and the folder is no dataset",
+        )?;
+    }
+    Ok(())
+}
+
+/// Classes of the dataset of an experiment, void included. Reads its description alone.
+///
+/// # Errors
+/// When there is none.
+pub fn classes(config: &DataConfig) -> Result<usize> {
+    if config.dataset == "scenes" {
+        return Ok(Scenes::new(1, SCENES_SEEDS[0]).classes().len());
+    }
+    Ok(description(&config.dataset)?.class_table().len())
+}
+
+/// Photos of the training split, where the folder of the dataset is known. Reads no photo.
+///
+/// # Errors
+/// When the folder is not that of the dataset.
+pub fn training_photos(config: &DataConfig) -> Result<Option<usize>> {
+    let scenes = config.dataset == "scenes";
+    match &config.root {
+        _ if scenes => Ok(Some(config.scenes)),
+        None => Ok(None),
+        Some(root) => {
+            let description = description(&config.dataset)?;
+            let train = DescribedFolder::open(&description, root, Split::Train)?;
+            Ok(Some(train.len()))
+        }
+    }
+}
+
 /// The description of a dataset whose label maps hold class indices.
 fn described(name: &str, classes: &ClassTable) -> Description {
     Description {

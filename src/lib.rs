@@ -18,6 +18,7 @@ pub mod data;
 pub mod evaluate;
 pub mod events;
 pub mod experiments;
+pub mod plan;
 pub mod train;
 pub mod verify;
 pub mod weights;

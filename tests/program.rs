@@ -19,6 +19,7 @@ mod program {
     pub mod messages;
     pub mod model;
     pub mod notes;
+    pub mod plan;
     #[cfg(feature = "distributed")]
     pub mod ranks;
     pub mod refusals;

@@ -8,6 +8,7 @@
 mod backbone;
 mod discriminator;
 mod generator;
+mod statistics;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ use serde::Serialize;
 pub use backbone::backbone;
 pub use discriminator::{DiscriminatorCost, discriminator};
 pub use generator::{GeneratorCost, generator};
+pub use statistics::{discriminator_statistics, generator_statistics};
 
 use crate::layers::ConvConfig;
 use crate::losses::ContrastiveConfig;

@@ -18,6 +18,7 @@ pub mod discriminator;
 mod error;
 pub mod generator;
 pub mod init;
+pub mod kept;
 pub mod known;
 pub mod layers;
 pub mod losses;

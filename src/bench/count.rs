@@ -1,50 +1,11 @@
 use dp_sims_model::cost::Convention;
 
 use crate::config::Experiment;
-use crate::train::StepCosts;
+use crate::train::StepWork;
 
-/// Multiply-adds of one training step of one batch.
-///
-/// A forward pass costs what [`dp_sims_model::cost`] says under this convention; a backward
-/// pass costs the same once for gradients of weights and once for gradients of inputs, where each
-/// is needed:
-///
-/// | | forward | gradients |
-/// |---|---|---|
-/// | generator step: generator, one latent or a pair per label map | 1 | weights and inputs |
-/// | frozen discriminator and backbone, on fakes | 1 | inputs |
-/// | contrastive network on fakes | 1 | inputs |
-/// | contrastive network on photos | 1 | none |
-/// | projections of fakes | 1 | weights and inputs |
-/// | projections of photos | 1 | none |
-/// | discriminator step: generator | 1 | none |
-/// | backbone, on fakes and on photos | 2 | none |
-/// | discriminator, on fakes and on photos | 2 | weights, and inputs but for its first layers |
-/// | with LabelMix, backbone and discriminator on mixed images | 1 | the same |
-///
-/// Losses, normalisation, optimizers and the moving average are left out.
+/// Multiply-adds of one training step of one batch, on average over steps ([`StepWork`]).
 pub fn step_macs(experiment: &Experiment, classes: usize, counting: Convention) -> u64 {
-    let StepCosts {
-        generator,
-        discriminator,
-        backbone,
-        contrastive,
-    } = StepCosts::of(experiment, classes, counting);
-    let backbone = backbone.map_or(0, |cost| cost.macs);
-    let latents = if experiment.loss.has_pairs() { 2 } else { 1 };
-    let fakes =
-        generator.labels.macs + latents * generator.features().macs + generator.to_image.macs;
-    let mut macs = 3 * fakes + 2 * (discriminator.total().macs + backbone);
-    if let Some([network, projector]) = contrastive {
-        macs += 3 * network.macs + 4 * projector.macs;
-    }
-    macs += generator.total().macs + 2 * backbone;
-    let trained = 2 * discriminator.inputs.macs + 3 * discriminator.inner.macs;
-    macs += 2 * trained;
-    if experiment.loss.lambda_label_mix > 0.0 {
-        macs += backbone + trained;
-    }
-    macs * experiment.run.batch as u64
+    StepWork::of(experiment, classes, counting).macs() * experiment.run.batch as u64
 }
 
 #[cfg(test)]
@@ -87,9 +48,7 @@ mod tests {
         let (height, width) = (bare.data.height, bare.data.width);
         let entry = info(bare.backbone.network);
         let counting = EXECUTED;
-        let generator = cost::generator(&bare.generator, 12, [height, width], counting)
-            .total()
-            .macs;
+        let generator = cost::generator(&bare.generator, 12, [height, width], counting);
         let backbone = cost::backbone(bare.backbone.network, height, width).macs;
         let config = &bare.discriminator;
         let discriminator = cost::discriminator(
@@ -100,12 +59,15 @@ mod tests {
             [height, width],
             counting,
         );
-        let expected = 4 * generator + 4 * backbone + 8 * discriminator.total().macs
+        let expected = 4 * generator.total().macs - generator.resizes
+            + 4 * backbone
+            + 8 * discriminator.total().macs
             - 2 * discriminator.inputs.macs;
         assert_eq!(step_macs(&bare, 12, EXECUTED), expected);
         assert!(step_macs(&experiment(&settings[..2]), 12, EXECUTED) > expected);
     }
 
+    /// And a pass to the second image, which the log describes.
     #[test]
     fn the_second_latent_of_a_pair_costs_three_passes_without_the_label_branch() {
         let pair = experiment(&["run.batch=1"]);
@@ -115,7 +77,7 @@ mod tests {
         let again = generator.total().macs - generator.labels.macs - generator.to_image.macs;
         assert_eq!(
             step_macs(&pair, 12, EXECUTED) - step_macs(&single, 12, EXECUTED),
-            3 * again
+            3 * again + generator.to_image.macs - generator.resizes
         );
     }
 

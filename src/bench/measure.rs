@@ -23,6 +23,9 @@ pub struct Operation {
     pub shapes: String,
     /// Calls; none of `other`.
     pub calls: u64,
+    /// Multiply-adds of convolutions, products and attention.
+    #[serde(default)]
+    pub macs: u64,
     /// Time by the clock.
     pub seconds: f64,
 }
@@ -179,6 +182,7 @@ fn profile(mut work: impl FnMut() -> Result<()>) -> Result<Profile> {
         name: name.to_string(),
         shapes: String::new(),
         calls: 0,
+        macs: 0,
         seconds: 0.0,
     };
     let mut by_name = BTreeMap::new();
@@ -186,12 +190,14 @@ fn profile(mut work: impl FnMut() -> Result<()>) -> Result<Profile> {
     for time in times {
         let operation = by_name.entry(time.name).or_insert_with(|| named(time.name));
         operation.calls += time.calls;
+        operation.macs += time.macs;
         operation.seconds += time.seconds;
         if !time.shapes.is_empty() {
             shaped.push(Operation {
                 name: time.name.to_string(),
                 shapes: time.shapes,
                 calls: time.calls,
+                macs: time.macs,
                 seconds: time.seconds,
             });
         }

@@ -4,6 +4,8 @@
 //! after the device has done its work.
 
 mod count;
+#[cfg(all(test, feature = "flex"))]
+mod counted;
 mod machine;
 mod measure;
 mod parts;

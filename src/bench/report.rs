@@ -207,6 +207,7 @@ mod tests {
             name: "conv2d".to_string(),
             shapes: shapes.to_string(),
             calls,
+            macs: 0,
             seconds,
         };
         let measured = Measured {

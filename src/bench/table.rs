@@ -93,6 +93,7 @@ pub(super) fn write_shaped(f: &mut fmt::Formatter<'_>, operations: &[Operation])
         shapes,
         calls,
         seconds,
+        ..
     } in operations.iter().take(2 * SHOWN)
     {
         writeln!(f, "{:>9.1}{calls:>9}  {name}  {shapes}", 1e3 * seconds)?;

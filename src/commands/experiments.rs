@@ -28,7 +28,8 @@ enum ExperimentsCommand {
     Show(ShowArgs),
     /// Print the JSON schema of experiment files, by which editors complete and check them.
     Schema,
-    /// Tell how long rows would take on this machine, by training a few steps of each.
+    /// Tell how long rows would take on this machine, by training a few steps of each. What a run would
+    /// take on other machines is computed by `dp-sims plan`.
     Plan(plan::PlanArgs),
     /// Train and evaluate rows with several seeds; the same call goes on where it was interrupted.
     Run(run::RunArgs),

@@ -14,6 +14,7 @@ pub mod generate;
 mod maps;
 mod mistake;
 mod orchestrator;
+mod plan;
 mod program;
 mod train;
 mod train_segmenter;
@@ -59,6 +60,9 @@ enum Command {
     Experiments(experiments::ExperimentsArgs),
     /// Bring the processes of a run on several machines together.
     Orchestrator(orchestrator::OrchestratorArgs),
+    /// Tell what a run would take on rented machines: operations, hours, money, memory and traffic. It
+    /// computes nothing; `experiments plan` times the rows of a study on this machine.
+    Plan(plan::PlanArgs),
     /// Write the generator of a run into one file, to hand it out.
     Export(export::ExportArgs),
     /// Train a segmentation network on a dataset's photos, for the mIoU of your own dataset.
@@ -167,6 +171,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Compare(args) => compare::run(args),
         Command::Experiments(args) => experiments::run(args),
         Command::Orchestrator(args) => orchestrator::run(args),
+        Command::Plan(args) => plan::run(args),
         Command::Export(args) => export::run(args),
         Command::TrainSegmenter(args) => train_segmenter::run(args),
         Command::Doctor(args) => doctor::run(args),

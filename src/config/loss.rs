@@ -137,6 +137,11 @@ impl LossConfig {
         self.image_diversity.lambda > 0.0 || self.feature_diversity.lambda > 0.0
     }
 
+    /// Whether any term reads features of the network of the contrastive loss.
+    pub fn has_network(&self) -> bool {
+        self.contrastive.lambda > 0.0 || self.feature_diversity.lambda > 0.0
+    }
+
     /// Checks every key for a generator with this kind of noise and images of this size.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::study::{Study, study_names};
 use crate::config::{Experiment, experiment_names, load};
+use crate::runtime::columns::write_columns;
 
 /// What is built in: `experiments list`.
 #[derive(Debug, Serialize)]
@@ -148,29 +149,6 @@ impl fmt::Display for Catalogue {
         }));
         write_columns(f, &rows)
     }
-}
-
-/// Rows of text in columns that are as wide as they have to be.
-pub(super) fn write_columns<const N: usize>(
-    f: &mut impl fmt::Write,
-    rows: &[[String; N]],
-) -> fmt::Result {
-    let widths: Vec<usize> = (0..N)
-        .map(|column| {
-            let lengths = rows.iter().map(|row| row[column].chars().count());
-            lengths.max().unwrap_or(0)
-        })
-        .collect();
-    for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            let fill = " ".repeat(width - cell.chars().count() + 2);
-            line.push_str(cell);
-            line.push_str(&fill);
-        }
-        writeln!(f, "{}", line.trim_end())?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -6,11 +6,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use super::catalogue::write_columns;
 use super::children::{Logged, Program, logged};
 use super::folder::{EXPERIMENT, TRAIN_LOG};
 use super::study::Row;
 use crate::config::{Experiment, MAX_STEPS};
+use crate::runtime::columns::write_columns;
 use crate::runtime::units::{duration, memory};
 use crate::train::Stop;
 

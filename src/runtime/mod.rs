@@ -5,6 +5,7 @@ pub mod console;
 
 pub mod arguments;
 pub mod batch;
+pub mod columns;
 pub mod device;
 pub mod files;
 pub mod lock;

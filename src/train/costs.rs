@@ -14,7 +14,7 @@ pub(crate) struct StepCosts {
     pub(crate) discriminator: DiscriminatorCost,
     /// The frozen network below the discriminator.
     pub(crate) backbone: Option<Cost>,
-    /// Network and projections of the contrastive loss.
+    /// Network and projections of the contrastive loss, where a loss reads features of that network.
     pub(crate) contrastive: Option<[Cost; 2]>,
 }
 
@@ -33,7 +33,7 @@ impl StepCosts {
             backbone: config
                 .has_backbone()
                 .then(|| cost::backbone(kind, height, width)),
-            contrastive: (term.lambda > 0.0).then(|| {
+            contrastive: experiment.loss.has_network().then(|| {
                 let entry = info(term.network);
                 let taps = entry.strides.iter().zip(&entry.channels);
                 let taps = taps.filter(|(stride, _)| CONTRASTIVE_STRIDES.contains(stride));

@@ -1,73 +1,85 @@
 //! How much memory a run will take, before any of it is taken.
 
 use anyhow::{Result, bail};
+use dp_sims_model::backbones::info;
+use dp_sims_model::kept::{self, Kept};
+use serde::{Serialize, Serializer};
 
 use super::costs::step_parameters;
+use super::parts::StepPart;
 use crate::config::{Experiment, keys_of_size, with_default};
 use crate::runtime::units::memory;
 
-/// Share of the estimate of a step that is certain: what is counted as kept for the backward pass may
-/// partly be freed before the rest is made.
-const CERTAIN: f64 = 0.5;
+/// Bytes of an `f32`.
+const FLOAT: f64 = 4.0;
 
-/// Floats that the generator step keeps per pixel of the batch: for every tensor that a backward
-/// pass needs, its channels over the square of its stride. Counts the maps of SPADE blocks,
-/// decoder blocks and both full-resolution branches; an estimate, not an account.
-fn activation_floats_per_pixel(experiment: &Experiment) -> f64 {
-    let generator = &experiment.generator;
-    let (widths, channels) = (generator.widths(), &generator.encoder_channels);
-    let coarsest = channels[channels.len() - 1];
-    let area = |stride: usize| 1.0 / (stride * stride) as f64;
-    let pair = if experiment.loss.has_pairs() {
-        2.0
-    } else {
-        1.0
-    };
-    let mut floats = 0.0;
-    for block in 0..generator.blocks() {
-        let area = area(generator.start_stride() >> block);
-        let middle = widths[block].min(widths[block + 1]);
-        let condition = coarsest + channels[generator.blocks() - block];
-        // Per SPADE: normalised, gamma, beta, modulated, activated; two or three of them.
-        let spades = 2 * widths[block] + middle;
-        floats += pair * area * (7 * spades + 2 * widths[block + 1] + 2 * condition) as f64;
-        floats += pair * area * (6 * channels[generator.blocks() - block]) as f64;
-    }
-    let decoder = &experiment.discriminator.decoder_channels;
-    for (index, &width) in decoder.iter().enumerate() {
-        floats += area(1 << (decoder.len() - index - 1)) * (8 * width) as f64;
-    }
-    let full = &experiment.discriminator;
-    floats + (6 * full.full_resolution_channels * full.full_resolution_blocks) as f64
+/// Share of what a step is estimated to need that it needs for certain: measured steps are within a few
+/// percent of their estimate, and what fits must not be refused.
+const CERTAIN: f64 = 0.8;
+
+/// Memory of the program itself, without any run.
+const PROGRAM: f64 = 38.0 * (1 << 20) as f64;
+
+/// Tensors of the size of the logits that a pixel loss needs for its gradient, beside the one that it
+/// keeps.
+const LOSS: f64 = 3.0;
+
+/// Those that the losses of the discriminator step keep: shifted logits of both, what the smoothed one keeps
+/// in addition, and both logits for their accuracy.
+const LOSSES: f64 = 7.0;
+
+/// Memory of a run in bytes, by what it is for. An estimate: tests hold it to what was measured
+/// (`tests/bench/memory.toml`).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Estimate {
+    /// Weights, the state of the optimizers, and the moving average, twice: as it is, and as it was last shown
+    /// or saved.
+    #[serde(rename = "state_bytes")]
+    pub state: f64,
+    /// What the generator keeps for its backward pass, at the peak of a step.
+    #[serde(rename = "generator_bytes")]
+    pub generator: f64,
+    /// What frozen networks, discriminator and losses keep, and gradients, at the peak of a step.
+    #[serde(rename = "others_bytes")]
+    pub others: f64,
+    /// The part of a step that has its peak.
+    #[serde(serialize_with = "in_words")]
+    pub peak: StepPart,
+    /// Batches of a step, and those that refresh the average.
+    #[serde(rename = "batches_bytes")]
+    pub batches: f64,
+    /// Batches that are kept ready and the preview: memory of the processor, on any backend.
+    #[serde(rename = "host_bytes")]
+    pub host: f64,
+    /// The copy of weights and optimizers that becomes a checkpoint: memory of the processor.
+    #[serde(rename = "checkpoint_bytes")]
+    pub checkpoint: f64,
 }
 
-/// Memory of a run in bytes, by what it is for. An estimate, not an account.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Estimate {
-    /// Weights, gradients, the state of the optimizers and the moving average.
-    pub(super) state: f64,
-    /// What a step keeps for its backward passes.
-    pub(super) step: f64,
-    /// Batches that are kept ready, those that refresh the average, and the preview.
-    pub(super) batches: f64,
+fn in_words<S: Serializer>(part: &StepPart, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(part)
 }
 
 impl Estimate {
     /// Of an experiment for so many classes, void included.
-    pub(super) fn of(experiment: &Experiment, classes: usize) -> Self {
+    pub fn of(experiment: &Experiment, classes: usize) -> Self {
         let parameters = step_parameters(experiment, classes);
-        let state: f64 = parameters
-            .iter()
-            .map(|(name, &count)| {
-                // Weight, gradient and the two moments of Adam; the average of the generator.
-                let copies = match name.as_str() {
-                    "generator" => 5.0,
-                    "discriminator" | "projector" => 4.0,
-                    _ => 1.0,
-                };
-                4.0 * copies * count as f64
-            })
-            .sum();
+        let count = |name: &str| parameters.get(name).copied().unwrap_or(0) as f64;
+        let generator = count("generator");
+        let judges = count("discriminator") + count("projector");
+        let contrastive = if experiment.shares_features() {
+            0.0
+        } else {
+            count("contrastive")
+        };
+        let frozen = count("backbone") + contrastive;
+        // Weight and the two moments of Adam, and both averages of the generator.
+        let state = 5.0 * generator + 3.0 * judges + frozen;
+        let Peak {
+            part,
+            of_generator,
+            of_others,
+        } = Peak::of(experiment, classes, [generator, judges]);
         let (run, data) = (&experiment.run, &experiment.data);
         let pixels = data.height as f64 * data.width as f64;
         let batch = run.batch as f64 * pixels;
@@ -82,15 +94,119 @@ impl Estimate {
         let tiles = run.preview_rows as f64 * (run.preview_samples + 2) as f64;
         let passes = run.accumulation as f64 * batch * (16.0 + offsets);
         Self {
-            state,
-            step: activation_floats_per_pixel(experiment) * batch * 4.0,
-            batches: ready + refresh + passes + 6.0 * tiles * pixels,
+            state: FLOAT * state,
+            generator: FLOAT * of_generator,
+            others: FLOAT * of_others,
+            peak: part,
+            batches: refresh + passes,
+            host: ready + 6.0 * tiles * pixels,
+            checkpoint: FLOAT * (4.0 * generator + 3.0 * judges),
         }
+    }
+
+    /// What a step has at its peak beside the state.
+    pub fn step(&self) -> f64 {
+        self.generator + self.others
+    }
+
+    /// What lies on the device, at the peak of a step.
+    pub fn device(&self) -> f64 {
+        self.state + self.step() + self.batches
+    }
+
+    /// What the process takes on a backend of the processor. A checkpoint is written between steps.
+    pub fn process(&self) -> f64 {
+        let varying = self.step().max(self.checkpoint);
+        PROGRAM + self.state + varying + self.batches + self.host
+    }
+
+    /// What is for what; the copy and what a step has share their room.
+    pub fn rows(&self) -> [(&'static str, f64); 6] {
+        [
+            ("weights and optimizers", self.state),
+            ("maps of the generator", self.generator),
+            ("other networks, losses", self.others),
+            ("batches", self.batches),
+            ("ready batches (host)", self.host),
+            ("checkpoint copy (host)", self.checkpoint),
+        ]
     }
 
     /// What is needed at the least.
     fn least(&self) -> f64 {
-        self.state + CERTAIN * self.step + self.batches
+        self.state + CERTAIN * self.step() + self.batches + self.host
+    }
+}
+
+/// Where a step has most in memory beside its state, in numbers.
+struct Peak {
+    part: StepPart,
+    of_generator: f64,
+    of_others: f64,
+}
+
+impl Peak {
+    /// Of an experiment with so many parameters in the generator, and in discriminator and projector.
+    fn of(experiment: &Experiment, classes: usize, [generator, judges]: [f64; 2]) -> Self {
+        let (run, loss) = (&experiment.run, &experiment.loss);
+        let size @ [height, width] = [experiment.data.height, experiment.data.width];
+        let batch = run.batch;
+        let latents = if loss.has_pairs() { 2 } else { 1 };
+        let maps = kept::generator(&experiment.generator, size, latents).of_images(batch);
+        let entry = info(experiment.backbone.network);
+        let config = &experiment.discriminator;
+        let judge = kept::discriminator(config, &entry.channels, &entry.strides, size);
+        let backbone = if config.has_backbone() {
+            kept::backbone(experiment.backbone.network, size)
+        } else {
+            Kept::default()
+        };
+        let logits = ((classes + 1) * height * width * batch) as f64;
+        // Gradients of earlier passes.
+        let earlier = if run.accumulation > 1 {
+            generator + judges
+        } else {
+            0.0
+        };
+        let network = if !loss.has_network() {
+            Kept::default()
+        } else if experiment.shares_features() {
+            backbone
+        } else {
+            kept::backbone(loss.contrastive.network, size)
+        };
+        let peak = |part, of_generator, of_others| Self {
+            part,
+            of_generator,
+            of_others: of_others + earlier,
+        };
+        let judged = (backbone + judge).of_images(batch) + (1.0 + LOSS) * logits;
+        // Fakes and photos, and mixed images as well, each with a graph.
+        let graphs = if loss.lambda_label_mix > 0.0 {
+            3.0
+        } else {
+            2.0
+        };
+        let compared = graphs * judge.of_images(batch) + (LOSSES + LOSS) * logits + judges;
+        let parts = [
+            peak(StepPart::JudgementBackward, maps, judged),
+            peak(
+                StepPart::ContrastiveBackward,
+                maps,
+                network.of_images(batch),
+            ),
+            // Maps go while gradients come.
+            peak(StepPart::GeneratorBackward, maps.max(generator), 0.0),
+            peak(StepPart::DiscriminatorBackward, 0.0, compared),
+        ];
+        let all = |peak: &Self| peak.of_generator + peak.of_others;
+        let [first, others @ ..] = parts;
+        others.into_iter().fold(
+            first,
+            |most, next| {
+                if all(&next) > all(&most) { next } else { most }
+            },
+        )
     }
 }
 

@@ -26,8 +26,10 @@ mod stop;
 mod summary;
 mod unchanged;
 mod watch;
+mod work;
 
-pub(crate) use costs::{StepCosts, step_parameters};
+pub(crate) use costs::step_parameters;
+pub use estimate::Estimate;
 pub(crate) use estimate::fits;
 pub use networks::{Frozen, Networks};
 pub use optimizer::{ModuleOptimizer, adam, load_optimizer_state, optimizer_state};
@@ -42,3 +44,4 @@ pub use step::Training;
 pub use stop::{Stop, StopReason};
 pub use unchanged::refuse_changes_of_networks;
 pub use watch::Watch;
+pub use work::{NetworkWork, StepWork};

@@ -65,7 +65,7 @@ impl<B: AutodiffBackend> Networks<B> {
             None
         };
         let term = &experiment.loss.contrastive;
-        let contrastive = if term.lambda > 0.0 || experiment.loss.feature_diversity.lambda > 0.0 {
+        let contrastive = if experiment.loss.has_network() {
             let entry = info(term.network);
             let taps: Vec<usize> = CONTRASTIVE_STRIDES
                 .into_iter()

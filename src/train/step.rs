@@ -27,6 +27,7 @@ use crate::config::Experiment;
 use crate::events::Network;
 use crate::runtime::batch::DeviceBatch;
 use crate::runtime::noise::{Draws, SeededDraws};
+pub(super) use view::MEASURED_EVERY;
 
 /// Steps between two looks at whether running statistics are finite: losses are for a long time where
 /// those are not.

@@ -7,6 +7,7 @@ use dp_sims_model::backbones::info;
 
 use super::estimate::Estimate;
 use super::run::Run;
+use crate::runtime::units::memory;
 
 impl<B: AutodiffBackend> Run<'_, B> {
     /// What `--dry-run` prints: shapes, parameter counts, memory and class frequencies.
@@ -19,7 +20,7 @@ impl<B: AutodiffBackend> Run<'_, B> {
         let mut text = String::new();
         let mut line = |label: &str, value: String| {
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{label:<22}{value}");
+            let _ = writeln!(text, "{label:<26}{value}");
         };
         line("experiment", experiment.name.clone());
         line("backend", self.options.backend.clone());
@@ -67,18 +68,14 @@ impl<B: AutodiffBackend> Run<'_, B> {
                     .map_or(0, |(module, _)| module.num_params()),
             ),
         ];
-        let mut total = networks.ema.num_params();
         for (name, count) in trained {
             line(name, format!("{:.2} M parameters", count as f64 / 1e6));
-            // Weight, gradient and the two moments of Adam.
-            total += 4 * count;
         }
-        let mut frozen = 0;
         if let Some(backbone) = &networks.backbone {
-            frozen = backbone.plain.num_params();
+            let count = backbone.plain.num_params();
             line(
                 experiment.backbone.network.name(),
-                format!("{:.2} M parameters, frozen", frozen as f64 / 1e6),
+                format!("{:.2} M parameters, frozen", count as f64 / 1e6),
             );
         }
         if let Some((_, network)) = &networks.contrastive {
@@ -91,30 +88,20 @@ impl<B: AutodiffBackend> Run<'_, B> {
                     count as f64 / 1e6
                 ),
             );
-            frozen += count;
         }
-        let state = (total + frozen) * 4;
-        line(
-            "memory of the state",
-            format!("{:.0} MB", state as f64 / 1e6),
-        );
         let estimate = Estimate::of(experiment, classes.len());
         line(
-            "memory of a step",
-            format!("about {:.0} MB more", estimate.step / 1e6),
+            "memory",
+            format!("about {} in all:", memory(estimate.process() as u64)),
         );
-        line(
-            "memory of batches",
-            format!("about {:.0} MB more", estimate.batches / 1e6),
-        );
+        for (what, bytes) in estimate.rows() {
+            line(&format!("  {what}"), memory(bytes as u64));
+        }
         let workers = experiment.data.workers;
         let decoding = shared_bytes(self.data.train.decoding(), workers);
         line(
             "memory of decoding",
-            format!(
-                "about {:.0} MB more, with {workers} worker(s)",
-                decoding as f64 / 1e6
-            ),
+            format!("about {} more, with {workers} worker(s)", memory(decoding)),
         );
         if self.data.presence.is_empty() {
             return text;

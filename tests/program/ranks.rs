@@ -59,8 +59,8 @@ fn read(bytes: &Vec<u8>) -> SafeTensors<'_> {
 }
 
 /// Largest difference between the weights of two checkpoints, as the norm of the difference in that of the weights:
-/// of every weight by itself, and of the biases and of the running variances of a network together, since a bias that was
-/// 0 is hardly more than its last steps. Gives its name as well, and how many tensors were compared.
+/// of every weight by itself, and of all of a network, biases included. Those begin at 0 and are hardly more than the sum
+/// of a few steps, whose sign Adam takes from gradients that are next to nothing. Gives its name as well, and how many tensors were compared.
 fn difference(first: &Path, second: &Path) -> (f64, String, usize) {
     let (first, second) = (weights(first), weights(second));
     let mut groups = BTreeMap::<String, [f64; 2]>::new();
@@ -75,11 +75,13 @@ fn difference(first: &Path, second: &Path) -> (f64, String, usize) {
         {
             let [own, other] = [&first, &second].map(|tensors| numbers(tensors, name));
             let (_, kind) = name.rsplit_once('.').unwrap();
-            let group = if kind == "weight" { name } else { kind };
-            let sums = groups.entry(format!("{file}: {group}")).or_default();
-            for (own, other) in own.iter().zip(&other) {
-                sums[0] += (own - other).powi(2);
-                sums[1] += own * own;
+            let alone = (kind == "weight").then(|| format!("{file}: {name}"));
+            for group in alone.into_iter().chain([file.clone()]) {
+                let sums = groups.entry(group).or_default();
+                for (own, other) in own.iter().zip(&other) {
+                    sums[0] += (own - other).powi(2);
+                    sums[1] += own * own;
+                }
             }
             count += 1;
         }

@@ -154,8 +154,11 @@ impl FloatTensorOps<Self> for Cpu {
     });
 
     fn float_matmul(lhs: FlexTensor, rhs: FlexTensor) -> FlexTensor {
-        let _timer = Timer::with_shapes("float_matmul", || {
-            format!("{} x {}", profile::shape(&lhs), profile::shape(&rhs))
+        let _timer = Timer::with_macs("float_matmul", || {
+            let shapes = format!("{} x {}", profile::shape(&lhs), profile::shape(&rhs));
+            let [left, right] = [&lhs, &rhs].map(|tensor| tensor.layout().shape());
+            let columns = right.as_slice().last().copied().unwrap_or(1);
+            (shapes, left.num_elements() * columns)
         });
         match matmul::product(&lhs, &rhs) {
             Some(product) => product,

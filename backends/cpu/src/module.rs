@@ -12,6 +12,12 @@ use super::pool;
 use super::profile::Timer;
 
 /// Those of a convolution, for the profile.
+/// Shapes of a convolution, and its multiply-adds.
+fn known(x: &FlexTensor, weight: &FlexTensor, options: &ConvOptions<2>) -> (String, usize) {
+    let macs = Conv::new(x, weight, options).macs();
+    (shapes(x, weight, options), macs)
+}
+
 fn shapes(x: &FlexTensor, weight: &FlexTensor, options: &ConvOptions<2>) -> String {
     let [outputs, _, height, width] = weight.shape().dims();
     let mut text = format!("{:?} to {outputs}, {height}x{width}", x.shape().as_slice());
@@ -106,7 +112,12 @@ impl ModuleOps<Self> for Cpu {
         attn_bias: Option<FlexTensor>,
         options: AttentionModuleOptions,
     ) -> FlexTensor {
-        let _timer = Timer::new("attention");
+        let _timer = Timer::with_macs("attention", || {
+            let [batch, heads, queries, depth] = query.shape().dims();
+            let [_, _, keys, values] = value.shape().dims();
+            let macs = batch * heads * queries * keys * (depth + values);
+            (String::new(), macs)
+        });
         let own = match (&mask, &attn_bias) {
             (None, None) => attention::attention(&query, &key, &value, &options),
             _ => None,
@@ -174,7 +185,7 @@ impl ModuleOps<Self> for Cpu {
         bias: Option<FlexTensor>,
         options: ConvOptions<2>,
     ) -> FlexTensor {
-        let _timer = Timer::with_shapes("conv2d", || shapes(&x, &weight, &options));
+        let _timer = Timer::with_macs("conv2d", || known(&x, &weight, &options));
         let conv = Conv::new(&x, &weight, &options);
         if x.dtype() != DType::F32 || conv.is_depthwise() || conv.is_empty() {
             return Flex::conv2d(x, weight, bias, options);
@@ -201,7 +212,7 @@ impl ModuleOps<Self> for Cpu {
         output_grad: FlexTensor,
         options: ConvOptions<2>,
     ) -> FlexTensor {
-        let _timer = Timer::with_shapes("conv2d_x_backward", || shapes(&x, &weight, &options));
+        let _timer = Timer::with_macs("conv2d_x_backward", || known(&x, &weight, &options));
         let conv = Conv::new(&x, &weight, &options);
         if x.dtype() != DType::F32 || conv.is_empty() {
             return Flex::conv2d_x_backward(x, weight, output_grad, options);
@@ -232,7 +243,7 @@ impl ModuleOps<Self> for Cpu {
         output_grad: FlexTensor,
         options: ConvOptions<2>,
     ) -> FlexTensor {
-        let _timer = Timer::with_shapes("conv2d_weight_backward", || shapes(&x, &weight, &options));
+        let _timer = Timer::with_macs("conv2d_weight_backward", || known(&x, &weight, &options));
         if x.dtype() != DType::F32 {
             return Flex::conv2d_weight_backward(x, weight, output_grad, options);
         }

@@ -1,21 +1,23 @@
-//! Time by operation.
+//! Time and multiply-adds by operation.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use burn_flex::FlexTensor;
 
-static IS_ON: AtomicBool = AtomicBool::new(false);
-static TIMES: Mutex<Times> = Mutex::new(BTreeMap::new());
-
-/// Calls and time by name and shapes.
-type Times = BTreeMap<(&'static str, String), (u64, Duration)>;
+/// What is known of an operation of a name and shapes.
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    calls: u64,
+    macs: u64,
+    time: Duration,
+}
 
 thread_local! {
+    static IS_ON: Cell<bool> = const { Cell::new(false) };
     static IS_INSIDE: Cell<bool> = const { Cell::new(false) };
+    static SUMS: RefCell<BTreeMap<(&'static str, String), Sum>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 /// Calls and time of an operation of the backend.
@@ -27,43 +29,47 @@ pub struct OperationTime {
     pub shapes: String,
     /// Calls.
     pub calls: u64,
+    /// Multiply-adds of all calls, of convolutions, products and attention; else 0. A convolution counts
+    /// by its definition, however it is computed.
+    pub macs: u64,
     /// Time of all calls in seconds, by the clock.
     pub seconds: f64,
 }
 
-/// Begins to take the time of every operation of [`Cpu`](super::Cpu) in this process. An operation
+/// Begins to take the time of every operation of [`Cpu`](super::Cpu) that this thread asks for. An operation
 /// that calls others counts as one.
 pub fn start() {
-    lock().clear();
-    IS_ON.store(true, Ordering::Relaxed);
+    SUMS.with_borrow_mut(BTreeMap::clear);
+    IS_ON.set(true);
 }
 
 /// Stops, and returns what was measured by name and shapes, the longest first.
 pub fn stop() -> Vec<OperationTime> {
-    IS_ON.store(false, Ordering::Relaxed);
-    let taken = std::mem::take(&mut *lock());
-    let mut times: Vec<_> = taken
+    IS_ON.set(false);
+    let mut times: Vec<_> = SUMS
+        .take()
         .into_iter()
-        .map(|((name, shapes), (calls, time))| OperationTime {
+        .map(|((name, shapes), sum)| OperationTime {
             name,
             shapes,
-            calls,
-            seconds: time.as_secs_f64(),
+            calls: sum.calls,
+            macs: sum.macs,
+            seconds: sum.time.as_secs_f64(),
         })
         .collect();
     times.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
     times
 }
 
-fn lock() -> std::sync::MutexGuard<'static, Times> {
-    // A thread that panicked while it held the lock has at worst lost its own time.
-    TIMES
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
-}
+/// Takes the time until it is dropped. Costs one look where nobody measures.
+pub(super) struct Timer(Option<Running>);
 
-/// Takes the time until it is dropped. Costs one load where nobody measures.
-pub(super) struct Timer(Option<(&'static str, String, Instant)>);
+struct Running {
+    name: &'static str,
+    shapes: String,
+    macs: u64,
+    started: Instant,
+}
 
 impl Timer {
     pub(super) fn new(name: &'static str) -> Self {
@@ -72,22 +78,36 @@ impl Timer {
 
     /// The same for an operation whose shapes are told apart; they are asked for if somebody measures.
     pub(super) fn with_shapes(name: &'static str, shapes: impl FnOnce() -> String) -> Self {
-        if !IS_ON.load(Ordering::Relaxed) || IS_INSIDE.replace(true) {
+        Self::with_macs(name, || (shapes(), 0))
+    }
+
+    /// The same for an operation that multiplies: its shapes, empty if they are not told apart, and its
+    /// multiply-adds.
+    pub(super) fn with_macs(name: &'static str, known: impl FnOnce() -> (String, usize)) -> Self {
+        if !IS_ON.get() || IS_INSIDE.replace(true) {
             return Self(None);
         }
-        Self(Some((name, shapes(), Instant::now())))
+        let (shapes, macs) = known();
+        Self(Some(Running {
+            name,
+            shapes,
+            macs: macs as u64,
+            started: Instant::now(),
+        }))
     }
 }
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        if let Some((name, shapes, started)) = self.0.take() {
-            let elapsed = started.elapsed();
+        if let Some(running) = self.0.take() {
+            let elapsed = running.started.elapsed();
             IS_INSIDE.set(false);
-            let mut times = lock();
-            let (calls, time) = times.entry((name, shapes)).or_default();
-            *calls += 1;
-            *time += elapsed;
+            SUMS.with_borrow_mut(|sums| {
+                let sum = sums.entry((running.name, running.shapes)).or_default();
+                sum.calls += 1;
+                sum.macs += running.macs;
+                sum.time += elapsed;
+            });
         }
     }
 }
@@ -104,7 +124,6 @@ pub(super) fn shape(tensor: &FlexTensor) -> String {
 mod tests {
     use super::*;
 
-    /// Other tests run operations in the meantime, so only names of this one are looked at.
     #[test]
     fn outer_operations_are_counted_while_it_is_on() {
         drop(Timer::new("before"));
@@ -113,16 +132,20 @@ mod tests {
             let _outer = Timer::new("outer");
             drop(Timer::new("inner"));
         }
-        drop(Timer::with_shapes("outer", || "2x3".to_string()));
+        drop(Timer::with_macs("outer", || ("2x3".to_string(), 6)));
+        std::thread::spawn(|| drop(Timer::new("elsewhere")))
+            .join()
+            .unwrap();
         let times = stop();
         drop(Timer::new("after"));
         let named = |name| times.iter().find(|time| time.name == name);
-        let calls = |shapes| {
+        let counts = |shapes| {
             let mut outer = times.iter().filter(|time| time.name == "outer");
-            outer.find(|time| time.shapes == shapes).unwrap().calls
+            let outer = outer.find(|time| time.shapes == shapes).unwrap();
+            (outer.calls, outer.macs)
         };
-        assert_eq!((calls(""), calls("2x3")), (3, 1));
-        for name in ["before", "inner", "after"] {
+        assert_eq!([counts(""), counts("2x3")], [(3, 0), (1, 6)]);
+        for name in ["before", "inner", "after", "elsewhere"] {
             assert_eq!(named(name), None);
         }
         assert_eq!(stop(), []);

@@ -13,12 +13,14 @@ pub struct DiscriminatorCost {
     pub inputs: Cost,
     /// Every other convolution.
     pub inner: Cost,
+    /// Projections before all of them that are never trained, without parameters.
+    pub frozen: Cost,
 }
 
 impl DiscriminatorCost {
-    /// The whole trained part.
+    /// The whole of it.
     pub fn total(&self) -> Cost {
-        self.inputs + self.inner
+        self.inputs + self.inner + self.frozen
     }
 }
 
@@ -37,7 +39,7 @@ pub fn discriminator(
         return oasis(config, classes, [height, width], convention);
     }
     let plan = config.decoder_plan(channels, strides);
-    let (mut inputs, mut inner) = (Cost::default(), Cost::default());
+    let [mut inputs, mut inner, mut frozen] = [Cost::default(); 3];
     if config.conditioning.has_projection() {
         for (level, (&from, &stride)) in channels.iter().zip(strides).enumerate() {
             let (rows, columns) = (height / stride, width / stride);
@@ -51,8 +53,7 @@ pub fn discriminator(
                 scale.macs *= 4;
             }
             let across = convolution(ConvConfig::new(from, middle, 1), rows, columns);
-            // Frozen: they cost time, but nothing in them is trained.
-            inputs.macs += across.macs + scale.macs;
+            frozen.macs += across.macs + scale.macs;
         }
     }
     let blocks = plan.widths.len();
@@ -80,7 +81,11 @@ pub fn discriminator(
     }
     let head = ConvConfig::new(decoded + full, classes + 1, 1);
     inner += convolution(head, height, width);
-    DiscriminatorCost { inputs, inner }
+    DiscriminatorCost {
+        inputs,
+        inner,
+        frozen,
+    }
 }
 
 fn oasis(
@@ -120,7 +125,11 @@ fn oasis(
         from = to;
     }
     inner += convolution(ConvConfig::new(from, classes + 1, 1), height, width);
-    DiscriminatorCost { inputs, inner }
+    DiscriminatorCost {
+        inputs,
+        inner,
+        frozen: Cost::default(),
+    }
 }
 
 /// A residual block: what reads its input (first convolution and shortcut), and the second

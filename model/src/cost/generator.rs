@@ -16,6 +16,9 @@ pub struct GeneratorCost {
     pub blocks: Vec<Cost>,
     /// Convolution to RGB.
     pub to_image: Cost,
+    /// Multiply-adds of the blocks, counted there, that are products with constants: their backward pass
+    /// has a gradient of one operand alone.
+    pub resizes: u64,
 }
 
 impl GeneratorCost {
@@ -82,12 +85,28 @@ pub fn generator(
             )
         })
         .collect();
+    let resizes = match convention {
+        Convention::Published => 0,
+        Convention::Executed => resizes(&widths, [rows, columns]),
+    };
     GeneratorCost {
         labels,
         noise,
         blocks,
         to_image: to_image(config, height, width),
+        resizes,
     }
+}
+
+/// Multiply-adds of all modulations that resize a condition of the size of the start grid.
+fn resizes(widths: &[usize], start @ [rows, columns]: [usize; 2]) -> u64 {
+    let of_block = |(index, pair): (usize, &[usize])| {
+        let (from, middle) = (pair[0], pair[0].min(pair[1]));
+        let inputs = if from == pair[1] { 1 } else { 2 };
+        let outputs = 2 * (inputs * from + middle);
+        (outputs * resize_macs(start, [rows << index, columns << index])) as u64
+    };
+    widths.windows(2).enumerate().map(of_block).sum()
 }
 
 fn to_image(config: &GeneratorConfig, height: usize, width: usize) -> Cost {
@@ -132,6 +151,7 @@ fn oasis(
         noise,
         blocks,
         to_image: to_image(config, height, width),
+        resizes: 0,
     }
 }
 

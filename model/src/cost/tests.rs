@@ -269,6 +269,7 @@ fn a_small_generator_costs_what_a_hand_count_gives() {
         [first, second]
     );
     assert_eq!(cost.to_image.macs, 16 * 9 * 2 * 3);
+    assert_eq!(cost.resizes, 20 * 9 * 4 * 4 + 8 * 9 * 4 * 16);
 }
 
 #[test]

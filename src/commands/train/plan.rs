@@ -9,7 +9,7 @@ use super::continued::{Choice, chosen, continued};
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::snapshot::{newest_whole, open_whole};
 use crate::config::{self, Experiment};
-use crate::data::dataset_in;
+use crate::data;
 use crate::train::run_folder::{ABANDONED, BEST, Beginning, CHECKPOINTS, RunFolder, trace};
 
 /// What a call of `train` is about to do.
@@ -192,14 +192,8 @@ fn settled(mut experiment: Experiment, args: &TrainArgs) -> Result<Experiment> {
     if let Some(steps) = args.steps {
         experiment.run.steps = steps;
     }
-    if let Some(data) = &args.data {
-        experiment.data.root = Some(data.clone());
-        // A folder that is given is the dataset, where the experiment names none with files.
-        if experiment.data.dataset == "scenes" {
-            experiment.data.dataset = dataset_in(data).context(
-                "--data: the experiment is one of procedural scenes, and the folder is no dataset",
-            )?;
-        }
+    if let Some(folder) = &args.data {
+        data::place(&mut experiment.data, folder)?;
     }
     experiment.run.divide(args.ranks.count())?;
     experiment.validate()?;

@@ -21,7 +21,7 @@ pub(super) struct Views<B: AutodiffBackend> {
 }
 
 /// Steps between two whose losses have views of their own.
-const MEASURED_EVERY: u64 = 10;
+pub(in crate::train) const MEASURED_EVERY: u64 = 10;
 
 impl<B: AutodiffBackend> Views<B> {
     /// `images` are shared by all losses if they look through `shared`, at most steps.

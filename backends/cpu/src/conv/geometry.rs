@@ -125,6 +125,12 @@ impl Conv {
         self.inputs == 1 && self.outputs == 1
     }
 
+    /// Multiply-adds, those with padding included.
+    pub(in super::super) fn macs(&self) -> usize {
+        let window = self.inputs * self.rows.kernel * self.columns.kernel;
+        self.batch * self.groups * self.outputs * window * self.output_plane()
+    }
+
     /// Whether there is no output at all.
     pub(in super::super) fn is_empty(&self) -> bool {
         self.batch * self.output_plane() * self.input_plane() == 0

@@ -98,8 +98,10 @@ impl Backward<Cpu, 2> for AddProduct {
 }
 
 fn forward(base: FlexTensor, left: &FlexTensor, right: &FlexTensor) -> FlexTensor {
-    let _timer = Timer::new("add_product");
     let [inner, columns] = right.shape().dims();
+    let _timer = Timer::with_macs("add_product", || {
+        (String::new(), left.shape().num_elements() * columns)
+    });
     let right = Blocks::of(read(right), columns);
     let mut target = Target::over(base);
     let place = target.place();
