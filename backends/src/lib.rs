@@ -5,6 +5,7 @@
 //! into a type and calls the generic code. Generic code calls [`fused`] operations, which are faster on
 //! some backends.
 
+mod attempt;
 mod choice;
 pub mod collective;
 pub mod conformance;

@@ -93,14 +93,17 @@ impl Ring {
         let share = |number: usize| number * length / nodes..(number + 1) * length / nodes;
         let before = self.around(self.node, 1);
         for turn in 0..nodes - 1 {
-            ends.send(&numbers[share(self.around(self.node, turn))])?;
+            let sent = ends.send(&numbers[share(self.around(self.node, turn))]);
             let own = &mut numbers[share(self.around(self.node, turn + 1))];
             ends.receive(own, before, |own, other| *own += other)?;
+            // Whoever is gone is named by what comes around.
+            sent?;
         }
         for turn in 0..nodes - 1 {
-            ends.send(&numbers[share(self.around(self.node + 1, turn))])?;
+            let sent = ends.send(&numbers[share(self.around(self.node + 1, turn))]);
             let own = &mut numbers[share(self.around(self.node, turn))];
             ends.receive(own, before, |own, other| *own = other)?;
+            sent?;
         }
         Ok(())
     }

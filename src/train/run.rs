@@ -33,12 +33,12 @@ use crate::checkpoint::snapshot::read_state;
 use crate::config::Experiment;
 use crate::data::Data;
 use crate::events::{Fanout, TrainEvent};
-use crate::runtime::batch::{DeviceBatch, label_maps};
+use crate::runtime::batch::label_maps;
 use crate::runtime::noise::SeededDraws;
 use crate::train::run_folder::RunFolder;
 use agreement::{Asked, COMPARE_EVERY};
 pub use ending::Ending;
-use feed::{Feed, batches_of, loader_config};
+use feed::{Feed, loader_config};
 use going_back::Suspects;
 pub use options::{RunOptions, TimeLimit};
 use saving::Saved;
@@ -353,38 +353,6 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
             events.emit(event);
         }
         Ok(())
-    }
-
-    /// The batches of the next step.
-    fn batches(&mut self, events: &mut Fanout) -> Result<Vec<DeviceBatch<B::InnerBackend>>> {
-        let classes = self.data.train.classes().len();
-        let passes = self.experiment.run.accumulation as u64;
-        let first = passes * batches_of(self.step + 1, &self.skipped);
-        let feed = match &mut self.feed {
-            Some(feed) => feed,
-            none => none.insert(Feed::new(
-                self.experiment,
-                self.data,
-                self.options.ranks.share(),
-                first,
-            )?),
-        };
-        (first..first + passes)
-            .map(|position| {
-                let batch = feed.batch(position)?;
-                for message in &batch.unreadable {
-                    let (step, message) = (self.step, message.clone());
-                    events.emit(&TrainEvent::Warning { step, message });
-                }
-                let own = DeviceBatch::new(&batch, classes, &self.device);
-                let ranks = self.options.ranks;
-                let weights = ranks.class_weights(&batch.labels, classes, &self.device)?;
-                Ok(DeviceBatch {
-                    class_weights: weights.unwrap_or_else(|| own.class_weights.clone()),
-                    ..own
-                })
-            })
-            .collect()
     }
 
     fn has_progressed(&self) -> bool {

@@ -6,7 +6,7 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
 use burn::tensor::{Tensor, TensorPrimitive, backend::Backend};
 
 use super::{Group, current};
-use crate::fused::attempt;
+use crate::attempt::attempt;
 
 /// Tries every backend that is compiled in, without a graph and with one, and returns from the function
 /// around it where the tensor is of one.

@@ -3,9 +3,9 @@ use burn::tensor::{Tensor, activation};
 #[cfg(feature = "flex")]
 use dp_sims_cpu::fused::activation as kernels;
 
-#[cfg(feature = "flex")]
-use super::attempt;
 use super::on_gpus;
+#[cfg(feature = "flex")]
+use crate::attempt::attempt;
 
 /// Leaky ReLU: negative elements are multiplied by `slope`.
 ///

@@ -6,9 +6,9 @@ use burn::tensor::backend::Backend;
 #[cfg(feature = "flex")]
 use dp_sims_cpu::fused::adam as kernels;
 
-#[cfg(feature = "flex")]
-use super::attempt;
 use super::on_gpus;
+#[cfg(feature = "flex")]
+use crate::attempt::attempt;
 use crate::terms::{AdamFactors, AdamOperands, AdamUpdate};
 
 /// burn's [`Adam`], with the same state and the same results.

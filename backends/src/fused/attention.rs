@@ -7,7 +7,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::module;
 use burn::tensor::{Tensor, TensorPrimitive, activation};
 
-use super::attempt;
+use crate::attempt::attempt;
 use crate::terms::MANY_SCORES;
 
 /// Scores that the backward pass computes at a time, of all heads and images together.

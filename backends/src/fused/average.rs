@@ -5,9 +5,9 @@ use burn::tensor::backend::Backend;
 #[cfg(feature = "flex")]
 use dp_sims_cpu::fused::average as kernels;
 
-#[cfg(feature = "flex")]
-use super::attempt;
 use super::on_gpus;
+#[cfg(feature = "flex")]
+use crate::attempt::attempt;
 
 type Pair<B, const D: usize> = (Tensor<B, D>, Tensor<B, D>);
 

@@ -3,10 +3,10 @@ use burn::tensor::{Tensor, activation};
 #[cfg(feature = "flex")]
 use dp_sims_cpu::fused::modulate as kernels;
 
-#[cfg(feature = "flex")]
-use super::attempt;
 use super::on_gpus;
 use super::standardise;
+#[cfg(feature = "flex")]
+use crate::attempt::attempt;
 
 /// Scales and shifts every element by values of its own, as spatially adaptive normalisation does,
 /// and applies a leaky ReLU of this slope, if any.

@@ -3,9 +3,9 @@ use burn::tensor::backend::Backend;
 #[cfg(feature = "flex")]
 use dp_sims_cpu::fused::normalise as kernels;
 
-#[cfg(feature = "flex")]
-use super::attempt;
 use super::on_gpus;
+#[cfg(feature = "flex")]
+use crate::attempt::attempt;
 use crate::collective::{mean_over_ranks, ranks};
 
 /// What [`normalise`] makes of a batch.

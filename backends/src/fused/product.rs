@@ -4,7 +4,7 @@ use burn::tensor::backend::Backend;
 use dp_sims_cpu::fused::product as kernels;
 
 #[cfg(feature = "flex")]
-use super::attempt;
+use crate::attempt::attempt;
 
 /// A map plus a product of matrices, of which the right one is known to have many zeros, such as one
 /// that interpolates.

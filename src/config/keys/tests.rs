@@ -31,6 +31,7 @@ fn every_key_of_an_experiment_is_known_with_its_type() {
         ("data.root", "a"),
         ("data.packed", "a"),
         ("data.load_size", "286"),
+        ("run.total_batch", "64"),
         ("optimizer.clip_norm", "1"),
         ("evaluation.segmenter", "a"),
     ] {

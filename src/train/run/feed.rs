@@ -1,8 +1,12 @@
 use anyhow::{Context, Result};
+use burn::tensor::backend::AutodiffBackend;
 use dp_sims_datasets::{Batch, Loader, LoaderConfig, Share};
 
+use super::Run;
 use crate::config::Experiment;
 use crate::data::Data;
+use crate::events::{Fanout, TrainEvent};
+use crate::runtime::batch::DeviceBatch;
 
 /// The batches of the training split in their order.
 pub(super) struct Feed {
@@ -50,6 +54,43 @@ impl Feed {
                 });
             }
         }
+    }
+}
+
+impl<B: AutodiffBackend> Run<'_, B> {
+    /// The batches of the next step.
+    pub(super) fn batches(
+        &mut self,
+        events: &mut Fanout,
+    ) -> Result<Vec<DeviceBatch<B::InnerBackend>>> {
+        let classes = self.data.train.classes().len();
+        let passes = self.experiment.run.accumulation as u64;
+        let first = passes * batches_of(self.step + 1, &self.skipped);
+        let feed = match &mut self.feed {
+            Some(feed) => feed,
+            none => none.insert(Feed::new(
+                self.experiment,
+                self.data,
+                self.options.ranks.share(),
+                first,
+            )?),
+        };
+        (first..first + passes)
+            .map(|position| {
+                let batch = feed.batch(position)?;
+                for message in &batch.unreadable {
+                    let (step, message) = (self.step, message.clone());
+                    events.emit(&TrainEvent::Warning { step, message });
+                }
+                let own = DeviceBatch::new(&batch, classes, &self.device);
+                let ranks = self.options.ranks;
+                let weights = ranks.class_weights(&batch.labels, classes, &self.device)?;
+                Ok(DeviceBatch {
+                    class_weights: weights.unwrap_or_else(|| own.class_weights.clone()),
+                    ..own
+                })
+            })
+            .collect()
     }
 }
 
