@@ -77,7 +77,12 @@ fn accept(listener: &TcpListener, token: &Token, arrivals: &Sender<Arrival>) {
         let (token, arrivals) = (token.clone(), arrivals.clone());
         match stream {
             // Nobody holds up the others.
-            Ok(stream) => _ = thread::spawn(move || arrivals.send(greet(stream, &token))),
+            Ok(stream) => {
+                thread::spawn(move || {
+                    // Nobody listens any more when the program ends.
+                    let _ = arrivals.send(greet(stream, &token));
+                });
+            }
             Err(error) => {
                 let _ = arrivals.send(Err(format!("a connection failed: {error}")));
                 thread::sleep(Duration::from_millis(100));

@@ -1,6 +1,6 @@
 //! The threads that compute on the processor.
 
-use rayon::ThreadPoolBuilder;
+use rayon::{ThreadPoolBuildError, ThreadPoolBuilder};
 
 /// Stack of a thread: as much as the first thread of a program has on Linux.
 const STACK: usize = 8 << 20;
@@ -25,6 +25,25 @@ pub fn run_among<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     rayon::scope(|_| work())
 }
 
+/// Runs work as one of so many threads of its own, apart from those of the program: of several devices, each has its
+/// part of the processor, and none waits for the threads of another.
+///
+/// # Errors
+/// When the threads cannot be started.
+pub fn run_apart<T: Send>(
+    threads: usize,
+    name: &str,
+    work: impl FnOnce() -> T + Send,
+) -> Result<T, ThreadPoolBuildError> {
+    let name = name.to_string();
+    let pool = ThreadPoolBuilder::new()
+        .num_threads(threads.max(1))
+        .stack_size(STACK)
+        .thread_name(move |index| format!("{name}-compute-{index}"))
+        .build()?;
+    Ok(pool.install(work))
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::channel;
@@ -41,6 +60,22 @@ mod tests {
             receive.recv()
         });
         assert_eq!(sum, Ok(499_500));
+    }
+
+    #[test]
+    fn work_apart_has_threads_of_its_own() {
+        for threads in [1, 3] {
+            let found = run_apart(threads, "rank-0", || {
+                (0..100).into_par_iter().for_each(|_| ());
+                (
+                    rayon::current_num_threads(),
+                    std::thread::current().name().map(str::to_string),
+                )
+            });
+            let (count, name) = found.unwrap();
+            assert_eq!(count, threads);
+            assert!(name.unwrap().starts_with("rank-0-compute-"));
+        }
     }
 
     #[test]

@@ -54,7 +54,7 @@ fn numbers(tensors: &SafeTensors, name: &str) -> Vec<f64> {
     numbers.map(f64::from).collect()
 }
 
-fn read(bytes: &Vec<u8>) -> SafeTensors<'_> {
+fn read(bytes: &[u8]) -> SafeTensors<'_> {
     SafeTensors::deserialize(bytes).unwrap()
 }
 
@@ -67,7 +67,7 @@ fn difference(first: &Path, second: &Path) -> (f64, String, usize) {
     let mut count = 0;
     for network in ["generator", "discriminator", "projector"] {
         let file = format!("{network}.safetensors");
-        let [first, second] = [&first[&file], &second[&file]].map(read);
+        let [first, second] = [&first[&file], &second[&file]].map(|bytes| read(bytes));
         for name in first
             .names()
             .into_iter()

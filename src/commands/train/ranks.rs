@@ -17,10 +17,8 @@ use crate::commands::orchestrator::TokenArgs;
 use crate::commands::{Unfinished, User, count};
 use crate::config::values;
 use crate::events::{Consumer, Fanout, TrainEvent};
+use crate::runtime::threads::run_apart;
 use crate::train::{Ranks, Run, RunOptions, Stop, TimeLimit};
-
-/// Stack of a rank's thread, as large as that of the program.
-const STACK: usize = 16 << 20;
 
 /// How long the first rank may take to end after another one failed: it writes a checkpoint, unless it waits
 /// for the one that failed.
@@ -181,11 +179,11 @@ pub(super) fn train<B: AutodiffBackend>(task: TrainTask, devices: &[B::Device]) 
         let other = OtherRank::of(&task, time, stop);
         let device = device.clone();
         let work = move || other.train::<B>(part(thread, &device)?, &device);
-        spawn(before + thread, &sender, work)?;
+        spawn([before + thread, threads], &sender, work)?;
     }
     if is_first(0) {
         let device = devices[0].clone();
-        spawn(0, &sender, move || {
+        spawn([0, threads], &sender, move || {
             task.train::<B>(&device, part(0, &device)?)
         })?;
     }
@@ -239,22 +237,28 @@ fn short(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex()[..12].to_string()
 }
 
+/// Starts a rank, of `ranks` of this process, with its part of the processor.
 fn spawn(
-    rank: usize,
+    [rank, ranks]: [usize; 2],
     sender: &Sender<Outcome>,
     work: impl FnOnce() -> Result<()> + Send + 'static,
 ) -> Result<()> {
     let sender = sender.clone();
-    let thread = Builder::new()
-        .name(format!("rank-{rank}"))
-        .stack_size(STACK);
+    let threads = rayon::current_num_threads() / ranks;
+    let name = format!("rank-{rank}");
+    let thread = Builder::new().name(name.clone());
     thread
         .spawn(move || {
+            let work = || run_apart(threads, &name, work);
             let outcome = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
                 let text = panic.downcast_ref::<String>().map(String::as_str);
                 let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-                Err(anyhow!("{}", text.unwrap_or("it ended without a word")))
+                Ok(Err(anyhow!(
+                    "{}",
+                    text.unwrap_or("it ended without a word")
+                )))
             });
+            let outcome = outcome.unwrap_or_else(|error| Err(error.into()));
             // Nobody listens any more where another rank has failed.
             let _ = sender.send((rank, outcome));
         })
