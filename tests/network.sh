@@ -31,13 +31,14 @@ for index in 0 1; do
     ip -n "${hosts[$index]}" link set lo up
 done
 
+# on HOST COMMAND...: in the place of the shell, so that its process is that of the command.
 on() {
     local host=$1
     shift
-    ip netns exec "${hosts[$host]}" env DP_SIMS_TOKEN=word "$@"
+    exec ip netns exec "${hosts[$host]}" env DP_SIMS_TOKEN=word "$@"
 }
 
-on 0 "$program" orchestrator --listen 10.77.0.1:29500 2>"$tmp/orchestrator" &
+on 0 "$program" orchestrator --listen 10.77.0.1:29500 >"$tmp/orchestrator" 2>&1 &
 for node in 0 1; do
     on "$node" "$program" train quickstart --no-tui --backend flex --steps 100000 --out "$tmp/run" \
         --set data.scenes=64 --set data.height=32 --set data.width=32 --set run.checkpoint_every=2 \
