@@ -92,20 +92,23 @@ impl Ring {
         let (nodes, length) = (self.nodes, numbers.len());
         let share = |number: usize| number * length / nodes..(number + 1) * length / nodes;
         let before = self.around(self.node, 1);
+        // Whoever is gone is named by what comes around, which it cannot let pass; a neighbour that takes nothing
+        // any more is the last to say so.
+        let mut sent = Ok(());
         for turn in 0..nodes - 1 {
-            let sent = ends.send(&numbers[share(self.around(self.node, turn))]);
+            sent = sent.and(ends.send(&numbers[share(self.around(self.node, turn))]));
             let own = &mut numbers[share(self.around(self.node, turn + 1))];
             ends.receive(own, before, |own, other| *own += other)?;
-            // Whoever is gone is named by what comes around.
-            sent?;
         }
         for turn in 0..nodes - 1 {
-            let sent = ends.send(&numbers[share(self.around(self.node + 1, turn))]);
+            sent = sent.and(ends.send(&numbers[share(self.around(self.node + 1, turn))]));
             let own = &mut numbers[share(self.around(self.node, turn))];
             ends.receive(own, before, |own, other| *own = other)?;
-            sent?;
         }
-        Ok(())
+        sent.map_err(|()| {
+            let after = self.around(self.node + 1, 0);
+            format!("node {after} is gone, or the network to it: it takes nothing any more")
+        })
     }
 }
 
@@ -122,7 +125,7 @@ impl Between for Ring {
 }
 
 impl Ends {
-    fn send(&self, numbers: &[f32]) -> Result<(), String> {
+    fn send(&self, numbers: &[f32]) -> Result<(), ()> {
         let bytes = numbers
             .iter()
             .flat_map(|number| number.to_le_bytes())
@@ -131,11 +134,8 @@ impl Ends {
             kind: NUMBERS,
             bytes,
         };
-        let sent = self.after.as_ref().map(|after| after.send(message));
-        match sent {
-            Some(Ok(())) => Ok(()),
-            _ => Err("the connection to the process after this one is closed".to_string()),
-        }
+        let after = self.after.as_ref().ok_or(())?;
+        after.send(message).map_err(|_| ())
     }
 
     fn end(&mut self, node: usize, reason: &str) {
