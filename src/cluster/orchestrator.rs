@@ -3,7 +3,7 @@
 use std::io::BufReader;
 use std::net::{IpAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
+use std::thread::{self, Builder};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -78,10 +78,15 @@ fn accept(listener: &TcpListener, token: &Token, arrivals: &Sender<Arrival>) {
         match stream {
             // Nobody holds up the others.
             Ok(stream) => {
-                thread::spawn(move || {
+                let sender = arrivals.clone();
+                let work = move || {
                     // Nobody listens any more when the program ends.
-                    let _ = arrivals.send(greet(stream, &token));
-                });
+                    let _ = sender.send(greet(stream, &token));
+                };
+                // With too many who connect there is no thread left, and this one is sent away.
+                if let Err(error) = Builder::new().spawn(work) {
+                    let _ = arrivals.send(Err(format!("a connection was dropped: {error}")));
+                }
             }
             Err(error) => {
                 let _ = arrivals.send(Err(format!("a connection failed: {error}")));
