@@ -61,6 +61,8 @@ for node in 0 1; do
     seconds=$((SECONDS - cut))
     reason=$(grep '^error' "$tmp/output-$node" || true)
     echo "node $node: exit code $code after $seconds s: $reason"
-    test "$code" = 1 && test "$seconds" -le 60 && grep -q '^error.*node' "$tmp/output-$node" ||
+    # One message, which names the other.
+    test "$code" = 1 && test "$seconds" -le 60 && test "$(grep -c '^error' "$tmp/output-$node")" = 1 &&
+        grep -q "^error.*node $((1 - node))" "$tmp/output-$node" ||
         { cat "$tmp/output-$node"; exit 1; }
 done

@@ -279,7 +279,11 @@ fn ended(receiver: &Receiver<Outcome>, ranks: usize) -> Result<()> {
             (Ok((0, Err(error))), _) => return Err(error),
             (Ok((_, Err(error))), None) if error.is::<Unfinished>() => failed = Some(error),
             (Ok((rank, Err(error))), None) => {
-                failed = Some(error.context(format!("rank {rank} failed")));
+                // A process of one rank has said which it is.
+                failed = Some(match ranks {
+                    1 => error,
+                    _ => error.context(format!("rank {rank} failed")),
+                });
             }
             (Ok(_), _) => {}
             (Err(_), Some(_)) => break,
