@@ -61,6 +61,8 @@ pub enum Measure {
     ExposureReal,
     /// Mean difference of two images of one label map, 0 to 2.
     NoiseEffect,
+    /// What losses are multiplied by before they run backward.
+    LossScale,
 }
 
 impl fmt::Display for Network {

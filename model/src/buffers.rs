@@ -78,6 +78,27 @@ where
     gradients
 }
 
+/// Multiplies the gradients of `module` by a factor. Zero comes with them where all of them are finite, and not a
+/// number otherwise; the answer stays on the device.
+pub fn scale_gradients<B, M>(
+    module: &M,
+    mut gradients: GradientsParams,
+    factor: f64,
+) -> (GradientsParams, Option<Tensor<B::InnerBackend, 1>>)
+where
+    B: AutodiffBackend,
+    M: AutodiffModule<B>,
+{
+    let mut scaler = CheckedScaler::<B> {
+        gradients: &mut gradients,
+        factor,
+        check: None,
+    };
+    module.visit(&mut scaler);
+    let check = scaler.check;
+    (gradients, check)
+}
+
 /// Zero where every buffer of a module is finite, and not a number otherwise; the answer stays on the
 /// device. None where the module has no buffer.
 pub fn check_buffers<B: AutodiffBackend, M: Module<B>>(
@@ -220,6 +241,27 @@ impl<B: AutodiffBackend> ModuleVisitor<B> for Scaler<'_, B> {
     }
 }
 
+struct CheckedScaler<'a, B: AutodiffBackend> {
+    gradients: &'a mut GradientsParams,
+    factor: f64,
+    check: Option<Tensor<B::InnerBackend, 1>>,
+}
+
+impl<B: AutodiffBackend> ModuleVisitor<B> for CheckedScaler<'_, B> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        if let Some(gradient) = self.gradients.remove::<B::InnerBackend, D>(param.id) {
+            let gradient = gradient * self.factor;
+            // Infinity times zero is not a number.
+            let check = gradient.clone().mul_scalar(0.0).sum();
+            self.check = Some(match self.check.take() {
+                Some(sum) => sum + check,
+                None => check,
+            });
+            self.gradients.register(param.id, gradient);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use burn::tensor::ElementConversion;
@@ -317,8 +359,29 @@ mod tests {
         assert!((norm(&untouched) - 0.5).abs() < 1e-4);
     }
 
+    fn scaled_gradients_tell_whether_they_are_finite<B: AutodiffBackend>() {
+        let device = Default::default();
+        let mut network = conv::<B>(1);
+        let mut scaled = |size: f32, factor: f64| {
+            let input = Tensor::<B, 4>::full([1, 1, 2, 2], size, &device);
+            let loss = network.forward_normed(input, Mode::Eval).sum();
+            let gradients = GradientsParams::from_grads(loss.backward(), &network);
+            let (gradients, check) = scale_gradients(&network, gradients, factor);
+            let bias = network.bias.as_ref().unwrap().id;
+            let gradient = gradients.get::<B::InnerBackend, 1>(bias).unwrap();
+            let check: f32 = check.unwrap().into_scalar().elem();
+            (gradient.into_data().to_vec::<f32>().unwrap(), check)
+        };
+        assert_eq!(scaled(1.0, 0.25), (vec![1.0; 2], 0.0));
+        // The gradient of the weight alone is infinite.
+        let (bias, check) = scaled(f32::INFINITY, 1.0);
+        assert_eq!(bias, [4.0; 2]);
+        assert!(check.is_nan());
+    }
+
     backend_tests!(
         buffers_are_found_by_name,
+        scaled_gradients_tell_whether_they_are_finite,
         only_buffers_are_copied,
         the_average_covers_weights_and_buffers,
         what_is_taken_is_whole,

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::difference::values;
 use super::keys::check_ranges;
-use super::{About, EmaConfig, EvaluationConfig, LossConfig, OptimizerConfig, Weights};
+use super::{
+    About, EmaConfig, EvaluationConfig, LossConfig, OptimizerConfig, PrecisionConfig, Weights,
+};
 
 /// Most letters in the name of an experiment: longer names are too long for a file system.
 const NAME_LETTERS: usize = 100;
@@ -39,6 +41,8 @@ pub struct Experiment {
     pub loss: LossConfig,
     /// Adam.
     pub optimizer: OptimizerConfig,
+    /// Types of numbers.
+    pub precision: PrecisionConfig,
     /// Moving average of the generator.
     pub ema: EmaConfig,
     /// Evaluation during training.

@@ -143,6 +143,7 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("optimizer.warmup_steps", STEPS),
     ("optimizer.decay_steps", STEPS),
     ("optimizer.schedule", Text),
+    ("precision.compute", Text),
     ("ema.decay", Below(0.0, 1.0)),
     ("ema.ramp", Switch),
     ("ema.refresh_batches", Whole(1, 100_000)),

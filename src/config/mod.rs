@@ -15,6 +15,7 @@ mod loss;
 mod metric;
 mod optimizer;
 mod origins;
+mod precision;
 mod schema;
 mod weights;
 
@@ -30,5 +31,6 @@ pub use loss::{ContrastiveTerm, FeatureDiversityTerm, ImageDiversityTerm, LossCo
 pub use metric::{Metric, dashed, described, parse_backbone};
 pub use optimizer::{EmaConfig, OptimizerConfig, Schedule, half_cosine};
 pub use origins::{Origin, Origins};
+pub use precision::PrecisionConfig;
 pub use schema::schema;
 pub use weights::Weights;

@@ -4,6 +4,7 @@ mod costs;
 mod estimate;
 mod evaluation;
 mod frozen;
+mod loss_scale;
 mod networks;
 mod optimizer;
 #[cfg(test)]

@@ -13,7 +13,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use anyhow::{Error, Result};
+use anyhow::{Error, Result, ensure};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use dp_sims_datasets::{Loader, Share};
 use dp_sims_model::generator::Generator;
@@ -118,6 +118,13 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
         if let Some(memory) = options.memory {
             refuse_what_cannot_fit(experiment, classes, memory)?;
         }
+        let compute = experiment.precision.compute;
+        ensure!(
+            compute.is_supported::<B>(device),
+            "configuration key `precision.compute`: {} does not compute in {}; use f32",
+            options.backend,
+            compute.name()
+        );
         let networks = Networks::<B>::new(experiment, classes, &options.weights, device)?;
         let frozen = frozen_hashes(&networks, experiment);
         let ranks = options.ranks;

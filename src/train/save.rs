@@ -11,7 +11,7 @@ use dp_sims_model::weights::{load_state_dict, state_dict};
 use super::optimizer::{load_optimizer_state, optimizer_state};
 use super::step::Training;
 use crate::checkpoint::Checkpoint;
-use crate::checkpoint::snapshot::{Make, State, generator_files, tensors, weights};
+use crate::checkpoint::snapshot::{Make, State, generator_files, read_state, tensors, weights};
 use crate::config::Experiment;
 
 /// Files of a checkpoint: names and what makes the contents, which fails with
@@ -74,6 +74,11 @@ pub fn restore<B: AutodiffBackend>(
     mut training: Training<B>,
     checkpoint: &Checkpoint,
 ) -> Result<Training<B>> {
+    if training.loss_scale.is_some() {
+        // A run that computed in another type before begins with the first one.
+        let saved = read_state(checkpoint)?.loss_scale;
+        training.loss_scale = saved.or(training.loss_scale);
+    }
     let read = |name: &str| tensors(checkpoint, name);
     let networks = &mut training.networks;
     let (state, origin) = read("generator")?;

@@ -10,22 +10,28 @@ mod view;
 use anyhow::{Result, ensure};
 use blake3::Hasher;
 use burn::module::{AutodiffModule, Module};
+use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use dp_sims_model::buffers::{average, buffer_names, check_buffers, take};
+use dp_sims_model::buffers::{
+    average, buffer_names, check_buffers, clip_gradients, scale_gradients, take,
+};
 use dp_sims_model::discriminator::Discriminator;
 use dp_sims_model::generator::Generator;
 use dp_sims_model::losses::{PixelLoss, Projector, Shift};
 use dp_sims_model::weights::state_dict;
 
+use super::loss_scale::Scale;
 use super::networks::Networks;
 use super::optimizer::{ModuleOptimizer, adam};
 use super::parts::StepPart;
 use super::ranks::Ranks;
 use super::report::{Scalar, StepScalars};
+use crate::checkpoint::snapshot::LossScale;
 use crate::config::Experiment;
-use crate::events::Network;
+use crate::events::{Measure, Network};
 use crate::runtime::batch::DeviceBatch;
+use crate::runtime::device::read;
 use crate::runtime::noise::{Draws, SeededDraws};
 pub(super) use view::MEASURED_EVERY;
 
@@ -43,6 +49,10 @@ pub struct Training<B: AutodiffBackend> {
     pub optimizer_projector: ModuleOptimizer<B, Projector<B>>,
     /// Adam of the discriminator.
     pub optimizer_discriminator: ModuleOptimizer<B, Discriminator<B>>,
+    /// What losses are multiplied by, where that is needed.
+    pub loss_scale: Option<LossScale>,
+    /// Whether a gradient of this step was not finite, and an update left out.
+    overflowed: bool,
     draws: Box<dyn Draws>,
     ranks: Ranks,
     experiment: Experiment,
@@ -61,6 +71,8 @@ impl<B: AutodiffBackend> Training<B> {
             optimizer_generator: adam(&experiment.optimizer),
             optimizer_projector: adam(&experiment.optimizer),
             optimizer_discriminator: adam(&experiment.optimizer),
+            loss_scale: LossScale::of(experiment.precision.compute),
+            overflowed: false,
             pixel: experiment.loss.pixel.init()?,
             draws: Box::new(SeededDraws {
                 seed: experiment.run.seed,
@@ -121,7 +133,8 @@ impl<B: AutodiffBackend> Training<B> {
         told: impl IntoIterator<Item = (Scalar, f32)>,
     ) -> Result<StepScalars<B::InnerBackend>> {
         let ranks = self.ranks;
-        let mut scalars = ranks.run(|| self.own_step(step, batches))?;
+        let compute = self.experiment.precision.compute;
+        let mut scalars = ranks.run(|| compute.run(|| self.own_step(step, batches)))?;
         if ranks.are_one() {
             return Ok(scalars);
         }
@@ -151,8 +164,14 @@ impl<B: AutodiffBackend> Training<B> {
     ) -> Result<StepScalars<B::InnerBackend>> {
         ensure!(!batches.is_empty(), "a step needs at least one batch");
         let mut scalars = StepScalars::new();
+        if let Some(scale) = self.loss_scale {
+            let factor = Tensor::from_floats([scale.factor as f32], &self.device);
+            scalars.push(Scalar::Measure(Measure::LossScale), factor);
+        }
         let made = self.generator_step(step, batches, &mut scalars)?;
         self.discriminator_step(step, batches, made, &mut scalars)?;
+        let is_finite = !std::mem::take(&mut self.overflowed);
+        self.loss_scale = self.loss_scale.map(|scale| scale.after(is_finite));
         let decay = self.experiment.ema.decay_at(step);
         let current = self.networks.generator.valid();
         self.networks.ema = average(take(&mut self.networks.ema), &current, decay);
@@ -176,6 +195,36 @@ impl<B: AutodiffBackend> Training<B> {
 }
 
 impl<B: AutodiffBackend> Training<B> {
+    fn scale(&self) -> Scale {
+        Scale::of(self.loss_scale)
+    }
+
+    /// Gradients of all ranks' losses, clipped; none where they are not finite for the sake of the scale of
+    /// the losses. With a scale, waits for the device to say so.
+    ///
+    /// # Errors
+    /// When ranks cannot agree, or the device fails.
+    fn summed<M: AutodiffModule<B>>(
+        &self,
+        module: &M,
+        gradients: GradientsParams,
+    ) -> Result<Option<GradientsParams>> {
+        let mut gradients = self.ranks.gradients(module, gradients)?;
+        let scale = self.scale();
+        if scale.is_in_use() {
+            let (scaled, check) = scale_gradients(module, gradients, scale.inverse());
+            let check = check.map(read).transpose()?;
+            if check.is_some_and(|check| !check.iter::<f32>().all(f32::is_finite)) {
+                return Ok(None);
+            }
+            gradients = scaled;
+        }
+        if let Some(largest) = self.experiment.optimizer.clip_norm {
+            gradients = clip_gradients(module, gradients, largest);
+        }
+        Ok(Some(gradients))
+    }
+
     /// The shift of the batch with this counter, one for both of its steps.
     fn shift(&self, counter: u64) -> Shift {
         let largest = self.experiment.loss.shift;

@@ -10,7 +10,7 @@ use dp_sims_model::weights::StateDict;
 
 use super::Row;
 use crate::bench::{STEP_CLASSES, scenes};
-use crate::config::{Experiment, Weights};
+use crate::config::{Experiment, PrecisionConfig, Weights};
 use crate::data::built_in;
 use crate::runtime::batch::DeviceBatch;
 use crate::runtime::memory;
@@ -59,6 +59,8 @@ impl StepCase {
         experiment.backbone.weights = Weights::Random;
         experiment.loss.contrastive.weights = Weights::Random;
         experiment.run.accumulation = 1;
+        // Bounds are those of f32.
+        experiment.precision = PrecisionConfig::default();
         let named = |name: &str| built_in().ok()?.into_iter().find(|one| one.name == name);
         let classes = named(&experiment.data.dataset).map_or(STEP_CLASSES, |description| {
             // Void is class 0.
@@ -250,6 +252,8 @@ fn worst_gradient(found: Option<&StateDict>, expected: &StateDict) -> Row {
     worst
 }
 
+#[cfg(all(test, feature = "flex"))]
+mod precision;
 #[cfg(test)]
 mod tests {
     use super::*;

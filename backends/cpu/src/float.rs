@@ -7,7 +7,7 @@ use burn_flex::ops::unary::erf_f32;
 use burn_flex::{Flex, FlexDevice, FlexTensor, Layout};
 
 use super::profile::{self, Timer};
-use super::{Cpu, elementwise, matmul, strided};
+use super::{Cpu, elementwise, low, matmul, strided};
 
 impl FloatTensorOps<Self> for Cpu {
     delegate!(FloatTensorOps {
@@ -81,7 +81,6 @@ impl FloatTensorOps<Self> for Cpu {
         float_cumprod(tensor: FlexTensor, dim: usize) -> FlexTensor;
         float_cummin(tensor: FlexTensor, dim: usize) -> FlexTensor;
         float_cummax(tensor: FlexTensor, dim: usize) -> FlexTensor;
-        float_cast(tensor: FlexTensor, dtype: FloatDType) -> FlexTensor;
         float_log1p(tensor: FlexTensor) -> FlexTensor;
         float_powf(lhs: FlexTensor, rhs: FlexTensor) -> FlexTensor;
         float_powf_scalar_impl(tensor: FlexTensor, value: Scalar) -> FlexTensor;
@@ -153,7 +152,16 @@ impl FloatTensorOps<Self> for Cpu {
         float_div: |a: f32, b: f32| a / b;
     });
 
+    fn float_cast(tensor: FlexTensor, dtype: FloatDType) -> FlexTensor {
+        let _timer = Timer::with_shapes("float_cast", || profile::shape(&tensor));
+        low::cast(&tensor, dtype.into()).unwrap_or_else(|| Flex::float_cast(tensor, dtype))
+    }
+
     fn float_matmul(lhs: FlexTensor, rhs: FlexTensor) -> FlexTensor {
+        if let Some(dtype) = low::low_type(&lhs) {
+            let [lhs, rhs] = [lhs, rhs].map(low::widened);
+            return low::rounded(dtype, || Self::float_matmul(lhs, rhs));
+        }
         let _timer = Timer::with_macs("float_matmul", || {
             let shapes = format!("{} x {}", profile::shape(&lhs), profile::shape(&rhs));
             let [left, right] = [&lhs, &rhs].map(|tensor| tensor.layout().shape());

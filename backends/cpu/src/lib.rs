@@ -53,6 +53,7 @@ mod exponential;
 mod float;
 pub mod fused;
 mod int;
+mod low;
 mod matmul;
 mod module;
 mod numbers;

@@ -8,6 +8,7 @@ use burn_flex::{Flex, FlexTensor};
 use super::Cpu;
 use super::attention;
 use super::conv::{self, Conv, Kernels};
+use super::low;
 use super::pool;
 use super::profile::Timer;
 
@@ -185,6 +186,11 @@ impl ModuleOps<Self> for Cpu {
         bias: Option<FlexTensor>,
         options: ConvOptions<2>,
     ) -> FlexTensor {
+        if let Some(dtype) = low::low_type(&x) {
+            let [x, weight] = [x, weight].map(low::widened);
+            let bias = bias.map(low::widened);
+            return low::rounded(dtype, || Self::conv2d(x, weight, bias, options));
+        }
         let _timer = Timer::with_macs("conv2d", || known(&x, &weight, &options));
         let conv = Conv::new(&x, &weight, &options);
         if x.dtype() != DType::F32 || conv.is_depthwise() || conv.is_empty() {
@@ -212,6 +218,12 @@ impl ModuleOps<Self> for Cpu {
         output_grad: FlexTensor,
         options: ConvOptions<2>,
     ) -> FlexTensor {
+        if let Some(dtype) = low::low_type(&x) {
+            let [x, weight, gradient] = [x, weight, output_grad].map(low::widened);
+            return low::rounded(dtype, || {
+                Self::conv2d_x_backward(x, weight, gradient, options)
+            });
+        }
         let _timer = Timer::with_macs("conv2d_x_backward", || known(&x, &weight, &options));
         let conv = Conv::new(&x, &weight, &options);
         if x.dtype() != DType::F32 || conv.is_empty() {
@@ -243,6 +255,12 @@ impl ModuleOps<Self> for Cpu {
         output_grad: FlexTensor,
         options: ConvOptions<2>,
     ) -> FlexTensor {
+        if let Some(dtype) = low::low_type(&x) {
+            let [x, weight, gradient] = [x, weight, output_grad].map(low::widened);
+            return low::rounded(dtype, || {
+                Self::conv2d_weight_backward(x, weight, gradient, options)
+            });
+        }
         let _timer = Timer::with_macs("conv2d_weight_backward", || known(&x, &weight, &options));
         if x.dtype() != DType::F32 {
             return Flex::conv2d_weight_backward(x, weight, output_grad, options);

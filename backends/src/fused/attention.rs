@@ -33,10 +33,15 @@ pub fn attention<B: Backend>(
     let [_, _, queries, _] = query.dims();
     let [_, _, keys, _] = key.dims();
     let operands = [query, key, value];
-    if queries * keys < MANY_SCORES {
+    if keeps_scores(queries, keys) {
         return kept(operands);
     }
     in_blocks(operands).unwrap_or_else(kept)
+}
+
+/// Whether the graph of [`attention`] keeps the scores.
+pub fn keeps_scores(queries: usize, keys: usize) -> bool {
+    queries * keys < MANY_SCORES
 }
 
 fn kept<B: Backend>([query, key, value]: [Tensor<B, 4>; 3]) -> Tensor<B, 4> {

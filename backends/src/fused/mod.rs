@@ -32,7 +32,7 @@ pub(crate) mod testing;
 
 pub use activation::leaky_relu;
 pub use adam::FusedAdam;
-pub use attention::attention;
+pub use attention::{attention, keeps_scores};
 pub use average::moving_average;
 pub use labels::convolve_labels;
 pub use modulate::{modulate, modulate_standardised};

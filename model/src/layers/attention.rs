@@ -1,8 +1,8 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, backend::Backend};
-use dp_sims_backends::fused::attention;
 
 use super::Linear;
+use super::precision::attention;
 use crate::init::{InitRng, filled};
 
 /// Gated cross-attention from pixels to the tokens of the noise (Eq. 1 and 2):
@@ -64,7 +64,8 @@ impl<B: Backend> CrossAttention<B> {
 /// Residual self-attention over the pixels of a map (section 3.2; form of notes O7).
 ///
 /// Single head with output projection. Costs (HW)² · 2C multiply-adds. The scores of large maps
-/// are never held at once, with a graph or without ([`attention`]).
+/// are never held at once, with a graph or without
+/// ([`attention`](dp_sims_backends::fused::attention)).
 #[derive(Module, Debug)]
 pub struct SelfAttention<B: Backend> {
     /// Queries, C to C.

@@ -1,9 +1,9 @@
 use burn::module::{Module, Param};
-use burn::tensor::module::{avg_pool2d, conv2d};
+use burn::tensor::module::avg_pool2d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Tensor, backend::Backend};
 
-use super::{Mode, SpectralNorm};
+use super::{Mode, SpectralNorm, conv2d};
 use crate::buffers::take;
 use crate::init::{InitRng, filled};
 

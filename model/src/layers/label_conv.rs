@@ -1,8 +1,8 @@
 use burn::module::{Module, Param};
-use burn::tensor::{Tensor, backend::Backend, module::conv2d, ops::ConvOptions};
+use burn::tensor::{Tensor, backend::Backend, ops::ConvOptions};
 use dp_sims_backends::fused::convolve_labels;
 
-use super::LabelMaps;
+use super::{LabelMaps, conv2d};
 use crate::init::{InitRng, filled};
 
 /// 3×3 convolution over a label map, equal to a convolution over its one-hot form with zero

@@ -1,6 +1,7 @@
 use burn::module::{Module, Param};
-use burn::tensor::{Tensor, backend::Backend, module::conv2d, ops::ConvOptions};
+use burn::tensor::{Tensor, backend::Backend, ops::ConvOptions};
 
+use super::conv2d;
 use super::resize::resample;
 use crate::init::InitRng;
 

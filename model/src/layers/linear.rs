@@ -1,8 +1,8 @@
 use burn::module::{Module, Param};
-use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Tensor, backend::Backend};
 
+use super::{conv2d, matmul};
 use crate::init::{InitRng, filled};
 
 /// Affine map of features with PyTorch's layout.
@@ -69,7 +69,7 @@ impl<B: Backend> Linear<B> {
         let [features_out, features_in] = self.weight.dims();
         let rows = dims[..D - 1].iter().product();
         let weight = self.weight.val().transpose();
-        let mut output = input.reshape([rows, features_in]).matmul(weight);
+        let mut output = matmul(input.reshape([rows, features_in]), weight);
         if let Some(bias) = &self.bias {
             output = output + bias.val().unsqueeze();
         }

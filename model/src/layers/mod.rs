@@ -15,6 +15,7 @@ mod latent_conv;
 mod linear;
 #[cfg(test)]
 mod parity;
+mod precision;
 mod resize;
 mod resized_conv;
 mod spade;
@@ -28,6 +29,7 @@ pub use label_conv::LabelConv;
 pub use label_maps::LabelMaps;
 pub use latent_conv::LatentConv;
 pub use linear::Linear;
+pub use precision::{Compute, conv2d, matmul};
 pub use resize::{
     interpolation_matrix, nearest_labels, resample, resize_bilinear, resize_bilinear_corners,
     resize_bilinear_single, upsample_nearest,

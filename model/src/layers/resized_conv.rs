@@ -1,7 +1,7 @@
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use dp_sims_backends::{Key, constant, fused};
 
-use super::interpolation_matrix;
+use super::{interpolation_matrix, matmul};
 
 /// Most pixels under all taps at which both interpolations are one matrix: as two they are products
 /// of matrices too small to be fast.
@@ -47,9 +47,7 @@ pub fn add_convolved_resized<B: Backend>(
     let pixels = input
         .permute([1, 0, 2, 3])
         .reshape([channels, batch * rows * columns]);
-    let under_taps = taps
-        .matmul(pixels)
-        .reshape([outputs, 3, 3, batch, rows, columns]);
+    let under_taps = matmul(taps, pixels).reshape([outputs, 3, 3, batch, rows, columns]);
     if is_small([rows, columns]) {
         let [down, across] = [shifted(rows, height), shifted(columns, width)];
         let down = down.reshape([3, 1, rows, 1, height, 1]);

@@ -1,8 +1,8 @@
 use burn::module::Module;
-use burn::tensor::{Tensor, TensorData, backend::Backend, module::conv2d, ops::ConvOptions};
+use burn::tensor::{Tensor, TensorData, backend::Backend, ops::ConvOptions};
 use dp_sims_backends::{Key, constant, fused};
 
-use super::{BatchNorm, Conv, ConvConfig, LEAKY_SLOPE, Mode, add_convolved_resized};
+use super::{BatchNorm, Conv, ConvConfig, LEAKY_SLOPE, Mode, add_convolved_resized, conv2d};
 use crate::init::InitRng;
 
 /// What a SPADE reads (notes G17).

@@ -47,6 +47,18 @@ pub struct State {
     /// in the order of the data, the batches that one step would have taken.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<u64>,
+    /// What the next step multiplies its losses by, where the experiment computes in a type that needs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_scale: Option<LossScale>,
+}
+
+/// What losses are multiplied by before they run backward.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LossScale {
+    /// A power of two.
+    pub factor: f64,
+    /// Steps since it last changed, in which all gradients were finite.
+    pub finite_steps: u32,
 }
 
 impl State {
@@ -62,6 +74,7 @@ impl State {
             frozen: BTreeMap::new(),
             named: None,
             skipped: Vec::new(),
+            loss_scale: None,
         }
     }
 }

@@ -22,8 +22,8 @@ use time::OffsetDateTime;
 pub use builtin::BUILT_IN;
 pub(crate) use files::weights;
 pub use files::{
-    AVERAGED_GENERATOR, GENERATOR_FILES, Make, NotFinite, State, generator_files, read_description,
-    read_experiment, read_generator, read_state, tensors,
+    AVERAGED_GENERATOR, GENERATOR_FILES, LossScale, Make, NotFinite, State, generator_files,
+    read_description, read_experiment, read_generator, read_state, tensors,
 };
 pub use find::{newest_whole, open_whole};
 pub use model_file::ModelFile;

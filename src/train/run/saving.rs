@@ -106,6 +106,7 @@ impl<B: AutodiffBackend> Run<'_, B> {
             frozen: self.frozen.clone(),
             named: self.options.named.clone(),
             skipped: self.skipped.clone(),
+            loss_scale: self.training.loss_scale,
             ..State::new(self.step, self.images_seen, &self.options.backend)
         };
         let description = &self.data.description;

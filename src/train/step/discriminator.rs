@@ -3,8 +3,7 @@ use burn::module::AutodiffModule;
 use burn::optim::{GradientsAccumulator, GradientsParams, Optimizer};
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Int, Tensor};
-use dp_sims_backends::collective::backward;
-use dp_sims_model::buffers::{clip_gradients, copy_buffers, take};
+use dp_sims_model::buffers::{copy_buffers, take};
 use dp_sims_model::layers::Mode;
 use dp_sims_model::losses::{label_mix, label_mix_mask, mix, pixel_hits};
 
@@ -42,16 +41,16 @@ impl<B: AutodiffBackend> Training<B> {
             accumulator.accumulate(&self.networks.discriminator, gradients);
         }
         let config = &self.experiment.optimizer;
-        let network = &self.networks.discriminator;
-        let mut gradients = self.ranks.gradients(network, accumulator.grads())?;
-        if let Some(largest) = config.clip_norm {
-            gradients = clip_gradients(&self.networks.discriminator, gradients, largest);
-        }
         let rate = config.lr_discriminator * config.rate_share(step, self.experiment.run.steps);
-        let discriminator = take(&mut self.networks.discriminator);
-        self.networks.discriminator =
-            self.optimizer_discriminator
-                .step(rate, discriminator, gradients);
+        match self.summed(&self.networks.discriminator, accumulator.grads())? {
+            Some(gradients) => {
+                let discriminator = take(&mut self.networks.discriminator);
+                self.networks.discriminator =
+                    self.optimizer_discriminator
+                        .step(rate, discriminator, gradients);
+            }
+            None => self.overflowed = true,
+        }
         StepPart::DiscriminatorOptimizer.end();
         Ok(())
     }
@@ -121,7 +120,7 @@ impl<B: AutodiffBackend> Training<B> {
         }
         scalars.push(Scalar::discriminator(Term::Total), total.clone().inner());
         StepPart::Discriminator.end();
-        let gradients = backward(total / passes);
+        let gradients = self.scale().backward(total / passes);
         let gradients = GradientsParams::from_grads(gradients, &self.networks.discriminator);
         StepPart::DiscriminatorBackward.end();
         gradients

@@ -5,6 +5,7 @@ use dp_sims_backends::collective::backward;
 use dp_sims_model::layers::Conv;
 use dp_sims_model::losses::{Shift, diversity, diversity_everywhere, diversity_of_features};
 
+use super::super::loss_scale::Scale;
 use super::super::networks::Frozen;
 use super::super::report::{Scalar, StepScalars};
 use super::view::Views;
@@ -45,6 +46,7 @@ impl<B: AutodiffBackend> Pair<B> {
         self,
         loss: &LossConfig,
         network: Option<&Frozen<B>>,
+        scale: Scale,
         views: &mut Views<B>,
         scalars: &mut StepScalars<B::InnerBackend>,
     ) -> (Tensor<B::InnerBackend, 1>, Tensor<B, 1>) {
@@ -83,7 +85,7 @@ impl<B: AutodiffBackend> Pair<B> {
                 let term = diversity_of_features(features, other, z1, z2, perceived.cutoff);
                 let term = term * perceived.lambda;
                 value = term.clone().inner();
-                backward(term)
+                scale.backward(term)
             });
             scalars.push(Scalar::generator(name), value.clone());
             total = total + value;

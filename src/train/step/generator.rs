@@ -3,8 +3,7 @@ use burn::module::{AutodiffModule, Module};
 use burn::optim::{GradientsAccumulator, GradientsParams, Optimizer};
 use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use dp_sims_backends::collective::backward;
-use dp_sims_model::buffers::{clip_gradients, copy_buffers, take};
+use dp_sims_model::buffers::{copy_buffers, take};
 use dp_sims_model::discriminator::Discriminator;
 use dp_sims_model::layers::{LabelMaps, Mode};
 
@@ -53,23 +52,27 @@ impl<B: AutodiffBackend> Training<B> {
             }
         }
         let config = &self.experiment.optimizer;
-        let gradients = generator_gradients.grads();
-        let mut gradients = self.ranks.gradients(&self.networks.generator, gradients)?;
-        if let Some(largest) = config.clip_norm {
-            gradients = clip_gradients(&self.networks.generator, gradients, largest);
-        }
         let rate = config.lr_generator * config.rate_share(step, self.experiment.run.steps);
-        let generator = take(&mut self.networks.generator);
-        self.networks.generator = self.optimizer_generator.step(rate, generator, gradients);
+        let gradients = generator_gradients.grads();
+        let gradients = self.summed(&self.networks.generator, gradients)?;
+        let of_projector = match &self.networks.contrastive {
+            Some((projector, _)) => self.summed(projector, projector_gradients.grads())?,
+            None => None,
+        };
+        if let Some(gradients) = gradients {
+            let generator = take(&mut self.networks.generator);
+            self.networks.generator = self.optimizer_generator.step(rate, generator, gradients);
+        } else {
+            self.overflowed = true;
+        }
         if let Some((projector, _)) = &mut self.networks.contrastive {
-            let gradients = projector_gradients.grads();
-            let mut gradients = self.ranks.gradients(projector, gradients)?;
-            if let Some(largest) = config.clip_norm {
-                gradients = clip_gradients(projector, gradients, largest);
+            if let Some(gradients) = of_projector {
+                *projector = self
+                    .optimizer_projector
+                    .step(rate, take(projector), gradients);
+            } else {
+                self.overflowed = true;
             }
-            *projector = self
-                .optimizer_projector
-                .step(rate, take(projector), gradients);
         }
         StepPart::GeneratorOptimizer.end();
         Ok(made)
@@ -124,7 +127,8 @@ impl<B: AutodiffBackend> Training<B> {
         let plain_image = image.clone().inner();
         let backbone = self.networks.backbone.as_ref();
         let shared = backbone.filter(|_| self.experiment.shares_features());
-        let mut views = Views::new(step, plain_image.clone(), shift, shared);
+        let scale = self.scale();
+        let mut views = Views::new(step, plain_image.clone(), shift, scale, shared);
         let mut frozen =
             Discriminator::<B>::from_inner(self.networks.discriminator.valid()).no_grad();
         let alpha = Tensor::from_inner(batch.class_weights.clone());
@@ -135,7 +139,7 @@ impl<B: AutodiffBackend> Training<B> {
             let term = pixel.generator(logits, labels, alpha) * loss.lambda_gan;
             total = term.clone().inner();
             StepPart::Judgement.end();
-            backward(term)
+            scale.backward(term)
         });
         scalars.push(Scalar::generator(Term::Gan), total.clone());
         self.networks.discriminator =
@@ -167,7 +171,7 @@ impl<B: AutodiffBackend> Training<B> {
                 let term = projector.loss(fake, real, &positions) * loss.contrastive.lambda;
                 value = term.clone().inner();
                 StepPart::Contrastive.end();
-                let mut gradients = backward(term / passes);
+                let mut gradients = scale.backward(term / passes);
                 let own = GradientsParams::from_module(&mut gradients, projector);
                 projector_gradients = Some(own);
                 gradients
@@ -192,7 +196,7 @@ impl<B: AutodiffBackend> Training<B> {
         let mut surrogate = Tensor::zeros([1], &self.device);
         if let Some(pair) = pair {
             let network = contrastive.map(|(_, network)| network);
-            let (term, pull) = pair.terms(&loss, network, &mut views, scalars);
+            let (term, pull) = pair.terms(&loss, network, scale, &mut views, scalars);
             total = total + term;
             surrogate = surrogate + pull;
             StepPart::Diversity.end();
@@ -202,7 +206,7 @@ impl<B: AutodiffBackend> Training<B> {
         surrogate = surrogate + (image * pull).sum();
         StepPart::FeaturesBackward.end();
         scalars.push(Scalar::generator(Term::Total), total);
-        let gradients = backward(surrogate / passes);
+        let gradients = scale.backward(surrogate / passes);
         let gradients = GradientsParams::from_grads(gradients, &self.networks.generator);
         StepPart::GeneratorBackward.end();
         let made = Made {

@@ -1,3 +1,5 @@
+mod precision;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

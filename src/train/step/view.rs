@@ -1,8 +1,8 @@
 use burn::tensor::Tensor;
-use burn::tensor::backend::AutodiffBackend;
-use dp_sims_backends::collective::backward;
+use burn::tensor::backend::{AutodiffBackend, Backend};
 use dp_sims_model::losses::Shift;
 
+use super::super::loss_scale::Scale;
 use super::super::networks::Frozen;
 use super::super::report::{Scalar, StepScalars};
 use super::{gradient, norm};
@@ -15,6 +15,7 @@ use crate::events::Term;
 pub(super) struct Views<B: AutodiffBackend> {
     images: Tensor<B::InnerBackend, 4>,
     shift: Shift,
+    scale: Scale,
     shared: Option<View<B>>,
     /// What own views were asked for so far.
     pull: Option<Tensor<B::InnerBackend, 4>>,
@@ -32,6 +33,7 @@ impl<B: AutodiffBackend> Views<B> {
         step: u64,
         images: Tensor<B::InnerBackend, 4>,
         shift: Shift,
+        scale: Scale,
         shared: Option<&Frozen<B>>,
     ) -> Self {
         let shared = shared.filter(|_| step % MEASURED_EVERY != 1);
@@ -40,6 +42,7 @@ impl<B: AutodiffBackend> Views<B> {
             pull: None,
             images,
             shift,
+            scale,
         }
     }
 
@@ -54,16 +57,17 @@ impl<B: AutodiffBackend> Views<B> {
         Some(features.map(|map| map.clone().inner()).collect())
     }
 
-    /// Adds what a loss asks of the images that it sees through `network`: `scale` times the gradients
-    /// that `backward` makes of images and features. The norm of an own view's part is pushed as that of `term`.
+    /// Adds what a loss asks of the images that it sees through `network`: `times` the gradients that
+    /// `backward` makes of images and features, by the [`Scale`] of the step. The norm of an own view's part is pushed as that of `term`.
     pub(super) fn ask(
         &mut self,
         network: Option<&Frozen<B>>,
-        scale: f64,
+        times: f64,
         term: Term,
         scalars: &mut StepScalars<B::InnerBackend>,
         backward: impl FnOnce(Tensor<B, 4>, Vec<Tensor<B, 4>>) -> B::Gradients,
     ) {
+        let times = times * self.scale.inverse();
         if let Some(view) = &mut self.shared {
             // A network with fewer taps than the shared one picks its own.
             let features = match network {
@@ -71,13 +75,13 @@ impl<B: AutodiffBackend> Views<B> {
                 None => view.features().to_vec(),
             };
             let gradients = backward(view.images(), features);
-            view.pull(&gradients, scale);
+            view.pull(&gradients, times);
             return;
         }
         let mut view = View::new(self.images.clone(), self.shift, network);
         let gradients = backward(view.images(), view.features().to_vec());
-        view.pull(&gradients, scale);
-        self.add(view.finish(), term, scalars);
+        view.pull(&gradients, times);
+        self.add(view.finish(self.scale), term, scalars);
     }
 
     fn add(
@@ -96,7 +100,7 @@ impl<B: AutodiffBackend> Views<B> {
     /// What all losses together ask of the images.
     pub(super) fn finish(self) -> Tensor<B::InnerBackend, 4> {
         match (self.shared, self.pull) {
-            (Some(view), _) => view.finish(),
+            (Some(view), _) => view.finish(self.scale),
             (None, Some(pull)) => pull,
             (None, None) => self.images.zeros_like(),
         }
@@ -150,15 +154,11 @@ impl<B: AutodiffBackend> View<B> {
         &self.leaves[1..]
     }
 
-    /// Adds `scale` times the gradients at images and features.
-    fn pull(&mut self, gradients: &B::Gradients, scale: f64) {
+    /// Adds `times` the gradients at images and features.
+    fn pull(&mut self, gradients: &B::Gradients, times: f64) {
         for (leaf, pull) in self.leaves.iter().zip(&mut self.pulls) {
             if let Some(gradient) = leaf.grad(gradients) {
-                let gradient = if scale == 1.0 {
-                    gradient
-                } else {
-                    gradient * scale
-                };
+                let gradient = multiplied(gradient, times);
                 *pull = Some(match pull.take() {
                     Some(sum) => sum + gradient,
                     None => gradient,
@@ -169,16 +169,23 @@ impl<B: AutodiffBackend> View<B> {
 
     /// What all losses together ask of the images before they were moved: a pass back through the
     /// network.
-    fn finish(self) -> Tensor<B::InnerBackend, 4> {
+    fn finish(self, scale: Scale) -> Tensor<B::InnerBackend, 4> {
         let pairs = self.made.into_iter().zip(self.pulls);
         let pulled = pairs.filter_map(|(made, pull)| {
             let pull = Tensor::<B, 4>::from_inner(pull?);
             Some((made * pull).sum())
         });
         match pulled.reduce(|sum, next| sum + next) {
-            Some(sum) => gradient(&self.cut, &backward(sum)),
+            Some(sum) => multiplied(gradient(&self.cut, &scale.backward(sum)), scale.inverse()),
             None => self.cut.inner().zeros_like(),
         }
+    }
+}
+
+fn multiplied<B: Backend>(gradient: Tensor<B, 4>, times: f64) -> Tensor<B, 4> {
+    match times {
+        1.0 => gradient,
+        times => gradient * times,
     }
 }
 
@@ -208,7 +215,7 @@ mod tests {
         let images = Tensor::<Flex, 4>::from_data(data, &device);
         let shift = Shift::draw(1, 2, 3);
         let mut scalars = StepScalars::new();
-        let mut views = Views::new(step, images, shift, shared.then_some(&all));
+        let mut views = Views::new(step, images, shift, Scale::of(None), shared.then_some(&all));
         let are_shared = views.are_shared();
         views.ask(
             Some(&all),

@@ -5,7 +5,7 @@ use super::super::pointwise::{Mlp, TokenNorm};
 use super::INIT_STD;
 use super::windows::{Windows, padded};
 use crate::init::InitRng;
-use crate::layers::Linear;
+use crate::layers::{Linear, matmul};
 
 /// Attention within windows, then a perceptron, each behind a layer norm and beside a residual.
 #[derive(Module, Debug)]
@@ -100,7 +100,7 @@ impl<B: Backend> WindowAttention<B> {
             part.reshape([count, heads, area, width])
         };
         let query = part(0) * (width as f64).powf(-0.5);
-        let scores = query.matmul(part(1).swap_dims(2, 3));
+        let scores = matmul(query, part(1).swap_dims(2, 3));
         let bias = windows.bias(self.relative_position_bias_table.val());
         let mut scores = scores.reshape([count, heads * area * area]) + bias;
         if let Some(mask) = windows.mask(shifted) {
@@ -112,7 +112,7 @@ impl<B: Backend> WindowAttention<B> {
         // The outputs are divided by the sum, since they are fewer than the weights; by a square
         // root twice, since ndarray approximates reciprocals, also where it divides.
         let root = weights.clone().sum_dim(3).powf_scalar(-0.5);
-        let read = weights.matmul(part(2)) * root.square();
+        let read = matmul(weights, part(2)) * root.square();
         let read = read.swap_dims(1, 2).reshape([count, area, channels]);
         self.proj.forward(read)
     }
