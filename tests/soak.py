@@ -44,7 +44,8 @@ INTERVAL = 0.25  # Seconds between two samples.
 
 
 def sample(pid):
-    """Resident and proportional memory in bytes, threads and open files; None once the process has ended."""
+    """Resident memory and the anonymous part of it, which no file backs, in bytes, threads and open files; None
+    once the process has ended."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
@@ -52,12 +53,11 @@ def sample(pid):
     except OSError:
         return None
     found = [re.search(pattern, text) for pattern, text in
-             ((r"VmRSS:\s*(\d+)", status), (r"\bPss:\s*(\d+)", rollup), (r"Threads:\s*(\d+)", status))]
+             ((r"VmRSS:\s*(\d+)", status), (r"Anonymous:\s*(\d+)", rollup), (r"Threads:\s*(\d+)", status))]
     if not all(found):
         return None
-    resident, proportional, threads = (int(match[1]) for match in found)
-    return {"resident": 1024 * resident, "proportional": 1024 * proportional, "threads": threads,
-            "descriptors": files}
+    resident, anonymous, threads = (int(match[1]) for match in found)
+    return {"resident": 1024 * resident, "anonymous": 1024 * anonymous, "threads": threads, "descriptors": files}
 
 
 def long_run(trainer, steps, folder):
@@ -89,7 +89,7 @@ def steadiness(trainer, steps, folder):
     if len(warm) < 20:
         raise Failure(f"{len(warm)} samples are too few to judge: give more --steps")
     verdicts = {}
-    for name in ("resident", "proportional"):
+    for name in ("resident", "anonymous"):
         verdicts[f"{name} memory"] = flat([(taken["step"], taken[name]) for taken in warm])
     logged = [(line["step"], line["memory_bytes"]) for line in log if line["step"] > warm_up]
     verdicts["memory_bytes of the log"] = flat(logged)
@@ -158,8 +158,12 @@ def main():
     if args.program is None:
         parser.error("PROGRAM is missing")
     args.program = args.program.resolve()
+    if args.out and args.out.exists():
+        parser.error(f"{args.out} is there already")
     if args.out:
         args.out.mkdir(parents=True)
+    if not args.weights:
+        print("without --weights nothing is measured by fid, kid, swav-fid, lpips, miou and accuracy")
     folder = args.out.resolve() if args.out else Path(tempfile.mkdtemp(prefix="soak-"))
     version = subprocess.run([args.program, "--version"], capture_output=True, text=True, check=True)
     results = {"program": version.stdout.strip(), "python": platform.python_version(),

@@ -1,6 +1,7 @@
 """Kills of soak.py: processes of a run, when they are killed, and what becomes of the run."""
 
 import collections
+import ctypes
 import os
 import re
 import signal
@@ -29,6 +30,15 @@ STUCK = 900  # Seconds after which a run that should go on or end does neither.
 IN_VAIN = 2  # Kills without a new checkpoint, after which one is waited for.
 GLANCE = 0.01  # Seconds between two looks.
 CLOSE = 0.0005  # The same where a file is waited for, which is there for some milliseconds.
+
+
+LIBRARY = ctypes.CDLL(None)
+SET_THP_DISABLE = 41  # Of prctl(2).
+
+
+def without_large_pages():
+    """Has the program take memory in pages of 4 KiB: a large one is 3 % of what so small a model takes."""
+    LIBRARY.prctl(SET_THP_DISABLE, 1, 0, 0, 0)
 
 
 class Failure(Exception):
@@ -95,7 +105,7 @@ class Trainer:
             with open(self.folder / f"output-{node}.txt", "w") as file:
                 started.append(subprocess.Popen(
                     command + own, stdout=file, stderr=subprocess.STDOUT, cwd=self.folder,
-                    env=self.environment))
+                    env=self.environment, preexec_fn=without_large_pages))
         self.processes = [process for process in self.processes if process.poll() is None] + started
         return started
 
