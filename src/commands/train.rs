@@ -241,7 +241,11 @@ impl TrainTask {
             print!("{}", run.summary());
             return Ok(());
         }
-        if let Some(message) = nothing_to_do(&plan, time) {
+        // A run that was killed in its last evaluation has that to do.
+        let is_over = finished >= experiment.run.steps;
+        if let Some(message) = nothing_to_do(&plan, time)
+            && !(is_over && run.owes_evaluation())
+        {
             say(message);
             return Ok(());
         }

@@ -13,7 +13,8 @@ use crate::config::{Experiment, described};
 use crate::data::Data;
 use crate::evaluate::{Evaluator, Photos, Plan, Protocol, Source};
 use crate::events::Scalars;
-use crate::runtime::files::write_whole;
+use crate::runtime::files::{MOST_TEXT, read, write_whole};
+use crate::train::run_folder::{BEST, JUDGED, judged};
 
 /// Images that are judged at once.
 const BATCH: usize = 8;
@@ -34,6 +35,8 @@ pub(super) struct RunEvaluation<B: Backend> {
     metric: String,
     seed: u64,
     best: Option<Best>,
+    /// The step that was judged last.
+    judged: Option<u64>,
     folder: PathBuf,
 }
 
@@ -80,15 +83,12 @@ impl<B: Backend> RunEvaluation<B> {
         };
         let evaluator = Evaluator::load(plan, &photos, weights, device)
             .context("configuration table `evaluation`")?;
-        let folder = out.join("best");
+        let folder = out.join(BEST);
         // An evaluation of a step that the resumed run has yet to make does not count.
-        let best = crate::runtime::files::read(
-            &folder.join("best.json"),
-            crate::runtime::files::MOST_TEXT,
-        )
-        .ok()
-        .and_then(|text| serde_json::from_slice::<Best>(&text).ok())
-        .filter(|best| best.step <= step && best.metric == config.best);
+        let best = read(&folder.join("best.json"), MOST_TEXT)
+            .ok()
+            .and_then(|text| serde_json::from_slice::<Best>(&text).ok())
+            .filter(|best| best.step <= step && best.metric == config.best);
         Ok(Some(Self {
             evaluator,
             photos,
@@ -96,6 +96,7 @@ impl<B: Backend> RunEvaluation<B> {
             metric: config.best.clone(),
             seed,
             best,
+            judged: judged(out),
             folder,
         }))
     }
@@ -103,6 +104,12 @@ impl<B: Backend> RunEvaluation<B> {
     /// Whether an evaluation is due after `step`.
     pub(super) fn is_due(&self, step: u64, is_last: bool) -> bool {
         is_last || step.is_multiple_of(self.every)
+    }
+
+    /// Whether an evaluation was due after `step` and never came to its end: the run was killed between the
+    /// checkpoint and what is made of it.
+    pub(super) fn is_owed(&self, step: u64, is_last: bool) -> bool {
+        step > 0 && self.is_due(step, is_last) && self.judged != Some(step)
     }
 
     /// Folder that keeps the best checkpoint.
@@ -158,6 +165,18 @@ impl<B: Backend> RunEvaluation<B> {
     /// Forgets the best where it is of a later step than `step`, whose checkpoint the run went back from.
     pub(super) fn forget_after(&mut self, step: u64) {
         self.best = self.best.take().filter(|best| best.step <= step);
+        self.judged = self.judged.filter(|&judged| judged <= step);
+    }
+
+    /// Notes that `step` was judged, once all that follows from it is on disk.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(super) fn note(&mut self, step: u64) -> Result<()> {
+        self.judged = Some(step);
+        std::fs::create_dir_all(&self.folder)
+            .with_context(|| format!("cannot create {}", self.folder.display()))?;
+        write_whole(&self.folder.join(JUDGED), format!("{step}\n").as_bytes())
     }
 
     /// Remembers the best, once its checkpoint is on disk.

@@ -210,6 +210,9 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
         if self.step == 0 && self.is_first_rank() {
             self.show_preview(events)?;
         }
+        if self.owes_evaluation() {
+            self.evaluate(events)?;
+        }
         let mut outcome = Ok(Ending::Completed);
         while self.step < run.steps {
             outcome = match self.advance(events, stop)? {

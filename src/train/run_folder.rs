@@ -9,12 +9,15 @@ use anyhow::{Context, Result};
 
 use crate::checkpoint::{self, free_place};
 use crate::consumers::jsonl::later_lines;
+use crate::runtime::files::read_text;
 use crate::runtime::lock::{FolderLock, LockState};
 
 /// Checkpoints, below a run folder.
 pub const CHECKPOINTS: &str = "checkpoints";
 /// The best checkpoint of an evaluation while training.
 pub const BEST: &str = "best";
+/// File beside the best checkpoint that names the step that was judged last, the best or not.
+pub(super) const JUDGED: &str = ".judged";
 /// The log of steps.
 pub const LOG: &str = "log.jsonl";
 /// What a run that went back to an earlier step left behind.
@@ -87,6 +90,10 @@ impl RunFolder {
             move_to(&note, &free_place(&best, "best.json"))?;
             moved += bests;
         }
+        // That step is judged anew when the run comes to it again.
+        if judged(folder).is_some_and(|judged| judged > step) {
+            delete(&folder.join(BEST).join(JUDGED))?;
+        }
         let previews = previews(folder, step)?;
         for preview in &previews {
             let place = aside.join(PREVIEWS);
@@ -129,7 +136,8 @@ impl RunFolder {
         for root in [CHECKPOINTS, BEST] {
             checkpoint::delete_all(&folder.join(root))?;
         }
-        let mut files = vec![folder.join(BEST).join("best.json"), folder.join(LOG)];
+        let best = folder.join(BEST);
+        let mut files = vec![best.join("best.json"), best.join(JUDGED), folder.join(LOG)];
         files.extend(previews(folder, 0)?);
         files.extend(
             entries(&folder.join(TENSORBOARD))?
@@ -139,15 +147,7 @@ impl RunFolder {
                     name.starts_with("events.out.tfevents.") && name.ends_with(".dp-sims")
                 }),
         );
-        for file in files {
-            match fs::remove_file(&file) {
-                Err(error) if error.kind() != ErrorKind::NotFound => {
-                    return Err(error).with_context(|| format!("cannot delete {}", file.display()));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+        files.iter().try_for_each(|file| delete(file))
     }
 }
 
@@ -170,6 +170,12 @@ pub fn trace(folder: &Path) -> Result<Option<&'static str>> {
         _ => {}
     }
     Ok((!previews(folder, 0)?.is_empty()).then_some("previews"))
+}
+
+/// The step that was judged last in a run folder, where it is known.
+pub(super) fn judged(folder: &Path) -> Option<u64> {
+    let text = read_text(&folder.join(BEST).join(JUDGED)).ok()?;
+    text.trim_end().parse().ok()
 }
 
 /// Previews of later steps than `step`.
@@ -214,6 +220,15 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
 
 fn create(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))
+}
+
+fn delete(file: &Path) -> Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot delete {}", file.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn move_to(from: &Path, to: &Path) -> Result<()> {
@@ -309,9 +324,12 @@ mod tests {
         for name in ["step-000003", "step-000005", "mine"] {
             fs::create_dir_all(run.join("evaluation").join(name)).unwrap();
         }
+        fs::create_dir(run.join(BEST)).unwrap();
+        fs::write(run.join("best/.judged"), "4\n").unwrap();
         let folder = RunFolder::claim(&run).unwrap();
         assert_eq!(folder.prepare(Beginning::After(5)).unwrap(), None);
         assert!(!run.join(ABANDONED).exists());
+        assert_eq!(judged(&run), Some(4));
         let said = folder.prepare(Beginning::After(3)).unwrap().unwrap();
         assert!(
             said.ends_with("2 checkpoints, 2 steps of the log, 1 preview, 1 evaluation"),
@@ -321,6 +339,7 @@ mod tests {
             names(&run.join(CHECKPOINTS)),
             ["step-000001", "step-000002", "step-000003"]
         );
+        assert_eq!(judged(&run), None, "step 4 is yet to come");
         assert_eq!(names(&run.join(PREVIEWS)), ["000000.png", "000003.png"]);
         let aside = run.join(ABANDONED);
         assert_eq!(

@@ -169,3 +169,43 @@ fn weights_exchanged_under_the_same_name_are_noticed() {
     assert!(message.contains(name), "{message}");
     assert!(message.contains("other weights of `backbone`"), "{message}");
 }
+
+/// A run that is killed between a checkpoint and what is measured of it measures it when it goes on, or when nothing
+/// else is left to do.
+#[test]
+fn an_evaluation_that_was_cut_off_is_made_by_the_resumed_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let best = run.join("best");
+    let go_on = |steps: &str| {
+        let mut command = train(&run, &["--steps", steps, "--resume", "auto"]);
+        for setting in [
+            "evaluation.every=2",
+            "evaluation.metrics=[\"fd-convnext-pico-scenes\"]",
+            "evaluation.best=fd-convnext-pico-scenes",
+            "evaluation.images=6",
+        ] {
+            command.args(["--set", setting]);
+        }
+        let output = command.assert().success().get_output().stdout.clone();
+        let shown = String::from_utf8(output).unwrap();
+        let count = shown.matches("\nevaluation ").count();
+        (count, shown)
+    };
+    let (count, shown) = go_on("2");
+    assert_eq!(count, 1, "{shown}");
+    let expected = weights(&best.join("step-000002"));
+    // What a kill right after the checkpoint leaves of the first evaluation.
+    fs::remove_dir_all(&best).unwrap();
+    let (count, shown) = go_on("2");
+    assert_eq!(count, 1, "{shown}");
+    assert!(
+        weights(&best.join("step-000002")) == expected,
+        "not the same bytes"
+    );
+    let (count, shown) = go_on("2");
+    assert!(count == 0 && shown.contains("nothing to do"), "{shown}");
+    fs::remove_dir_all(&best).unwrap();
+    let (count, shown) = go_on("4");
+    assert_eq!(count, 2, "{shown}");
+}

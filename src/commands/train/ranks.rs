@@ -142,6 +142,10 @@ type Outcome = (usize, Result<()>);
 pub(super) fn train<B: AutodiffBackend>(task: TrainTask, devices: &[B::Device]) -> Result<()> {
     let time = task.time()?;
     if let Some(message) = nothing_to_do(&task.plan, time) {
+        // What may be left is the last evaluation, for which one rank is enough.
+        if task.args.ranks.is_first() {
+            return task.train::<B>(&devices[0], Ranks::default());
+        }
         say(message);
         return Ok(());
     }

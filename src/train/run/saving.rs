@@ -33,6 +33,13 @@ impl<B: AutodiffBackend> Run<'_, B> {
         evaluation.is_some_and(|evaluation| evaluation.is_due(self.step, is_last))
     }
 
+    /// Whether the step that this run goes on from was to be judged, and was not.
+    pub fn owes_evaluation(&self) -> bool {
+        let is_last = self.step == self.experiment.run.steps;
+        let evaluation = self.evaluation.as_ref();
+        evaluation.is_some_and(|evaluation| evaluation.is_owed(self.step, is_last))
+    }
+
     /// Writes the checkpoint of this step and judges it, as far as that is due.
     ///
     /// # Errors
@@ -61,7 +68,7 @@ impl<B: AutodiffBackend> Run<'_, B> {
     ///
     /// # Errors
     /// When the weights are not finite.
-    fn evaluate(&mut self, events: &mut Fanout) -> Result<()> {
+    pub(super) fn evaluate(&mut self, events: &mut Fanout) -> Result<()> {
         let step = self.step;
         let Some(mut evaluation) = self.evaluation.take() else {
             return Ok(());
@@ -88,6 +95,14 @@ impl<B: AutodiffBackend> Run<'_, B> {
                             message: format!("the best checkpoint is not kept: {error:#}"),
                         }),
                         Ok(()) => {}
+                    }
+                    if let Err(error) = evaluation.note(step) {
+                        events.emit(&TrainEvent::Warning {
+                            step,
+                            message: format!(
+                                "a resumed run may evaluate step {step} again: {error:#}"
+                            ),
+                        });
                     }
                 }
                 Err(error) => events.emit(&TrainEvent::Warning {
