@@ -152,5 +152,6 @@ export class LabelMap {
 }
 
 function same(a: Uint8Array, b: Uint8Array): boolean {
-    return a.every((id, index) => id === b[index]);
+    for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
+    return true;
 }

@@ -11,7 +11,9 @@ export function toBase64(bytes: Uint8Array): string {
 /** Reads base64 or base64url; throws on anything else. */
 export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
     const plain = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
-    return Uint8Array.from(plain, (letter) => letter.charCodeAt(0));
+    const bytes = new Uint8Array(plain.length);
+    for (let at = 0; at < plain.length; at++) bytes[at] = plain.charCodeAt(at);
+    return bytes;
 }
 
 /** Base64 of characters that an address may hold, without padding. */

@@ -2,7 +2,7 @@ import { make } from "./dom.ts";
 import { TOOLS } from "./gestures.ts";
 import { dialog } from "./menus.ts";
 import { HELP, TOOL_KEYS } from "./shortcuts.ts";
-import { text, type Key } from "./texts.ts";
+import { keyName, text, type Key } from "./texts.ts";
 
 /** The list of keys and gestures. */
 export function showHelp(): void {
@@ -17,8 +17,7 @@ export function showHelp(): void {
                 "dl",
                 {},
                 ...rows.map(([keys, what]) => {
-                    const name = keys.startsWith("help") ? text(keys as Key) : keys;
-                    return make("div", {}, make("dt", {}, make("kbd", { textContent: name })), make("dd", { textContent: text(what) }));
+                    return make("div", {}, make("dt", {}, make("kbd", { textContent: keyName(keys) })), make("dd", { textContent: text(what) }));
                 }),
             ),
         ),

@@ -31,9 +31,12 @@ export function isMarked(id: number, x: number, y: number): boolean {
     return lines[id % lines.length](x % SIDE, y % SIDE);
 }
 
-/** The colour of the marks: black on light colours, white on dark ones. */
-export function ink([red, green, blue]: Colour): Colour {
-    return red * 0.299 + green * 0.587 + blue * 0.114 > 140 ? [0, 0, 0] : [255, 255, 255];
+/** The colour of the marks: towards black on light colours, towards white on dark ones. */
+export function ink(colour: Colour): Colour {
+    const [red, green, blue] = colour;
+    const towards = red * 0.299 + green * 0.587 + blue * 0.114 > 140 ? 0 : 255;
+    const mix = (value: number) => Math.round(value + (towards - value) * 0.65);
+    return [mix(red), mix(green), mix(blue)];
 }
 
 /** For every class and place in its pattern the colour as a little-endian RGBA word. */

@@ -2,7 +2,7 @@ import { LabelMap } from "./buffer.ts";
 
 /** Steps that are always kept, however many bytes they take. */
 const STEPS = 100;
-/** Older steps are kept up to this many bytes. */
+/** Bytes that all steps may take before older ones are forgotten. */
 const BYTES = 64 * 1024 * 1024;
 
 /** Tiles that changed, or the whole map where another one was opened. */
@@ -15,8 +15,12 @@ export class History {
     #future: Step[] = [];
     #open = false;
 
-    constructor(map: LabelMap) {
+    readonly #bytes: number;
+
+    /** Steps before the last hundred are kept as long as all take at most `bytes`. */
+    constructor(map: LabelMap, bytes = BYTES) {
         this.map = map;
+        this.#bytes = bytes;
     }
 
     get canUndo(): boolean {
@@ -85,7 +89,7 @@ export class History {
         let bytes = 0;
         for (let kept = 1; kept <= this.#past.length; kept++) {
             bytes += size(this.#past[this.#past.length - kept]);
-            if (kept > STEPS && bytes > BYTES) {
+            if (kept > STEPS && bytes > this.#bytes) {
                 this.#past.splice(0, this.#past.length - kept + 1);
                 return;
             }

@@ -34,7 +34,7 @@ export class Panel {
     #seed(): HTMLElement {
         const roll = button("dice", "reroll", () => this.reroll());
         roll.dataset.keys = "N";
-        return section("photo", make("div", { className: "line" }, this.#seedField("seed", "seed"), roll));
+        return make("section", { className: "section" }, make("div", { className: "line first" }, this.#seedField("seed", "seed"), roll));
     }
 
     #variations(): HTMLElement {

@@ -90,7 +90,9 @@ function chunk(kind: string, data: Uint8Array): Uint8Array {
 }
 
 function latin(text: string): Uint8Array {
-    return Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+    const bytes = new Uint8Array(text.length);
+    for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
+    return bytes;
 }
 
 function split(data: Uint8Array): [string, string] {

@@ -79,9 +79,9 @@ export const HELP: readonly { title: Key; rows: readonly (readonly [keys: string
     {
         title: "helpMouse",
         rows: [
-            ["helpWheel", "helpWheelDoes"],
-            ["helpMiddle", "helpMiddleDoes"],
-            ["helpTwo", "helpTwoDoes"],
+            ["Wheel", "helpWheelDoes"],
+            ["Middle", "helpMiddleDoes"],
+            ["Fingers", "helpTwoDoes"],
             ["Shift", "helpShift"],
         ],
     },

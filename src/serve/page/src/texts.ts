@@ -31,6 +31,11 @@ export function text(key: Key, values: Record<string, string | number> = {}): st
     return TEXTS[current][key].replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? `{${name}}`));
 }
 
+/** The words for keys in the language of the page: `Ctrl+Z` is `Strg+Z` in German. */
+export function keyName(keys: string): string {
+    return keys.replace(/[A-Za-z]{2,}/g, (name) => TEXTS[current][`key.${name}` as Key] ?? name);
+}
+
 export function number(value: number, digits = 0): string {
     return value.toLocaleString(current, { maximumFractionDigits: digits });
 }
@@ -44,7 +49,7 @@ export function applyTexts(root: ParentNode): void {
         const label = text(element.dataset.label as Key);
         const keys = element.dataset.keys;
         element.setAttribute("aria-label", label);
-        if (element.dataset.tip !== "no") element.title = keys ? `${label} (${keys})` : label;
+        if (element.dataset.tip !== "no") element.title = keys ? `${label} (${keyName(keys)})` : label;
     }
     for (const element of root.querySelectorAll<HTMLInputElement>("[data-placeholder]")) {
         element.placeholder = text(element.dataset.placeholder as Key);
