@@ -3,7 +3,7 @@ import { byId, download } from "./dom.ts";
 import type { Editor } from "./editor.ts";
 import { explain, say, type Notices } from "./notices.ts";
 import { addTexts, encodeIds, isPng, readTexts } from "./png.ts";
-import { firstScene } from "./scene.ts";
+import { firstScene, type Scene } from "./scene.ts";
 import type { Session } from "./session.ts";
 import { pack, unpack, type Sheet } from "./share.ts";
 import { text, type Key } from "./texts.ts";
@@ -19,6 +19,8 @@ export class Files {
     readonly #session: Session;
     readonly #editor: Editor;
     readonly #notices: Notices;
+    /** What the link in the address holds; null while there is none. */
+    #link: { map: LabelMap; edits: number; scene: Scene } | null = null;
 
     constructor(session: Session, editor: Editor, notices: Notices) {
         this.#session = session;
@@ -80,7 +82,7 @@ export class Files {
             const sheet = await unpack(fragment);
             if (!sheet) return false;
             this.#openSheet(sheet);
-            history.replaceState(null, "", `#${fragment}`);
+            this.#setAddress(fragment);
             return true;
         } catch {
             this.#notices.show("open", { kind: "error", title: text("openFailed"), detail: text("brokenLink") });
@@ -90,10 +92,8 @@ export class Files {
 
     /** Puts the map into the address and the address onto the clipboard. */
     async share(): Promise<void> {
-        const link = new URL(location.href);
-        link.hash = await pack(this.#session.sheet);
-        history.replaceState(null, "", link);
-        const copied = await navigator.clipboard?.writeText(link.href).then(() => true, () => false);
+        this.#setAddress(await pack(this.#session.sheet));
+        const copied = await navigator.clipboard?.writeText(location.href).then(() => true, () => false);
         const title = text(copied ? "linkCopied" : "linkInAddress");
         this.#notices.show("share", { kind: "note", title, detail: text("linkHolds"), seconds: 10 });
     }
@@ -128,8 +128,17 @@ export class Files {
         download(name, new Blob([png], { type: "image/png" }));
     }
 
+    #setAddress(fragment: string): void {
+        const { map, scene } = this.#session;
+        history.replaceState(null, "", `#${fragment}`);
+        this.#link = { map, edits: map.edits, scene: scene.value };
+    }
+
     #clearAddress(): void {
-        if (location.hash.length > 1) history.replaceState(null, "", location.pathname + location.search);
+        const link = this.#link;
+        if (!link || (link.map === this.#session.map && link.edits === link.map.edits && link.scene === this.#session.scene.value)) return;
+        this.#link = null;
+        history.replaceState(null, "", location.pathname + location.search);
     }
 
     async #report(title: Key, run: () => Promise<void>): Promise<void> {

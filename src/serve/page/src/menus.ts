@@ -14,7 +14,9 @@ export function menu(button: HTMLElement, label: Key, fill: (close: () => void) 
     document.body.append(box);
     button.setAttribute("aria-expanded", "false");
     box.addEventListener("toggle", (event) => {
-        button.setAttribute("aria-expanded", String((event as ToggleEvent).newState === "open"));
+        const isOpen = (event as ToggleEvent).newState === "open";
+        button.setAttribute("aria-expanded", String(isOpen));
+        if (!isOpen) box.replaceChildren();
     });
     const open = () => {
         box.setAttribute("aria-label", text(label));

@@ -111,10 +111,19 @@ export class Palette {
     #choose(id: number): void {
         for (const [other, row] of this.#rows) row.setAttribute("aria-selected", String(other === id));
         const row = this.#rows.get(id);
-        row?.scrollIntoView({ block: "nearest", inline: "nearest" });
+        if (row) this.#reveal(row);
         this.#recent = remember(this.#recent, id);
         this.#showRecent();
         this.#placeStop();
+    }
+
+    /** Scrolls the list alone: `scrollIntoView` would move the page, and the place from which the tab key goes on. */
+    #reveal(row: HTMLElement): void {
+        const [list, inside] = [this.#list.getBoundingClientRect(), row.getBoundingClientRect()];
+        this.#list.scrollBy({
+            left: Math.min(0, inside.left - list.left) + Math.max(0, inside.right - list.right),
+            top: Math.min(0, inside.top - list.top) + Math.max(0, inside.bottom - list.bottom),
+        });
     }
 
     /** The tab key stops at the chosen class, or at the first where that one is filtered out. */

@@ -48,6 +48,14 @@ export class Toolbar {
     translate(): void {
         byId("amount-name").textContent = text(this.mode.value === "wipe" ? "wipe" : "opacity");
         byId("stage").setAttribute("aria-label", text("stage"));
+        this.#showZoom();
+    }
+
+    #showZoom(): void {
+        const button = byId("zoom-fit");
+        button.textContent = `${Math.round(this.#editor.view.camera.zoom * 100)} %`;
+        button.title = `${text("zoomFit")} (0)`;
+        button.setAttribute("aria-label", `${button.textContent}, ${text("zoomFit")}`);
     }
 
     #bindSize(): void {
@@ -82,7 +90,7 @@ export class Toolbar {
             view.draw();
         };
         this.#editor.edits.follow(show);
-        view.onCamera = () => (byId("zoom-fit").textContent = `${Math.round(view.camera.zoom * 100)} %`);
+        view.onCamera = () => this.#showZoom();
         byId("zoom-in").onclick = () => this.#editor.zoom(1.5);
         byId("zoom-out").onclick = () => this.#editor.zoom(1 / 1.5);
         byId("zoom-fit").onclick = () => view.moveTo({ ...view.camera, zoom: 1 });

@@ -14,10 +14,10 @@ export async function launch(): Promise<Browser> {
 }
 
 /** Tells the mock what to do; what is not named goes back to normal. */
-export async function order(orders: Record<string, unknown> = {}): Promise<{ mostInFlight: number }> {
-    if (!isMock) return { mostInFlight: 0 };
+export async function order(orders: Record<string, unknown> = {}): Promise<{ overlaps: number }> {
+    if (!isMock) return { overlaps: 0 };
     const answer = await fetch(new URL("mock", address), { method: "POST", body: JSON.stringify({ reset: true, ...orders }) });
-    return (await answer.json()) as { mostInFlight: number };
+    return (await answer.json()) as { overlaps: number };
 }
 
 export interface Stage {
@@ -100,12 +100,17 @@ export async function place(page: Page, x: number, y: number, size: { width: num
 }
 
 export async function drag(page: Page, size: { width: number; height: number }, ...points: [number, number][]): Promise<void> {
+    await sweep(page, size, ...points);
+    await settled(page);
+}
+
+/** As {@link drag}, but without a photo at the end. */
+export async function sweep(page: Page, size: { width: number; height: number }, ...points: [number, number][]): Promise<void> {
     const [first, ...rest] = points;
     await page.mouse.move(...(await place(page, ...first, size)));
     await page.mouse.down();
     for (const point of rest) await page.mouse.move(...(await place(page, ...point, size)), { steps: 6 });
     await page.mouse.up();
-    await settled(page);
 }
 
 export async function click(page: Page, size: { width: number; height: number }, x: number, y: number): Promise<void> {

@@ -24,9 +24,7 @@ const COLOURS = CLASSES.map(({ color }) => [1, 3, 5].map((at) => Number.parseInt
 /** Answers as the server does, with the colours of the classes for a photo. */
 export class Mock {
     orders: Orders = { ...FIRST };
-    #inFlight = 0;
-    /** The most photos that were asked for at once. */
-    mostInFlight = 0;
+    #served: { start: number; end: number }[] = [];
 
     /** Whether the request was for the interface. */
     handle(request: IncomingMessage, response: ServerResponse): boolean {
@@ -41,7 +39,9 @@ export class Mock {
         if (url.pathname === "/mock") {
             const { reset, ...orders } = JSON.parse(body.toString());
             this.orders = { ...(reset ? FIRST : this.orders), ...orders };
-            return send(response, { mostInFlight: this.mostInFlight });
+            const overlaps = this.#overlaps();
+            if (reset) this.#served = [];
+            return send(response, { overlaps });
         }
         const { fault, token, retryAfter } = this.orders;
         if (fault === "refuse") return void request.socket.destroy();
@@ -68,6 +68,12 @@ export class Mock {
         }
     }
 
+    /** How many photos were made while another one was, both to the end. */
+    #overlaps(): number {
+        const served = this.#served.sort((a, b) => a.start - b.start);
+        return served.filter(({ start }, index) => index > 0 && start < served[index - 1].end).length;
+    }
+
     #model() {
         return {
             name: "mock", hash: this.orders.hash, classes: CLASSES.length, height: SIDE, width: SIDE, side_multiple: 16,
@@ -80,10 +86,11 @@ export class Mock {
     async #generate(query: URLSearchParams, ids: Buffer, response: ServerResponse): Promise<void> {
         const [width, height, seed] = ["width", "height", "seed"].map((name) => Number(query.get(name)));
         if (ids.length !== width * height) return refuse(response, 400, `${ids.length} ids for ${width}x${height}`);
-        this.#inFlight++;
-        this.mostInFlight = Math.max(this.mostInFlight, this.#inFlight);
+        const start = performance.now();
         await new Promise((done) => setTimeout(done, this.orders.delay));
-        this.#inFlight--;
+        // Nobody waits for a photo that was called off.
+        if (response.destroyed) return;
+        this.#served.push({ start, end: performance.now() });
         const png = encode({ width, height, channels: 3, pixels: photo(width, height, ids, query) });
         response.writeHead(200, { "content-type": "image/png", "x-seed": seed, "x-milliseconds": this.orders.delay });
         response.end(png);
