@@ -6,9 +6,10 @@ function mock(): Plugin {
     const answers = new Mock();
     return {
         name: "mock",
-        configureServer: (server) => void server.middlewares.use((request, response, next) => {
-            if (!answers.handle(request, response)) next();
-        }),
+        configureServer: (server) =>
+            void server.middlewares.use((request, response, next) => {
+                if (!answers.handle(request, response)) next();
+            }),
     };
 }
 

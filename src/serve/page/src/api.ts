@@ -96,7 +96,10 @@ export class Api {
             signal: signal ?? null,
         });
         const milliseconds = answer.headers.get("x-milliseconds");
-        return { png: new Uint8Array(await body(answer, signal)), milliseconds: milliseconds === null ? null : Number(milliseconds) };
+        return {
+            png: new Uint8Array(await body(answer, signal)),
+            milliseconds: milliseconds === null ? null : Number(milliseconds),
+        };
     }
 
     /** Lets the server read a PNG of ids or colours. */

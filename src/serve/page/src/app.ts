@@ -27,8 +27,10 @@ export class App {
     readonly #commands: Record<Command, () => void>;
 
     constructor(connected: Connected, notices: Notices) {
-        const work = new History(new LabelMap(connected.model.width, connected.model.height));
+        const { width, height } = connected.model;
+        const work = new History(new LabelMap(width, height));
         const session = new Session(connected, work);
+        work.map.data.fill(session.voidId ?? session.classes[0].id);
         const editor = new Editor(session, work);
         this.#session = session;
         this.#editor = editor;
@@ -120,9 +122,18 @@ export class App {
         const { model, shown } = this.#session;
         const { width, height } = this.#editor.history.map;
         const milliseconds = shown.value?.milliseconds ?? model.milliseconds_per_image;
-        const facts = [`${width} × ${height}`, milliseconds === null ? "" : text("milliseconds", { value: number(milliseconds) }), model.device, model.name];
+        const facts = [
+            `${width} × ${height}`,
+            milliseconds === null ? "" : text("milliseconds", { value: number(milliseconds) }),
+            model.device,
+            model.name,
+        ];
         byId("facts").textContent = facts.filter((fact) => fact !== "").join(" · ");
-        byId("facts").title = text("modelFacts", { name: model.name, hash: model.hash.slice(0, 12), parameters: number(model.parameters / 1e6, 1) });
+        byId("facts").title = text("modelFacts", {
+            name: model.name,
+            hash: model.hash.slice(0, 12),
+            parameters: number(model.parameters / 1e6, 1),
+        });
     }
 
     #offerReload(): void {
@@ -130,13 +141,22 @@ export class App {
             location.hash = await pack(this.#session.sheet);
             location.reload();
         };
-        this.#notices.show("model", { kind: "note", title: text("newModel"), action: { label: text("reload"), run: () => void run() } });
+        this.#notices.show("model", {
+            kind: "note",
+            title: text("newModel"),
+            action: { label: text("reload"), run: () => void run() },
+        });
     }
 
     #offerClose(isDrawing: boolean): void {
         if (!isDrawing) return this.#notices.hide("path");
         const action = { label: text("closeShape"), run: () => this.#editor.closePath() };
-        this.#notices.show("path", { kind: "note", title: text("shapeOpen"), action, closed: () => this.#editor.cancelPath() });
+        this.#notices.show("path", {
+            kind: "note",
+            title: text("shapeOpen"),
+            action,
+            closed: () => this.#editor.cancelPath(),
+        });
     }
 
     #key(event: KeyboardEvent): void {

@@ -10,7 +10,9 @@ export function isRare(known: Class): boolean {
 
 /** The classes whose names hold every word of a search; those that start with it come first. */
 export function find(classes: readonly Class[], search: string): Class[] {
-    const words = plain(search).split(/\s+/).filter((word) => word !== "");
+    const words = plain(search)
+        .split(/\s+/)
+        .filter((word) => word !== "");
     if (words.length === 0) return [...classes];
     const found = classes.filter((known) => words.every((word) => plain(known.name).includes(word)));
     const starts = (known: Class) => plain(known.name).startsWith(words[0]);

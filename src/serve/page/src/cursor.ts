@@ -24,7 +24,10 @@ export class Cursor {
     /** Handles a key that goes down; false where it means nothing here. */
     down(event: { key: string; shiftKey: boolean; repeat: boolean }): boolean {
         const arrows: Record<string, [number, number]> = {
-            ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1],
+            ArrowLeft: [-1, 0],
+            ArrowRight: [1, 0],
+            ArrowUp: [0, -1],
+            ArrowDown: [0, 1],
         };
         const arrow = arrows[event.key];
         if (arrow) {

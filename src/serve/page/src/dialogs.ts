@@ -17,12 +17,20 @@ export function showHelp(): void {
                 "dl",
                 {},
                 ...rows.map(([keys, what]) => {
-                    return make("div", {}, make("dt", {}, make("kbd", { textContent: keyName(keys) })), make("dd", { textContent: text(what) }));
+                    return make(
+                        "div",
+                        {},
+                        make("dt", {}, make("kbd", { textContent: keyName(keys) })),
+                        make("dd", { textContent: text(what) }),
+                    );
                 }),
             ),
         ),
     );
-    dialog(text("help"), make("div", { className: "help", tabIndex: 0, role: "region", aria: { label: text("help") } }, ...lists));
+    dialog(
+        text("help"),
+        make("div", { className: "help", tabIndex: 0, role: "region", aria: { label: text("help") } }, ...lists),
+    );
 }
 
 /** Asks for the token of the server. */

@@ -45,7 +45,11 @@ export class Editor {
             this.id.set(id);
             say(session.className(id));
         });
-        this.#cursor = new Cursor(this.gestures, () => this.tool.value, () => history.map);
+        this.#cursor = new Cursor(
+            this.gestures,
+            () => this.tool.value,
+            () => history.map,
+        );
         this.#cursor.centre();
         settings.patterns.follow((patterns) => this.view.setColours(session.colours, patterns === "on"));
         this.tool.follow(() => {

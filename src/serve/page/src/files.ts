@@ -38,7 +38,10 @@ export class Files {
     /** Opens a map in a size that the model takes, with classes that it has. */
     openMap(map: LabelMap, scene: Partial<Sheet["scene"]> = {}): void {
         const { model, classes, voidId } = this.#session;
-        const size = fittingSize(map.width, map.height, { sideMultiple: model.side_multiple, maxPixels: model.max_pixels });
+        const size = fittingSize(map.width, map.height, {
+            sideMultiple: model.side_multiple,
+            maxPixels: model.max_pixels,
+        });
         let opened = new LabelMap(map.width, map.height, map.data);
         if (size.width !== map.width || size.height !== map.height) {
             opened = resize(opened, size.width, size.height);
@@ -93,7 +96,10 @@ export class Files {
     /** Puts the map into the address and the address onto the clipboard. */
     async share(): Promise<void> {
         this.#setAddress(await pack(this.#session.sheet));
-        const copied = await navigator.clipboard?.writeText(location.href).then(() => true, () => false);
+        const copied = await navigator.clipboard?.writeText(location.href).then(
+            () => true,
+            () => false,
+        );
         const title = text(copied ? "linkCopied" : "linkInAddress");
         this.#notices.show("share", { kind: "note", title, detail: text("linkHolds"), seconds: 10 });
     }
@@ -136,7 +142,13 @@ export class Files {
 
     #clearAddress(): void {
         const link = this.#link;
-        if (!link || (link.map === this.#session.map && link.edits === link.map.edits && link.scene === this.#session.scene.value)) return;
+        if (
+            !link ||
+            (link.map === this.#session.map &&
+                link.edits === link.map.edits &&
+                link.scene === this.#session.scene.value)
+        )
+            return;
         this.#link = null;
         history.replaceState(null, "", location.pathname + location.search);
     }
@@ -147,7 +159,10 @@ export class Files {
             await run();
         } catch (error) {
             const told = explain(error);
-            const detail = told.title === text("errorUnknown") || told.title === text("errorServer") ? told.detail : `${told.title} ${told.detail}`;
+            const detail =
+                told.title === text("errorUnknown") || told.title === text("errorServer")
+                    ? told.detail
+                    : `${told.title} ${told.detail}`;
             this.#notices.show("open", { kind: "error", title: text(title), detail });
         }
     }

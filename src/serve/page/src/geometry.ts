@@ -31,7 +31,12 @@ export const MAX_ZOOM = 8;
 const GAP = 12;
 
 export function layout(mode: Mode, stage: Size, map: Size): Panes {
-    const inner = { x: GAP, y: GAP, width: Math.max(1, stage.width - 2 * GAP), height: Math.max(1, stage.height - 2 * GAP) };
+    const inner = {
+        x: GAP,
+        y: GAP,
+        width: Math.max(1, stage.width - 2 * GAP),
+        height: Math.max(1, stage.height - 2 * GAP),
+    };
     if (mode !== "split") return { map: inner, photo: inner, fit: fit(inner, map) };
     const column = { ...inner, width: Math.max(1, (inner.width - GAP) / 2) };
     const row = { ...inner, height: Math.max(1, (inner.height - GAP) / 2) };

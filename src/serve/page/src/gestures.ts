@@ -9,7 +9,17 @@ import { rectangle, square } from "./tools/rectangle.ts";
 import { replace } from "./tools/replace.ts";
 
 export const TOOLS = [
-    "brush", "eraser", "fill", "line", "rectangle", "polygon", "lasso", "move", "replace", "picker", "hand",
+    "brush",
+    "eraser",
+    "fill",
+    "line",
+    "rectangle",
+    "polygon",
+    "lasso",
+    "move",
+    "replace",
+    "picker",
+    "hand",
 ] as const;
 export type Tool = (typeof TOOLS)[number];
 
@@ -89,7 +99,12 @@ export class Gestures {
         switch (this.#tool) {
             case "brush":
             case "eraser":
-                stroke(this.#map, { ...last, size: tip.size * last.pressure }, { ...press, size: tip.size * press.pressure }, tip);
+                stroke(
+                    this.#map,
+                    { ...last, size: tip.size * last.pressure },
+                    { ...press, size: tip.size * press.pressure },
+                    tip,
+                );
                 break;
             case "lasso":
                 extend(this.path, press);
@@ -104,7 +119,8 @@ export class Gestures {
                 break;
             case "move":
                 this.#map.rollback();
-                if (this.#grabbed) move(this.#map, this.#grabbed, Math.round(press.x - start.x), Math.round(press.y - start.y));
+                if (this.#grabbed)
+                    move(this.#map, this.#grabbed, Math.round(press.x - start.x), Math.round(press.y - start.y));
                 break;
         }
     }

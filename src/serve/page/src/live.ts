@@ -61,16 +61,6 @@ export class Live {
         this.#next();
     }
 
-    /** Forgets work that was put off, by the start of its key; what is in flight ends. */
-    drop(prefix: string): void {
-        for (const key of this.#later.keys()) if (key.startsWith(prefix)) this.#later.delete(key);
-        const flight = this.#flight;
-        if (flight?.key?.startsWith(prefix)) {
-            flight.key = "";
-            flight.abort.abort();
-        }
-    }
-
     /** Tries again at once. */
     retry(): void {
         if (this.#timer !== null) clearTimeout(this.#timer);
@@ -113,8 +103,8 @@ export class Live {
             this.#error = null;
             this.#failures = 0;
         } catch (error) {
-            if (flight.abort.signal.aborted) this.#putBack(flight.work, flight.key);
-            else this.#fail(error, flight.work, flight.key);
+            if (flight.abort.signal.aborted) this.#putBack(work, key);
+            else this.#fail(error, work, key);
         }
         this.#flight = null;
         this.#next();
@@ -128,7 +118,8 @@ export class Live {
             return;
         }
         this.#error = error;
-        const wait = error.retryAfter === null ? WAITS[Math.min(this.#failures, WAITS.length - 1)] : error.retryAfter * 1000;
+        const wait =
+            error.retryAfter === null ? WAITS[Math.min(this.#failures, WAITS.length - 1)] : error.retryAfter * 1000;
         this.#failures++;
         this.#retryAt = Date.now() + Math.min(wait, LONGEST);
         this.#timer = setTimeout(() => this.retry(), Math.min(wait, LONGEST));
@@ -136,9 +127,9 @@ export class Live {
         else this.#putBack(work, key);
     }
 
-    /** Work that made way runs later, unless there is newer work in its place or nobody wants it any more. */
+    /** Work that made way runs later, unless there is newer work in its place. */
     #putBack(work: Work, key: string | null): void {
-        if (key !== null && key !== "" && !this.#later.has(key)) this.#later.set(key, work);
+        if (key !== null && !this.#later.has(key)) this.#later.set(key, work);
     }
 
     #tell(): void {

@@ -42,13 +42,23 @@ export function menu(button: HTMLElement, label: Key, fill: (close: () => void) 
 export function openMenu(session: Session, editor: Editor, files: Files): () => void {
     let samples: (Ids & { name: string })[] | null = null;
     return menu(byId("open"), "open", (close) => {
-        const entry = (key: Key, hint: Key | null, run: () => void) => item(text(key), hint === null ? null : text(hint), () => (close(), run()));
+        const entry = (key: Key, hint: Key | null, run: () => void) =>
+            item(text(key), hint === null ? null : text(hint), () => (close(), run()));
         const entries: Node[] = [entry("openLabels", "openLabelsHint", () => byId("label-file").click())];
-        if (session.model.has_segmenter) entries.push(entry("openPhoto", "openPhotoHint", () => byId("photo-file").click()));
+        if (session.model.has_segmenter)
+            entries.push(entry("openPhoto", "openPhotoHint", () => byId("photo-file").click()));
         entries.push(entry("blank", null, () => files.openMap(blank(session, editor.id.value))));
         const place = make("div", { className: "sample-maps" }, text("loading"));
         const show = (maps: NonNullable<typeof samples>) =>
-            place.replaceChildren(...maps.map((sample) => sampleButton(session, sample, () => (close(), files.openMap(new LabelMap(sample.width, sample.height, sample.ids))))));
+            place.replaceChildren(
+                ...maps.map((sample) =>
+                    sampleButton(
+                        session,
+                        sample,
+                        () => (close(), files.openMap(new LabelMap(sample.width, sample.height, sample.ids))),
+                    ),
+                ),
+            );
         if (samples) show(samples);
         else
             session.api.samples().then(
@@ -70,7 +80,17 @@ export function saveMenu(files: Files): () => void {
 export function settingsMenu(): () => void {
     return menu(byId("settings"), "settings", () => [
         row("language", select<Language>(Object.entries(LANGUAGES) as [Language, string][], settings.language)),
-        row("theme", select<Theme>([["system", text("theme.system")], ["light", text("theme.light")], ["dark", text("theme.dark")]], settings.theme)),
+        row(
+            "theme",
+            select<Theme>(
+                [
+                    ["system", text("theme.system")],
+                    ["light", text("theme.light")],
+                    ["dark", text("theme.dark")],
+                ],
+                settings.theme,
+            ),
+        ),
         row("patterns", toggle(settings.patterns)),
         row("shortcuts", toggle(settings.shortcuts)),
     ]);
@@ -93,7 +113,12 @@ function sampleButton(session: Session, sample: Ids & { name: string }, run: () 
     const image = new ImageData(sample.width, sample.height);
     new Uint32Array(image.data.buffer).set(Uint32Array.from(sample.ids, (id) => words[id * SIDE * SIDE]));
     picture.getContext("2d")!.putImageData(image, 0, 0);
-    return make("button", { className: "sample-map", onclick: run }, picture, make("span", { textContent: sample.name }));
+    return make(
+        "button",
+        { className: "sample-map", onclick: run },
+        picture,
+        make("span", { textContent: sample.name }),
+    );
 }
 
 function row(key: Key, control: HTMLElement): HTMLElement {
@@ -101,7 +126,11 @@ function row(key: Key, control: HTMLElement): HTMLElement {
 }
 
 function select<T extends string>(options: [T, string][], value: { value: T; set(value: T): void }): HTMLElement {
-    const box = make("select", {}, ...options.map(([name, label]) => make("option", { value: name, textContent: label })));
+    const box = make(
+        "select",
+        {},
+        ...options.map(([name, label]) => make("option", { value: name, textContent: label })),
+    );
     box.value = value.value;
     box.onchange = () => value.set(box.value as T);
     return box;
@@ -115,10 +144,19 @@ function toggle(value: { value: string; set(value: string): void }): HTMLElement
 
 /** A modal dialog: the browser keeps the focus in it and gives it back. */
 export function dialog(label: string, ...content: (Node | string)[]): HTMLDialogElement {
-    const close = make("button", { className: "button icon-only", title: text("close"), onclick: () => box.close() }, icon("close"));
+    const close = make(
+        "button",
+        { className: "button icon-only", title: text("close"), onclick: () => box.close() },
+        icon("close"),
+    );
     close.setAttribute("aria-label", text("close"));
     const title = make("h2", { textContent: label, id: "dialog-title" });
-    const box = make("dialog", { className: "dialog", aria: { labelledby: "dialog-title" } }, make("header", {}, title, close), ...content);
+    const box = make(
+        "dialog",
+        { className: "dialog", aria: { labelledby: "dialog-title" } },
+        make("header", {}, title, close),
+        ...content,
+    );
     box.addEventListener("close", () => box.remove());
     box.addEventListener("click", (event) => event.target === box && box.close());
     document.body.append(box);

@@ -20,7 +20,11 @@ export class Notices {
 
     show(topic: string, notice: Notice): void {
         this.hide(topic);
-        const words = make("div", { className: "words", role: notice.kind === "error" ? "alert" : "status" }, make("strong", { textContent: notice.title }));
+        const words = make(
+            "div",
+            { className: "words", role: notice.kind === "error" ? "alert" : "status" },
+            make("strong", { textContent: notice.title }),
+        );
         if (notice.detail) words.append(make("span", { textContent: notice.detail }));
         const box = make("div", { className: `notice ${notice.kind}`, data: { topic } }, words);
         if (notice.kind === "error") box.prepend(icon("warning"));
@@ -28,7 +32,15 @@ export class Notices {
             const { label, run } = notice.action;
             box.append(make("button", { className: "button", textContent: label, onclick: run }));
         }
-        const close = make("button", { className: "button icon-only", title: text("close"), onclick: () => (this.hide(topic), notice.closed?.()) }, icon("close"));
+        const close = make(
+            "button",
+            {
+                className: "button icon-only",
+                title: text("close"),
+                onclick: () => (this.hide(topic), notice.closed?.()),
+            },
+            icon("close"),
+        );
         close.setAttribute("aria-label", text("close"));
         box.append(close);
         this.#place.append(box);

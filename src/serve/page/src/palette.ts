@@ -76,7 +76,13 @@ export class Palette {
     #row(known: Class): HTMLElement {
         const row = make(
             "div",
-            { className: "class", role: "option", tabIndex: -1, data: { id: String(known.id) }, aria: { selected: "false" } },
+            {
+                className: "class",
+                role: "option",
+                tabIndex: -1,
+                data: { id: String(known.id) },
+                aria: { selected: "false" },
+            },
             make("canvas", { className: "swatch", width: 3 * SIDE, height: 3 * SIDE, data: { id: String(known.id) } }),
             make("span", { className: "thumbnail" }),
             make("span", { className: "class-name", textContent: known.name, title: known.name }),
@@ -138,8 +144,17 @@ export class Palette {
         place.hidden = this.#recent.length < 2;
         place.replaceChildren(
             ...this.#recent.map((id) => {
-                const swatch = make("canvas", { className: "swatch", width: 3 * SIDE, height: 3 * SIDE, data: { id: String(id) } });
-                const button = make("button", { className: "recent-class", title: this.#session.className(id) }, swatch);
+                const swatch = make("canvas", {
+                    className: "swatch",
+                    width: 3 * SIDE,
+                    height: 3 * SIDE,
+                    data: { id: String(id) },
+                });
+                const button = make(
+                    "button",
+                    { className: "recent-class", title: this.#session.className(id) },
+                    swatch,
+                );
                 button.setAttribute("aria-label", this.#session.className(id));
                 button.setAttribute("aria-pressed", String(id === this.#editor.id.value));
                 button.addEventListener("click", () => this.#editor.id.set(id));
@@ -172,7 +187,9 @@ export class Palette {
             const side = Math.ceil(THUMBNAIL / model.side_multiple) * model.side_multiple;
             const map = new LabelMap(side, side, new Uint8Array(side * side).fill(id));
             try {
-                const photo = await this.#session.later(`thumbnail:${id}`, (signal) => api.generate(map, firstScene(), signal));
+                const photo = await this.#session.later(`thumbnail:${id}`, (signal) =>
+                    api.generate(map, firstScene(), signal),
+                );
                 png = photo.png;
             } catch {
                 return;

@@ -17,7 +17,12 @@ export class Panel {
         this.#session = session;
         this.#notices = notices;
         this.variations = new Variations(session);
-        byId("panel").replaceChildren(this.#seed(), this.#variations(), this.#blend(), ...(session.model.tokens > 0 ? [this.#style()] : []));
+        byId("panel").replaceChildren(
+            this.#seed(),
+            this.#variations(),
+            this.#blend(),
+            ...(session.model.tokens > 0 ? [this.#style()] : []),
+        );
     }
 
     /** Takes another seed for the photo. */
@@ -34,7 +39,11 @@ export class Panel {
     #seed(): HTMLElement {
         const roll = button("dice", "reroll", () => this.reroll());
         roll.dataset.keys = "N";
-        return make("section", { className: "section" }, make("div", { className: "line first" }, this.#seedField("seed", "seed"), roll));
+        return make(
+            "section",
+            { className: "section" },
+            make("div", { className: "line first" }, this.#seedField("seed", "seed"), roll),
+        );
     }
 
     #variations(): HTMLElement {
@@ -44,7 +53,14 @@ export class Panel {
     }
 
     #blend(): HTMLElement {
-        const slider = make("input", { type: "range", min: "0", max: "1", step: "0.01", id: "mix", data: { label: "mix", tip: "no" } });
+        const slider = make("input", {
+            type: "range",
+            min: "0",
+            max: "1",
+            step: "0.01",
+            id: "mix",
+            data: { label: "mix", tip: "no" },
+        });
         slider.oninput = () => this.#session.change({ mix: slider.valueAsNumber });
         const ends = make("div", { className: "ends" }, make("output", {}), make("output", {}));
         this.#session.scene.follow(({ seed, seedTo, mix }) => {
@@ -53,7 +69,12 @@ export class Panel {
             ends.children[0].textContent = String(seed);
             ends.children[1].textContent = String(seedTo);
         });
-        const line = make("div", { className: "line" }, this.#seedField("seedTo", "seedTo"), button("dice", "rerollTo", () => this.#session.change({ seedTo: randomSeed() })));
+        const line = make(
+            "div",
+            { className: "line" },
+            this.#seedField("seedTo", "seedTo"),
+            button("dice", "rerollTo", () => this.#session.change({ seedTo: randomSeed() })),
+        );
         const parts: Node[] = [line, slider, ends];
         const kind = videoKind();
         if (kind) parts.push(this.#video(kind));
@@ -67,7 +88,9 @@ export class Panel {
             chip.onclick = () => {
                 const { styleTokens } = this.#session.scene.value;
                 const rest = styleTokens.filter((other) => other !== token);
-                this.#session.change({ styleTokens: rest.length < styleTokens.length ? rest : [...rest, token].sort((a, b) => a - b) });
+                this.#session.change({
+                    styleTokens: rest.length < styleTokens.length ? rest : [...rest, token].sort((a, b) => a - b),
+                });
             };
             tokens.append(chip);
         }
@@ -77,12 +100,23 @@ export class Panel {
                 chip.setAttribute("aria-label", text("styleToken", { token: token + 1 }));
             });
         });
-        const line = make("div", { className: "line" }, this.#seedField("styleSeed", "styleSeed"), button("dice", "rerollStyle", () => this.#session.change({ styleSeed: randomSeed() })));
+        const line = make(
+            "div",
+            { className: "line" },
+            this.#seedField("styleSeed", "styleSeed"),
+            button("dice", "rerollStyle", () => this.#session.change({ styleSeed: randomSeed() })),
+        );
         return section("style", make("p", { className: "hint", data: { text: "styleHint" } }), line, tokens);
     }
 
     #seedField(name: "seed" | "seedTo" | "styleSeed", label: Key): HTMLElement {
-        const input = make("input", { type: "text", inputMode: "numeric", className: "number", id: `field-${name}`, autocomplete: "off" });
+        const input = make("input", {
+            type: "text",
+            inputMode: "numeric",
+            className: "number",
+            id: `field-${name}`,
+            autocomplete: "off",
+        });
         input.onchange = () => {
             const value = readSeed(input.value);
             if (value !== null) this.#session.change({ [name]: value });
@@ -106,7 +140,11 @@ export class Panel {
             try {
                 show("videoPhotos", { share: 0 });
                 say(text("videoStarted"));
-                const frames = await photos(this.#session, (part) => show("videoPhotos", { share: number(part * 100) }), abort.signal);
+                const frames = await photos(
+                    this.#session,
+                    (part) => show("videoPhotos", { share: number(part * 100) }),
+                    abort.signal,
+                );
                 show("videoRecords");
                 const { seed, seedTo } = this.#session.scene.value;
                 download(`photos-${seed}-${seedTo}.webm`, await record(frames, kind, abort.signal));

@@ -63,7 +63,12 @@ export function bindPointer(view: View, gestures: Gestures, hooks: PointerHooks)
             const now = press(event, pane);
             const reach = REACH / (view.panes.fit * view.camera.zoom);
             drag = "paint";
-            if (hooks.tool() === "polygon" && gestures.path.length > 2 && Math.hypot(first.x - now.x, first.y - now.y) < reach) gestures.close();
+            if (
+                hooks.tool() === "polygon" &&
+                gestures.path.length > 2 &&
+                Math.hypot(first.x - now.x, first.y - now.y) < reach
+            )
+                gestures.close();
             else gestures.down(now);
             hooks.edited(!gestures.isDown);
         }
@@ -137,7 +142,8 @@ function pinch(view: View, before: { x: number; y: number }[], after: { x: numbe
         x: (touches[0].x + touches[1].x) / 2,
         y: (touches[0].y + touches[1].y) / 2,
     });
-    const apart = (touches: { x: number; y: number }[]) => Math.hypot(touches[0].x - touches[1].x, touches[0].y - touches[1].y);
+    const apart = (touches: { x: number; y: number }[]) =>
+        Math.hypot(touches[0].x - touches[1].x, touches[0].y - touches[1].y);
     const [from, to] = [middle(before), middle(after)];
     const held = toMap(pane, view.panes, view.camera, from.x, from.y);
     const camera = zoomAt(view.camera, apart(after) / Math.max(1, apart(before)), held.x, held.y);

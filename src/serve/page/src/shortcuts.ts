@@ -2,18 +2,50 @@ import type { Tool } from "./gestures.ts";
 import type { Key } from "./texts.ts";
 
 export type Command =
-    | "undo" | "redo" | "open" | "save" | "help" | "search" | "mirror" | "mode" | "zoomIn" | "zoomOut" | "zoomFit"
-    | "smaller" | "larger" | "reroll" | "patterns";
+    | "undo"
+    | "redo"
+    | "open"
+    | "save"
+    | "help"
+    | "search"
+    | "mirror"
+    | "mode"
+    | "zoomIn"
+    | "zoomOut"
+    | "zoomFit"
+    | "smaller"
+    | "larger"
+    | "reroll"
+    | "patterns";
 
 /** Keys of the tools. */
 export const TOOL_KEYS: Record<Tool, string> = {
-    brush: "B", eraser: "E", fill: "G", line: "L", rectangle: "R", polygon: "P", lasso: "O", move: "V", replace: "C",
-    picker: "I", hand: "H",
+    brush: "B",
+    eraser: "E",
+    fill: "G",
+    line: "L",
+    rectangle: "R",
+    polygon: "P",
+    lasso: "O",
+    move: "V",
+    replace: "C",
+    picker: "I",
+    hand: "H",
 };
 
 const PLAIN: Record<string, Command> = {
-    "?": "help", "/": "search", m: "mirror", s: "mode", "+": "zoomIn", "=": "zoomIn", "-": "zoomOut", "0": "zoomFit",
-    "[": "smaller", "]": "larger", n: "reroll", y: "patterns",
+    "?": "help",
+    "/": "search",
+    m: "mirror",
+    s: "mode",
+    "+": "zoomIn",
+    "=": "zoomIn",
+    "-": "zoomOut",
+    "0": "zoomFit",
+    "[": "smaller",
+    "]": "larger",
+    n: "reroll",
+    y: "patterns",
 };
 const WITH_CONTROL: Record<string, Command> = { z: "undo", y: "redo", o: "open", s: "save" };
 

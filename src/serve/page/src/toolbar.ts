@@ -106,7 +106,11 @@ function radios<T extends string>(
 ): void {
     for (const value of values) {
         const [label, picture, keys] = look(value);
-        const button = make("button", { className: "button icon-only", role: "radio", data: { value, label } }, icon(picture));
+        const button = make(
+            "button",
+            { className: "button icon-only", role: "radio", data: { value, label } },
+            icon(picture),
+        );
         if (keys) button.dataset.keys = keys;
         button.onclick = () => chosen.set(value);
         group.append(button);

@@ -28,7 +28,11 @@ export class Variations {
     constructor(session: Session) {
         this.#session = session;
         this.#variations = Array.from({ length: COUNT }, (_, index) => this.#make(index));
-        this.element.append(...this.#variations.map(({ button, name, lock }) => make("figure", {}, button, make("figcaption", {}, name, lock))));
+        this.element.append(
+            ...this.#variations.map(({ button, name, lock }) =>
+                make("figure", {}, button, make("figcaption", {}, name, lock)),
+            ),
+        );
         session.shown.watch(() => this.#refreshSoon());
         session.scene.watch(({ seed }) => this.#mark(seed));
         this.#mark(session.scene.value.seed);

@@ -22,7 +22,11 @@ export function photoCount(milliseconds: number | null): number {
 }
 
 /** Photos from the noise of one seed to that of the other, in even steps; `told` hears of each. */
-export async function photos(session: Session, told: (part: number) => void, signal: AbortSignal): Promise<ImageBitmap[]> {
+export async function photos(
+    session: Session,
+    told: (part: number) => void,
+    signal: AbortSignal,
+): Promise<ImageBitmap[]> {
     const { map, scene } = session.sheet;
     const count = photoCount(session.shown.value?.milliseconds ?? session.model.milliseconds_per_image);
     // Edits while the photos come must not get into the video.
@@ -44,7 +48,10 @@ export async function record(frames: readonly ImageBitmap[], kind: string, signa
     canvas.width = frames[0].width;
     canvas.height = frames[0].height;
     const context = canvas.getContext("2d", { alpha: false })!;
-    const recorder = new MediaRecorder(canvas.captureStream(FRAMES_PER_SECOND), { mimeType: kind, videoBitsPerSecond: 8_000_000 });
+    const recorder = new MediaRecorder(canvas.captureStream(FRAMES_PER_SECOND), {
+        mimeType: kind,
+        videoBitsPerSecond: 8_000_000,
+    });
     const parts: Blob[] = [];
     recorder.ondataavailable = (event) => parts.push(event.data);
     const stopped = new Promise<void>((resolve) => (recorder.onstop = () => resolve()));

@@ -195,7 +195,9 @@ export class View {
         const image = new ImageData(width, height);
         const pixels = new Uint32Array(image.data.buffer);
         const scale = box.width / this.#map.width;
-        const columns = Int32Array.from({ length: width }, (_, x) => this.#nearest((left - box.x + (x + 0.5) / ratio) / scale, this.#map.width));
+        const columns = Int32Array.from({ length: width }, (_, x) =>
+            this.#nearest((left - box.x + (x + 0.5) / ratio) / scale, this.#map.width),
+        );
         const coarse = Math.max(1, Math.round(ratio));
         for (let y = 0; y < height; y++) {
             const row = this.#nearest((top - box.y + (y + 0.5) / ratio) / scale, this.#map.height) * this.#map.width;
@@ -244,7 +246,12 @@ export class View {
             const [x, y] = at({ x: cursor.x + 0.5, y: cursor.y + 0.5 });
             context.beginPath();
             const reach = Math.max(8, scale);
-            for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+            for (const [dx, dy] of [
+                [1, 0],
+                [-1, 0],
+                [0, 1],
+                [0, -1],
+            ]) {
                 context.moveTo(x + (dx * scale) / 2, y + (dy * scale) / 2);
                 context.lineTo(x + dx * reach * 1.5, y + dy * reach * 1.5);
             }

@@ -19,7 +19,7 @@ function crossingsAt(points: readonly Point[], y: number): number[] {
     for (let index = 0; index < points.length; index++) {
         const a = points[index];
         const b = points[(index + 1) % points.length];
-        if ((a.y <= y) !== (b.y <= y)) crossings.push(a.x + ((y - a.y) / (b.y - a.y)) * (b.x - a.x));
+        if (a.y <= y !== b.y <= y) crossings.push(a.x + ((y - a.y) / (b.y - a.y)) * (b.x - a.x));
     }
     return crossings.sort((a, b) => a - b);
 }

@@ -20,10 +20,19 @@ afterEach(async () => {
 async function faults(page: Page): Promise<string[]> {
     await page.evaluate(axe);
     return page.evaluate(async () => {
-        const { axe } = window as unknown as { axe: { run(root: Document, options: object): Promise<{ violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] }> } };
+        const { axe } = window as unknown as {
+            axe: {
+                run(
+                    root: Document,
+                    options: object,
+                ): Promise<{ violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] }>;
+            };
+        };
         const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
         const { violations } = await axe.run(document, { runOnly: { type: "tag", values: tags } });
-        return violations.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html}\n${failureSummary}`));
+        return violations.flatMap(({ id, nodes }) =>
+            nodes.map(({ html, failureSummary }) => `${id}: ${html}\n${failureSummary}`),
+        );
     });
 }
 
@@ -32,7 +41,11 @@ describe.each(["light", "dark"] as const)("axe finds nothing in %s", (colorSchem
         stage = await open(browser, { colorScheme });
         const { page } = stage;
         expect(await faults(page)).toEqual([]);
-        for (const [button, ready] of [["#open", ".sample-map"], ["#save", ".item"], ["#settings", ".row"]]) {
+        for (const [button, ready] of [
+            ["#open", ".sample-map"],
+            ["#save", ".item"],
+            ["#settings", ".row"],
+        ]) {
             await page.click(button);
             await page.locator(`.menu ${ready}`).first().waitFor();
             expect(await faults(page)).toEqual([]);
@@ -43,7 +56,12 @@ describe.each(["light", "dark"] as const)("axe finds nothing in %s", (colorSchem
     });
 
     test("on a phone, with a message", async () => {
-        stage = await open(browser, { colorScheme, viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true });
+        stage = await open(browser, {
+            colorScheme,
+            viewport: { width: 360, height: 740 },
+            hasTouch: true,
+            isMobile: true,
+        });
         await stage.page.locator("#share").tap();
         await stage.page.locator('[data-topic="share"]').waitFor();
         expect(await faults(stage.page)).toEqual([]);
@@ -58,7 +76,10 @@ describe("360 pixels wide", () => {
         const small = await page.evaluate(() =>
             [...document.querySelectorAll<HTMLElement>("button, input, select, [role=option]")]
                 .filter((element) => element.checkVisibility() && element.offsetParent !== null)
-                .filter((element) => element.getBoundingClientRect().width < 24 || element.getBoundingClientRect().height < 24)
+                .filter(
+                    (element) =>
+                        element.getBoundingClientRect().width < 24 || element.getBoundingClientRect().height < 24,
+                )
                 .map((element) => element.outerHTML),
         );
         expect(small).toEqual([]);
@@ -101,7 +122,9 @@ test("the language and the colours can be switched, and stay", async () => {
     await page.reload();
     await page.waitForSelector('#work[aria-busy="false"]');
     expect(await page.locator("#open").innerText()).toBe("Öffnen");
-    expect(await page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor)).toBe("rgb(32, 32, 32)");
+    expect(await page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor)).toBe(
+        "rgb(32, 32, 32)",
+    );
     expect(await page.evaluate(() => document.documentElement.lang)).toBe("de");
 });
 

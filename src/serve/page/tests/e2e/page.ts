@@ -16,7 +16,10 @@ export async function launch(): Promise<Browser> {
 /** Tells the mock what to do; what is not named goes back to normal. */
 export async function order(orders: Record<string, unknown> = {}): Promise<{ overlaps: number }> {
     if (!isMock) return { overlaps: 0 };
-    const answer = await fetch(new URL("mock", address), { method: "POST", body: JSON.stringify({ reset: true, ...orders }) });
+    const answer = await fetch(new URL("mock", address), {
+        method: "POST",
+        body: JSON.stringify({ reset: true, ...orders }),
+    });
     return (await answer.json()) as { overlaps: number };
 }
 
@@ -30,12 +33,18 @@ export interface Stage {
 
 /** Opens the page in a window of its own and waits for the first photo. */
 export async function open(browser: Browser, options: BrowserContextOptions = {}, fragment = ""): Promise<Stage> {
-    const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: "en-GB", acceptDownloads: true, ...options });
+    const context = await browser.newContext({
+        viewport: { width: 1280, height: 800 },
+        locale: "en-GB",
+        acceptDownloads: true,
+        ...options,
+    });
     const page = await context.newPage();
     const stage: Stage = { page, errors: [], strangers: [] };
     page.on("pageerror", (error) => stage.errors.push(error.message));
     page.on("console", (message) => {
-        if (message.type() === "error" && !/Failed to load resource|net::ERR/.test(message.text())) stage.errors.push(message.text());
+        if (message.type() === "error" && !/Failed to load resource|net::ERR/.test(message.text()))
+            stage.errors.push(message.text());
     });
     page.on("request", (request) => {
         const { protocol, origin } = new URL(request.url());
@@ -84,13 +93,19 @@ export async function map(page: Page): Promise<Saved> {
 }
 
 /** The place of a map pixel on the screen, in the pane of the map. */
-export async function place(page: Page, x: number, y: number, size: { width: number; height: number }): Promise<[number, number]> {
+export async function place(
+    page: Page,
+    x: number,
+    y: number,
+    size: { width: number; height: number },
+): Promise<[number, number]> {
     const box = (await page.locator("#stage").boundingBox())!;
     const gap = 12;
     const inner = { width: box.width - 2 * gap, height: box.height - 2 * gap };
     const column = { width: (inner.width - gap) / 2, height: inner.height };
     const row = { width: inner.width, height: (inner.height - gap) / 2 };
-    const fit = (pane: { width: number; height: number }) => Math.min(pane.width / size.width, pane.height / size.height);
+    const fit = (pane: { width: number; height: number }) =>
+        Math.min(pane.width / size.width, pane.height / size.height);
     const pane = fit(column) >= fit(row) ? column : row;
     const scale = fit(pane);
     return [
@@ -99,13 +114,21 @@ export async function place(page: Page, x: number, y: number, size: { width: num
     ];
 }
 
-export async function drag(page: Page, size: { width: number; height: number }, ...points: [number, number][]): Promise<void> {
+export async function drag(
+    page: Page,
+    size: { width: number; height: number },
+    ...points: [number, number][]
+): Promise<void> {
     await sweep(page, size, ...points);
     await settled(page);
 }
 
 /** As {@link drag}, but without a photo at the end. */
-export async function sweep(page: Page, size: { width: number; height: number }, ...points: [number, number][]): Promise<void> {
+export async function sweep(
+    page: Page,
+    size: { width: number; height: number },
+    ...points: [number, number][]
+): Promise<void> {
     const [first, ...rest] = points;
     await page.mouse.move(...(await place(page, ...first, size)));
     await page.mouse.down();

@@ -1,6 +1,20 @@
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { address, blank, choose, isMock, launch, map, NEEDS_MOCK, open, order, save, settled, sweep, type Stage } from "./page.ts";
+import {
+    address,
+    blank,
+    choose,
+    isMock,
+    launch,
+    map,
+    NEEDS_MOCK,
+    open,
+    order,
+    save,
+    settled,
+    sweep,
+    type Stage,
+} from "./page.ts";
 
 let browser: Browser;
 let stage: Stage;

@@ -1,7 +1,21 @@
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { encode } from "../mock/png.ts";
-import { blank, choose, drag, drop, isMock, launch, map, NEEDS_MOCK, open, order, save, settled, type Stage } from "./page.ts";
+import {
+    blank,
+    choose,
+    drag,
+    drop,
+    isMock,
+    launch,
+    map,
+    NEEDS_MOCK,
+    open,
+    order,
+    save,
+    settled,
+    type Stage,
+} from "./page.ts";
 
 let browser: Browser;
 let stage: Stage | null = null;
@@ -111,4 +125,5 @@ test("a video of five seconds is saved as WebM", async () => {
     const bytes = Buffer.concat(parts);
     expect([...bytes.subarray(0, 4)]).toEqual([0x1a, 0x45, 0xdf, 0xa3]);
     expect(bytes.length).toBeGreaterThan(5000);
-});
+    // A slow model takes half a minute for the photos.
+}, 120_000);

@@ -17,7 +17,12 @@ export interface Orders {
 }
 
 const FIRST: Orders = {
-    fault: null, retryAfter: null, delay: 15, token: null, hash: "5ce0e5a1".repeat(8), hasSegmenter: false,
+    fault: null,
+    retryAfter: null,
+    delay: 15,
+    token: null,
+    hash: "5ce0e5a1".repeat(8),
+    hasSegmenter: false,
 };
 const COLOURS = CLASSES.map(({ color }) => [1, 3, 5].map((at) => Number.parseInt(color.slice(at, at + 2), 16)));
 
@@ -49,7 +54,8 @@ export class Mock {
             if (retryAfter !== null) response.setHeader("retry-after", String(retryAfter));
             return refuse(response, fault, "told to fail", "tell it not to");
         }
-        if (token !== null && request.headers.authorization !== `Bearer ${token}`) return refuse(response, 401, "no token");
+        if (token !== null && request.headers.authorization !== `Bearer ${token}`)
+            return refuse(response, 401, "no token");
         switch (url.pathname) {
             case "/v1/model":
                 return send(response, this.#model());
@@ -76,10 +82,23 @@ export class Mock {
 
     #model() {
         return {
-            name: "mock", hash: this.orders.hash, classes: CLASSES.length, height: SIDE, width: SIDE, side_multiple: 16,
-            latent_dim: 64, tokens: 8, parameters: 4_200_000, bytes: 16_800_000, backend: "mock", device: "Node",
-            milliseconds_per_image: this.orders.delay, max_pixels: 512 * 512, max_samples: 8,
-            has_segmenter: this.orders.hasSegmenter, has_data: true,
+            name: "mock",
+            hash: this.orders.hash,
+            classes: CLASSES.length,
+            height: SIDE,
+            width: SIDE,
+            side_multiple: 16,
+            latent_dim: 64,
+            tokens: 8,
+            parameters: 4_200_000,
+            bytes: 16_800_000,
+            backend: "mock",
+            device: "Node",
+            milliseconds_per_image: this.orders.delay,
+            max_pixels: 512 * 512,
+            max_samples: 8,
+            has_segmenter: this.orders.hasSegmenter,
+            has_data: true,
         };
     }
 
@@ -127,7 +146,10 @@ function labels(png: Buffer) {
     const ids = Buffer.alloc(width * height);
     for (let at = 0; at < ids.length; at++) {
         const colour = pixels.subarray(at * channels, at * channels + 3);
-        ids[at] = channels === 1 ? pixels[at] : COLOURS.findIndex((known) => known.every((value, channel) => value === colour[channel]));
+        ids[at] =
+            channels === 1
+                ? pixels[at]
+                : COLOURS.findIndex((known) => known.every((value, channel) => value === colour[channel]));
         if (ids[at] >= CLASSES.length) throw new Error("a colour that no class has");
     }
     return { height, width, ids: ids.toString("base64") };

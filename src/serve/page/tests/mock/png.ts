@@ -18,7 +18,12 @@ export function encode({ width, height, channels, pixels }: Picture): Buffer {
     const rows = Buffer.alloc(height * (row + 1));
     for (let y = 0; y < height; y++) rows.set(pixels.subarray(y * row, (y + 1) * row), y * (row + 1) + 1);
     const signature = Buffer.from([137, 80, 78, 71, 13, 10, 26, 10]);
-    return Buffer.concat([signature, chunk("IHDR", header), chunk("IDAT", deflateSync(rows, { level: 1 })), chunk("IEND", Buffer.alloc(0))]);
+    return Buffer.concat([
+        signature,
+        chunk("IHDR", header),
+        chunk("IDAT", deflateSync(rows, { level: 1 })),
+        chunk("IEND", Buffer.alloc(0)),
+    ]);
 }
 
 /** Reads an 8-bit PNG that is not interlaced; a palette is left as its indices. */
@@ -46,7 +51,7 @@ export function decode(png: Buffer): Picture {
 }
 
 export function* chunks(png: Buffer): Generator<{ kind: string; body: Buffer }> {
-    for (let at = 8; at + 12 <= png.length; ) {
+    for (let at = 8; at + 12 <= png.length;) {
         const length = png.readUInt32BE(at);
         yield { kind: png.toString("latin1", at + 4, at + 8), body: png.subarray(at + 8, at + 8 + length) };
         at += 12 + length;

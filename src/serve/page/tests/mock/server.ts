@@ -5,7 +5,10 @@ import { extname, join, normalize } from "node:path";
 import { Mock } from "./api.ts";
 
 const KINDS: Record<string, string> = {
-    ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
 };
 const POLICY = "default-src 'self'; img-src 'self' blob: data:; style-src 'self'; script-src 'self'";
 

@@ -46,7 +46,8 @@ describe("undo and redo", () => {
         const states = [history.map.data.slice()];
         for (let step = 0; step < 150; step++) {
             if (step % 40 === 39) history.replace(new LabelMap(33 + step, 20, undefined));
-            else if (step % 10 === 9) history.edit((map) => map.data.some((id) => id > 0) ? mirror(map) : map.span(0, 0, 5, 1));
+            else if (step % 10 === 9)
+                history.edit((map) => (map.data.some((id) => id > 0) ? mirror(map) : map.span(0, 0, 5, 1)));
             else {
                 const tip = { size: 1 + random() * 20, shape: "round" as const, id: 1 + (step % 250) };
                 const at = { x: random() * 33, y: random() * 20 };

@@ -26,7 +26,12 @@ describe("texts", () => {
     });
 
     test("the reader's language is chosen, English for all others", () => {
-        expect([choose(["de-AT", "en"]), choose(["fr", "de"]), choose(["fr"]), choose([])]).toEqual(["de", "de", "en", "en"]);
+        expect([choose(["de-AT", "en"]), choose(["fr", "de"]), choose(["fr"]), choose([])]).toEqual([
+            "de",
+            "de",
+            "en",
+            "en",
+        ]);
     });
 
     test("take values", () => {
@@ -39,8 +44,20 @@ describe("texts", () => {
 });
 
 describe("classes", () => {
-    const named = (id: number, name: string, share: number | null = 0.1): Class => ({ id, name, color: "#000000", share, is_void: id === 0 });
-    const classes = [named(0, "void", 0), named(1, "traffic sign", 0.0004), named(2, "sky"), named(3, "Brücke", null), named(4, "night sky")];
+    const named = (id: number, name: string, share: number | null = 0.1): Class => ({
+        id,
+        name,
+        color: "#000000",
+        share,
+        is_void: id === 0,
+    });
+    const classes = [
+        named(0, "void", 0),
+        named(1, "traffic sign", 0.0004),
+        named(2, "sky"),
+        named(3, "Brücke", null),
+        named(4, "night sky"),
+    ];
 
     test("are found by parts of their names, beginnings first", () => {
         expect(find(classes, "s").map(({ id }) => id)).toEqual([2, 1, 4]);
@@ -58,7 +75,10 @@ describe("classes", () => {
     });
 
     test("the first sixteen have different patterns", () => {
-        const pattern = (id: number) => Array.from({ length: SIDE * SIDE }, (_, at) => Number(isMarked(id, at % SIDE, Math.floor(at / SIDE)))).join("");
+        const pattern = (id: number) =>
+            Array.from({ length: SIDE * SIDE }, (_, at) => Number(isMarked(id, at % SIDE, Math.floor(at / SIDE)))).join(
+                "",
+            );
         expect(new Set(Array.from({ length: 16 }, (_, id) => pattern(id))).size).toBe(16);
     });
 });
@@ -116,9 +136,18 @@ describe("keys", () => {
 describe("the keyboard's cursor", () => {
     function bench(tool: Settings["tool"]) {
         const history = new History(new LabelMap(7, 3));
-        const gestures = new Gestures(history, () => ({ tool, id: 1, voidId: 0, size: 1, shape: "round" }), () => undefined);
-        const cursor = new Cursor(gestures, () => tool, () => history.map);
-        const press = (...keys: string[]) => keys.forEach((key) => cursor.down({ key, shiftKey: false, repeat: false }));
+        const gestures = new Gestures(
+            history,
+            () => ({ tool, id: 1, voidId: 0, size: 1, shape: "round" }),
+            () => undefined,
+        );
+        const cursor = new Cursor(
+            gestures,
+            () => tool,
+            () => history.map,
+        );
+        const press = (...keys: string[]) =>
+            keys.forEach((key) => cursor.down({ key, shiftKey: false, repeat: false }));
         return { history, cursor, press };
     }
 
@@ -181,10 +210,22 @@ describe("the interface", () => {
     });
 
     test("tells what the server said", async () => {
-        const refusal = () => new Response('{"error":"busy","remedy":"wait"}', { status: 429, headers: { "retry-after": "3" } });
-        await expect(api(refusal).model()).rejects.toMatchObject({ status: 429, message: "busy", remedy: "wait", retryAfter: 3, passes: true });
+        const refusal = () =>
+            new Response('{"error":"busy","remedy":"wait"}', { status: 429, headers: { "retry-after": "3" } });
+        await expect(api(refusal).model()).rejects.toMatchObject({
+            status: 429,
+            message: "busy",
+            remedy: "wait",
+            retryAfter: 3,
+            passes: true,
+        });
         const proxy = () => new Response("<html>", { status: 500, statusText: "Internal" });
-        await expect(api(proxy).model()).rejects.toMatchObject({ status: 500, message: "500 Internal", retryAfter: null, passes: false });
+        await expect(api(proxy).model()).rejects.toMatchObject({
+            status: 500,
+            message: "500 Internal",
+            retryAfter: null,
+            passes: false,
+        });
     });
 
     test("a server that does not answer is status 0", async () => {

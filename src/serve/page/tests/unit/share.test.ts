@@ -9,7 +9,11 @@ import { decode, encode } from "../mock/png.ts";
 import { isSame, numbers } from "./helpers.ts";
 
 const random = numbers(3);
-const map = new LabelMap(48, 32, Uint8Array.from({ length: 48 * 32 }, () => random() * 16));
+const map = new LabelMap(
+    48,
+    32,
+    Uint8Array.from({ length: 48 * 32 }, () => random() * 16),
+);
 
 describe("bytes", () => {
     test("base64 and base64url go both ways", () => {
@@ -47,12 +51,15 @@ describe("links", () => {
         expect(await unpack("stage")).toBeNull();
     });
 
-    test.each(["size=48x32&map=AAAA", "size=4x4&map=***", "map=AAAA", "size=0x4&map=AAAA", "size=99999x99999&map=AAAA"])(
-        "that are broken are errors: %s",
-        async (text) => {
-            await expect(unpack(text)).rejects.toThrow();
-        },
-    );
+    test.each([
+        "size=48x32&map=AAAA",
+        "size=4x4&map=***",
+        "map=AAAA",
+        "size=0x4&map=AAAA",
+        "size=99999x99999&map=AAAA",
+    ])("that are broken are errors: %s", async (text) => {
+        await expect(unpack(text)).rejects.toThrow();
+    });
 });
 
 describe("scenes", () => {
@@ -63,8 +70,17 @@ describe("scenes", () => {
     });
 
     test("take first values for nonsense", () => {
-        expect(readScene(new URLSearchParams("seed=-1&mix=7&style_tokens=a,1,1"))).toEqual({ ...firstScene(), styleTokens: [1] });
-        expect([seed("12"), seed("4294967295"), seed("4294967296"), seed("1.5"), seed("")]).toEqual([12, 4294967295, null, null, null]);
+        expect(readScene(new URLSearchParams("seed=-1&mix=7&style_tokens=a,1,1"))).toEqual({
+            ...firstScene(),
+            styleTokens: [1],
+        });
+        expect([seed("12"), seed("4294967295"), seed("4294967296"), seed("1.5"), seed("")]).toEqual([
+            12,
+            4294967295,
+            null,
+            null,
+            null,
+        ]);
     });
 });
 

@@ -39,8 +39,14 @@ describe("brush", () => {
         for (const shape of ["round", "square"] as const) {
             const map = new LabelMap(160, 160);
             dab(map, { x: 80.2, y: 79.7 }, tip(size, shape));
-            const across = Math.max(...Array.from({ length: 160 }, (_, y) => map.data.subarray(y * 160, y * 160 + 160).reduce((sum, id) => sum + id, 0)));
-            const down = Array.from({ length: 160 }, (_, y) => map.data.subarray(y * 160, y * 160 + 160).includes(1)).filter(Boolean).length;
+            const across = Math.max(
+                ...Array.from({ length: 160 }, (_, y) =>
+                    map.data.subarray(y * 160, y * 160 + 160).reduce((sum, id) => sum + id, 0),
+                ),
+            );
+            const down = Array.from({ length: 160 }, (_, y) =>
+                map.data.subarray(y * 160, y * 160 + 160).includes(1),
+            ).filter(Boolean).length;
             expect([across, down]).toEqual([size, size]);
         }
     });
@@ -54,7 +60,8 @@ describe("brush", () => {
     test("pressure changes the width along the way", () => {
         const map = new LabelMap(100, 40);
         stroke(map, { x: 10, y: 20, size: 2 }, { x: 90, y: 20, size: 30 }, tip(30));
-        const width = (x: number) => Array.from({ length: 40 }, (_, y) => map.at(x, y)).reduce((sum, id) => sum + id, 0);
+        const width = (x: number) =>
+            Array.from({ length: 40 }, (_, y) => map.at(x, y)).reduce((sum, id) => sum + id, 0);
         expect(width(12)).toBeLessThan(5);
         expect(width(50)).toBeGreaterThan(10);
         expect(width(90)).toBeGreaterThan(27);
@@ -85,7 +92,16 @@ describe("line", () => {
 
 describe("rectangle", () => {
     test("is filled, from any corner", () => {
-        for (const [start, end] of [[{ x: 1.2, y: 1.9 }, { x: 3.1, y: 2.1 }], [{ x: 3.1, y: 2.1 }, { x: 1.2, y: 1.9 }]]) {
+        for (const [start, end] of [
+            [
+                { x: 1.2, y: 1.9 },
+                { x: 3.1, y: 2.1 },
+            ],
+            [
+                { x: 3.1, y: 2.1 },
+                { x: 1.2, y: 1.9 },
+            ],
+        ]) {
             const map = drawn(".....", ".....", ".....", ".....");
             rectangle(map, start, end, 1);
             expect(rows(map)).toEqual([".....", ".111.", ".111.", "....."]);
@@ -100,22 +116,61 @@ describe("rectangle", () => {
 describe("polygon and lasso", () => {
     test("fills what lies between the edges", () => {
         const map = new LabelMap(6, 5);
-        polygon(map, [{ x: 0, y: 0 }, { x: 5, y: 0 }, { x: 0, y: 5 }], 1);
+        polygon(
+            map,
+            [
+                { x: 0, y: 0 },
+                { x: 5, y: 0 },
+                { x: 0, y: 5 },
+            ],
+            1,
+        );
         expect(rows(map)).toEqual(["1111..", "111...", "11....", "1.....", "......"]);
     });
 
     test("leaves a hole where it crosses itself", () => {
         const map = new LabelMap(8, 8);
-        polygon(map, [{ x: 0, y: 0 }, { x: 8, y: 0 }, { x: 8, y: 8 }, { x: 0, y: 8 }, { x: 0, y: 0 }, { x: 2, y: 2 }, { x: 6, y: 2 }, { x: 6, y: 6 }, { x: 2, y: 6 }, { x: 2, y: 2 }], 1);
+        polygon(
+            map,
+            [
+                { x: 0, y: 0 },
+                { x: 8, y: 0 },
+                { x: 8, y: 8 },
+                { x: 0, y: 8 },
+                { x: 0, y: 0 },
+                { x: 2, y: 2 },
+                { x: 6, y: 2 },
+                { x: 6, y: 6 },
+                { x: 2, y: 6 },
+                { x: 2, y: 2 },
+            ],
+            1,
+        );
         expect(map.at(4, 4)).toBe(0);
         expect(map.at(1, 4)).toBe(1);
     });
 
     test("two corners are nothing, and corners may lie outside", () => {
         const map = new LabelMap(4, 4);
-        polygon(map, [{ x: 0, y: 0 }, { x: 4, y: 4 }], 1);
+        polygon(
+            map,
+            [
+                { x: 0, y: 0 },
+                { x: 4, y: 4 },
+            ],
+            1,
+        );
         expect(map.data.every((id) => id === 0)).toBe(true);
-        polygon(map, [{ x: -99, y: -99 }, { x: 99, y: -99 }, { x: 99, y: 99 }, { x: -99, y: 99 }], 1);
+        polygon(
+            map,
+            [
+                { x: -99, y: -99 },
+                { x: 99, y: -99 },
+                { x: 99, y: 99 },
+                { x: -99, y: 99 },
+            ],
+            1,
+        );
         expect(map.data.every((id) => id === 1)).toBe(true);
     });
 
@@ -133,7 +188,14 @@ describe("polygon and lasso", () => {
 
     test("the lasso joins its ends", () => {
         const path: { x: number; y: number }[] = [];
-        for (const point of [{ x: 1, y: 1 }, { x: 1.1, y: 1 }, { x: 4, y: 1 }, { x: 4, y: 3 }, { x: 1, y: 3 }]) extend(path, point);
+        for (const point of [
+            { x: 1, y: 1 },
+            { x: 1.1, y: 1 },
+            { x: 4, y: 1 },
+            { x: 4, y: 3 },
+            { x: 1, y: 3 },
+        ])
+            extend(path, point);
         expect(path).toHaveLength(4);
         const map = new LabelMap(5, 4);
         lasso(map, path, 1);
