@@ -1,3 +1,4 @@
+import { ApiError } from "./api.ts";
 import { LabelMap } from "./buffer.ts";
 import { byId, download } from "./dom.ts";
 import type { Editor } from "./editor.ts";
@@ -6,7 +7,7 @@ import { addTexts, encodeIds, isPng, readTexts } from "./png.ts";
 import { firstScene, type Scene } from "./scene.ts";
 import type { Session } from "./session.ts";
 import { pack, unpack, type Sheet } from "./share.ts";
-import { text, type Key } from "./texts.ts";
+import { text } from "./texts.ts";
 import { fittingSize, resize } from "./tools/resize.ts";
 
 /** Keywords of the texts in a saved photo start with this. */
@@ -59,23 +60,19 @@ export class Files {
 
     /** Opens a saved photo by its texts, another PNG by the server's reader, any other picture by the segmenter. */
     async openFile(file: Blob): Promise<void> {
-        await this.#report("openFailed", async () => {
+        await this.#report(async () => {
             if (file.size > MAX_BYTES) throw new Error(text("tooLarge"));
             const bytes = new Uint8Array(await file.arrayBuffer());
-            if (!isPng(bytes)) return this.openPhoto(file);
+            if (!isPng(bytes)) return this.#segment(file);
             const sheet = await sheetOf(bytes);
             if (sheet) return this.#openSheet(sheet);
             const { width, height, ids } = await this.#session.api.labels(new Blob([bytes], { type: "image/png" }));
             this.openMap(new LabelMap(width, height, ids));
-        });
+        }, file);
     }
 
     async openPhoto(file: Blob): Promise<void> {
-        await this.#report("openFailed", async () => {
-            if (!this.#session.model.has_segmenter) throw new Error(text("noSegmenter"));
-            const { width, height, ids } = await this.#session.api.segment(file);
-            this.openMap(new LabelMap(width, height, ids));
-        });
+        await this.#report(() => this.#segment(file));
     }
 
     /** Opens the map in the address; false where there is none. */
@@ -123,6 +120,12 @@ export class Files {
         this.#save(coloured ? "label-map-colours.png" : "label-map.png", png);
     }
 
+    async #segment(photo: Blob): Promise<void> {
+        if (!this.#session.model.has_segmenter) throw new Error(text("noSegmenter"));
+        const { width, height, ids } = await this.#session.api.segment(photo);
+        this.openMap(new LabelMap(width, height, ids));
+    }
+
     #openSheet(sheet: Sheet): void {
         this.openMap(sheet.map, { ...firstScene(), ...sheet.scene });
         if (sheet.model === this.#session.model.hash) return;
@@ -153,17 +156,24 @@ export class Files {
         history.replaceState(null, "", location.pathname + location.search);
     }
 
-    async #report(title: Key, run: () => Promise<void>): Promise<void> {
+    /** Runs what opens a file, and tells what hinders it; a PNG without labels may be a photo. */
+    async #report(run: () => Promise<void>, png?: Blob): Promise<void> {
         this.#notices.hide("open");
+        const slow = setTimeout(() => this.#notices.show("open", { kind: "note", title: text("reading") }), 400);
         try {
             await run();
+            this.#notices.hide("open");
         } catch (error) {
-            const told = explain(error);
-            const detail =
-                told.title === text("errorUnknown") || told.title === text("errorServer")
-                    ? told.detail
-                    : `${told.title} ${told.detail}`;
-            this.#notices.show("open", { kind: "error", title: text(title), detail });
+            const isRefused = error instanceof ApiError && !error.passes;
+            const action = { label: text("asPhoto"), run: () => png && void this.openPhoto(png) };
+            this.#notices.show("open", {
+                kind: "error",
+                title: text("openFailed"),
+                detail: reason(error),
+                ...(png && isRefused && this.#session.model.has_segmenter && { action }),
+            });
+        } finally {
+            clearTimeout(slow);
         }
     }
 
@@ -198,8 +208,18 @@ export class Files {
 /** What a saved photo was made from; null where it was saved by another program. */
 async function sheetOf(png: Uint8Array): Promise<Sheet | null> {
     const parameters = new URLSearchParams();
-    for (const [keyword, value] of Object.entries(readTexts(png))) {
-        if (keyword.startsWith(KEYWORD)) parameters.set(keyword.slice(KEYWORD.length), value);
+    try {
+        for (const [keyword, value] of Object.entries(readTexts(png))) {
+            if (keyword.startsWith(KEYWORD)) parameters.set(keyword.slice(KEYWORD.length), value);
+        }
+        return await unpack(parameters.toString());
+    } catch {
+        throw new Error(text("brokenFile"));
     }
-    return unpack(parameters.toString());
+}
+
+/** Why a file was not opened, in a sentence or two. */
+function reason(error: unknown): string {
+    const { title, detail } = explain(error);
+    return error instanceof ApiError && error.passes ? `${title}. ${detail}` : detail;
 }

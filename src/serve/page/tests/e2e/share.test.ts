@@ -96,6 +96,14 @@ test("a PNG of ids from elsewhere opens, in a size that the model takes", async 
     expect(opened.width).toBeGreaterThan(opened.height);
 });
 
+test("a saved photo that is damaged is refused in words", async () => {
+    stage = await open(browser);
+    const photo = await save(stage.page, "Photo");
+    photo.bytes[photo.bytes.indexOf("dp-sims:size") + 14] ^= 1;
+    await drop(stage.page, photo.bytes, "photo.png", "image/png");
+    await stage.page.getByText("The file is damaged").waitFor();
+});
+
 test("what is no picture is refused in words", async () => {
     stage = await open(browser);
     await drop(stage.page, Buffer.from("hello"), "notes.txt", "text/plain");
@@ -113,7 +121,15 @@ test.skipIf(!isMock)(`a photo opens through the segmenter${NEEDS_MOCK}`, async (
     await page.setInputFiles("#photo-file", { name: "photo.jpg", mimeType: "image/jpeg", buffer: Buffer.from("jpeg") });
     await page.waitForFunction(() => !(document.querySelector("#undo") as HTMLButtonElement).disabled);
     await settled(page);
-    expect(Buffer.compare((await map(page)).pixels, before.pixels)).not.toBe(0);
+    const found = await map(page);
+    expect(Buffer.compare(found.pixels, before.pixels)).not.toBe(0);
+    // A PNG that holds no labels may be a photo.
+    await page.keyboard.press("Control+z");
+    const grey = encode({ width: 16, height: 16, channels: 3, pixels: new Uint8Array(768).fill(77) });
+    await drop(page, grey, "photo.png", "image/png");
+    await page.getByRole("button", { name: "Read it as a photo" }).click();
+    await page.waitForFunction(() => (document.querySelector("#redo") as HTMLButtonElement).disabled);
+    expect((await map(page)).pixels).toEqual(found.pixels);
 });
 
 test("a video of five seconds is saved as WebM", async () => {
