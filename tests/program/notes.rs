@@ -33,11 +33,14 @@ fn cited(text: &str) -> Vec<(usize, &str)> {
     found
 }
 
-/// Calls `look` with the path of every text file below a folder.
+/// Calls `look` with the path of every text file below a folder, but for packages of others.
 fn walk(folder: &Path, look: &mut dyn FnMut(&Path)) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let end = path.extension().and_then(|end| end.to_str());
+        if path.ends_with("node_modules") {
+            continue;
+        }
         if path.is_dir() {
             walk(&path, look);
         } else if matches!(end, Some("rs" | "toml" | "md")) {

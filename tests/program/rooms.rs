@@ -211,6 +211,9 @@ fn read(folder: &Path, below: &Path, sources: &mut Vec<Source>) {
     for entry in fs::read_dir(folder.join(below)).unwrap() {
         let path = below.join(entry.unwrap().file_name());
         let full = folder.join(&path);
+        if path.ends_with("node_modules") {
+            continue;
+        }
         if full.is_dir() {
             read(folder, &path, sources);
         } else if path.extension().is_some_and(|ending| ending == "rs")
@@ -228,6 +231,10 @@ fn read(folder: &Path, below: &Path, sources: &mut Vec<Source>) {
 fn check(folder: &Path, base: &str) -> usize {
     let mut sources = Vec::new();
     read(folder, Path::new(""), &mut sources);
+    if sources.is_empty() {
+        // Not a module: the page of the server.
+        return 0;
+    }
     // It says which modules only tests have.
     let module = ["mod.rs", "lib.rs", "main.rs"].map(|name| folder.join(name));
     let module = module.iter().find(|path| path.exists());

@@ -1,0 +1,12 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+    test: {
+        include: ["tests/e2e/**/*.test.ts"],
+        globalSetup: "tests/e2e/setup.ts",
+        // The tests share a server that some of them tell to fail.
+        fileParallelism: false,
+        testTimeout: 30_000,
+        hookTimeout: 30_000,
+    },
+});
