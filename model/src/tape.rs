@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use burn::module::{AutodiffModule, ModuleVisitor, Param};
+use burn::module::{AutodiffModule, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use burn::tensor::backend::AutodiffBackend;
@@ -119,23 +119,20 @@ impl<B: AutodiffBackend> Tape<B> {
     {
         let mut trained = Trained(false);
         network.visit(&mut trained);
+        let own = network.clone().map(&mut OwnLeaves);
         let mut pass = Pass {
             trained: trained.0,
-            before: Rc::new(network.clone()),
             running: if self.recompute {
-                network.clone().no_grad()
+                own.clone().no_grad()
             } else {
-                network.clone()
+                own.clone()
             },
+            before: Rc::new(own),
             tape: self,
         };
         let result = work(&mut pass);
-        let Pass { running, .. } = pass;
-        *network = if self.recompute {
-            copy_buffers(network.clone(), &running.valid())
-        } else {
-            running
-        };
+        let running = pass.running.valid();
+        *network = copy_buffers(network.clone(), &running);
         result
     }
 
@@ -303,6 +300,22 @@ impl<B: AutodiffBackend, M: AutodiffModule<B> + 'static> Pass<'_, B, M> {
             }),
         });
         outputs
+    }
+}
+
+/// Gives every parameter that takes a gradient a node of its own.
+///
+/// Graphs that share a node are one for burn-autodiff 0.21.0: a backward pass through one of them, while others wait
+/// for theirs, has been seen to lose gradients of the others, not every time.
+struct OwnLeaves;
+
+impl<B: AutodiffBackend> ModuleMapper<B> for OwnLeaves {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        if param.is_require_grad() {
+            param.map(|value| Tensor::from_inner(value.inner()).require_grad())
+        } else {
+            param
+        }
     }
 }
 
