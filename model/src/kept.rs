@@ -61,7 +61,82 @@ impl AddAssign for Kept {
     }
 }
 
+/// What a segment of a network keeps, and what it makes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct KeptSegment {
+    /// What it keeps for its backward pass.
+    pub kept: Kept,
+    /// Numbers in its outputs, for one image.
+    pub outputs: f64,
+}
+
+/// What the [segments](crate::segments) of a network keep, in their order; nothing for no network.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct KeptSegments(pub Vec<KeptSegment>);
+
+impl KeptSegments {
+    fn push(&mut self, kept: Kept, outputs: f64) {
+        self.0.push(KeptSegment { kept, outputs });
+    }
+
+    /// What all of them keep together.
+    pub fn all(&self) -> Kept {
+        let mut all = Kept::default();
+        for segment in &self.0 {
+            all += segment.kept;
+        }
+        all
+    }
+
+    /// Numbers between the segments and behind them, for a pass over so many images: what is kept to compute them
+    /// again.
+    pub fn outputs(&self, images: usize) -> f64 {
+        let outputs: f64 = self.0.iter().map(|segment| segment.outputs).sum();
+        outputs * images as f64
+    }
+
+    /// Numbers at the peak of a backward pass in which segments are computed again one by one: the graph of one, the
+    /// outputs of those before it, and gradients of the weights of those behind it where they take any.
+    pub fn peak(&self, images: usize, trained: bool) -> f64 {
+        let mut before = 0.0;
+        let mut behind: f64 = self.0.iter().map(|segment| segment.kept.weights).sum();
+        let mut peak: f64 = 0.0;
+        for segment in &self.0 {
+            behind -= segment.kept.weights;
+            let gradients = if trained { behind } else { 0.0 };
+            peak = peak.max(before + segment.kept.of_images(images) + gradients);
+            before += segment.outputs * images as f64;
+        }
+        peak
+    }
+}
+
 /// Pixels of a map of this stride.
 fn pixels([height, width]: [usize; 2], stride: usize) -> f64 {
     (height * width) as f64 / (stride * stride) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peak_is_the_largest_graph_with_what_lies_before_and_behind_it() {
+        let segment = |maps: f64, weights: f64, outputs: f64| KeptSegment {
+            kept: Kept { maps, weights },
+            outputs,
+        };
+        let segments = KeptSegments(vec![
+            segment(5.0, 100.0, 2.0),
+            segment(40.0, 30.0, 7.0),
+            segment(50.0, 1.0, 9.0),
+        ]);
+        let (maps, weights) = (95.0, 131.0);
+        assert_eq!(segments.all(), Kept { maps, weights });
+        assert_eq!(segments.outputs(2), 36.0);
+        // Of the first, the second and the third: 5 + 100 + 31, 2 + 40 + 30 + 1, 9 + 50 + 1.
+        assert_eq!(segments.peak(1, true), 136.0);
+        assert_eq!(segments.peak(1, false), 105.0);
+        assert_eq!(segments.peak(10, false), 90.0 + 501.0);
+    }
 }

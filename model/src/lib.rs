@@ -23,6 +23,8 @@ pub mod known;
 pub mod layers;
 pub mod losses;
 pub mod naming;
+pub mod segments;
+pub mod tape;
 pub mod weights;
 
 pub use error::ConfigError;

@@ -99,8 +99,9 @@ fn a_step_computes_what_the_tables_of_cost_say() {
         "loss.contrastive.lambda=0",
         "generator.self_attention=false",
     ];
+    let again = ["run.recompute=true"];
     // Losses share a view at step 2, but not at step 11.
-    let cases: [(&str, &[&[&str]], u64); 9] = [
+    let cases: [(&str, &[&[&str]], u64); 12] = [
         ("quickstart", &[], 2),
         ("quickstart", &[&["run.reuse_fakes=false"]], 2),
         ("quickstart", &[&plain], 2),
@@ -110,6 +111,9 @@ fn a_step_computes_what_the_tables_of_cost_say() {
         ("quickstart", &[&own_views, &resnet], 2),
         ("camvid-e8", &[], 2),
         ("camvid-e8", &[&["discriminator.conditioning=ccm_csm"]], 2),
+        ("quickstart", &[&again], 2),
+        ("quickstart", &[&again, &own_views], 11),
+        ("quickstart", &[&again, &own_views, &resnet], 2),
     ];
     let mut wrong = String::new();
     for (name, settings, number) in cases {

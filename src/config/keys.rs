@@ -63,6 +63,7 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("run.sync_batch_norm", Switch),
     ("run.sync_class_weights", Switch),
     ("run.reuse_fakes", Switch),
+    ("run.recompute", Switch),
     ("run.seed", Whole(0, i64::MAX)),
     ("run.checkpoint_every", SOME_STEPS),
     ("run.keep_checkpoints", Whole(0, 1_000_000)),

@@ -32,11 +32,13 @@ impl Traffic {
         let discriminator = discriminator_statistics(&experiment.discriminator, &channels);
         // Forward and back in the generator step, and forward for the images of the discriminator step.
         let makes_anew = u64::from(!experiment.run.reuse_fakes);
-        let of_generator = (2 + makes_anew) * generator;
+        // Segments that are computed again exchange their statistics again.
+        let again = u64::from(experiment.run.recompute);
+        let of_generator = (2 + again + makes_anew) * generator;
         // Forward and back in the generator step; in the discriminator's, where no gradient has to reach
         // the features, forward on fakes, photos and mixed images.
         let mixes = u64::from(experiment.loss.lambda_label_mix > 0.0);
-        let of_discriminator = (2 + 2 + mixes) * discriminator;
+        let of_discriminator = (2 + again + 2 + mixes) * discriminator;
         let numbers = 2 * (of_generator + of_discriminator) * share.passes as u64;
         Self {
             gradient_bytes: FLOAT * trained.sum::<u64>(),

@@ -1,13 +1,13 @@
 //! How much memory a run will take, before any of it is taken.
 
 use anyhow::{Result, bail};
-use dp_sims_model::backbones::info;
-use dp_sims_model::kept::{self, Kept};
+use dp_sims_model::backbones::{BackboneKind, info};
+use dp_sims_model::kept::{self, KeptSegments};
 use serde::{Serialize, Serializer};
 
 use super::costs::step_parameters;
 use super::parts::StepPart;
-use crate::config::{Experiment, keys_of_size, with_default};
+use crate::config::{Experiment, RunConfig, keys_of_size, with_default};
 use crate::runtime::units::memory;
 
 /// Bytes of an `f32`.
@@ -152,15 +152,28 @@ impl Peak {
         let size @ [height, width] = [experiment.data.height, experiment.data.width];
         let batch = run.batch;
         let latents = if loss.has_pairs() { 2 } else { 1 };
-        let maps = kept::generator(&experiment.generator, size, latents).of_images(batch);
+        let maps = Graph {
+            segments: kept::generator(&experiment.generator, size, latents),
+            trained: true,
+            run,
+        };
         let entry = info(experiment.backbone.network);
         let config = &experiment.discriminator;
-        let judge = kept::discriminator(config, &entry.channels, &entry.strides, size);
-        let backbone = if config.has_backbone() {
-            kept::backbone(experiment.backbone.network, size)
-        } else {
-            Kept::default()
+        let judge = |trained| Graph {
+            segments: kept::discriminator(config, &entry.channels, &entry.strides, size),
+            trained,
+            run,
         };
+        let frozen = |network: Option<BackboneKind>| Graph {
+            segments: network.map_or_else(KeptSegments::default, |network| {
+                kept::backbone(network, size)
+            }),
+            trained: false,
+            run,
+        };
+        let backbone = config.has_backbone().then_some(experiment.backbone.network);
+        let network = loss.has_network().then_some(loss.contrastive.network);
+        let [backbone, network] = [backbone, network].map(frozen);
         let logits = ((classes + 1) * height * width * batch) as f64;
         // Gradients of earlier passes.
         let earlier = if run.accumulation > 1 {
@@ -168,36 +181,35 @@ impl Peak {
         } else {
             0.0
         };
-        let network = if !loss.has_network() {
-            Kept::default()
-        } else if experiment.shares_features() {
-            backbone
-        } else {
-            kept::backbone(loss.contrastive.network, size)
-        };
         let peak = |part, of_generator, of_others| Self {
             part,
             of_generator,
             of_others: of_others + earlier,
         };
-        let judged = (backbone + judge).of_images(batch) + (1.0 + LOSS) * logits;
         // Fakes and photos, and mixed images as well, each with a graph.
         let graphs = if loss.lambda_label_mix > 0.0 {
             3.0
         } else {
             2.0
         };
-        let compared = graphs * judge.of_images(batch) + (LOSSES + LOSS) * logits + judges;
+        // What waits for its way back, while the loss goes back or another graph does.
+        let (waiting, looking) = (maps.waiting(), backbone.waiting());
+        let judged = judge(false);
+        let judged = (judged.waiting() + LOSS * logits).max(judged.back());
+        let own = judge(true);
+        let compared = (own.waiting() * graphs + (LOSSES + LOSS) * logits)
+            .max(own.waiting() * (graphs - 1.0) + own.back() + 2.0 * graphs * logits);
         let parts = [
-            peak(StepPart::JudgementBackward, maps, judged),
             peak(
-                StepPart::ContrastiveBackward,
-                maps,
-                network.of_images(batch),
+                StepPart::JudgementBackward,
+                waiting,
+                looking + judged + logits,
             ),
+            peak(StepPart::ContrastiveBackward, waiting, network.back()),
+            peak(StepPart::FeaturesBackward, waiting, backbone.back()),
             // Maps go while gradients come.
-            peak(StepPart::GeneratorBackward, maps.max(generator), 0.0),
-            peak(StepPart::DiscriminatorBackward, 0.0, compared),
+            peak(StepPart::GeneratorBackward, maps.back().max(generator), 0.0),
+            peak(StepPart::DiscriminatorBackward, 0.0, compared + judges),
         ];
         let all = |peak: &Self| peak.of_generator + peak.of_others;
         let [first, others @ ..] = parts;
@@ -207,6 +219,34 @@ impl Peak {
                 if all(&next) > all(&most) { next } else { most }
             },
         )
+    }
+}
+
+/// The graph of a network, in numbers.
+struct Graph<'a> {
+    segments: KeptSegments,
+    trained: bool,
+    run: &'a RunConfig,
+}
+
+impl Graph<'_> {
+    /// As long as it waits for its way back.
+    fn waiting(&self) -> f64 {
+        if self.run.recompute {
+            self.segments.outputs(self.run.batch)
+        } else {
+            self.segments.all().of_images(self.run.batch)
+        }
+    }
+
+    /// At the peak of its way back.
+    fn back(&self) -> f64 {
+        if self.run.recompute {
+            let peak = self.segments.peak(self.run.batch, self.trained);
+            peak.max(self.waiting())
+        } else {
+            self.waiting()
+        }
     }
 }
 
@@ -242,9 +282,14 @@ pub(super) fn refuse_what_cannot_fit(
     }
     let (key, value) = key;
     let (needed, available) = (memory(needed as u64), memory(available));
+    let way = if experiment.run.recompute {
+        ""
+    } else {
+        ", or set `run.recompute`"
+    };
     bail!(
         "configuration key `{key}`: with {value} the run takes about {needed} of memory, and there are \
-         {available}: lower it, or other sizes"
+         {available}: lower it, or other sizes{way}"
     );
 }
 

@@ -1,7 +1,7 @@
 //! The factor of losses in mixed precision.
 
 use burn::tensor::Tensor;
-use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::backend::{AutodiffBackend, Backend};
 use dp_sims_backends::collective::backward;
 use dp_sims_model::layers::Compute;
 
@@ -70,12 +70,25 @@ impl Scale {
         self.0 > 1.0
     }
 
+    /// A gradient on its way into a graph, as many times as large.
+    pub(super) fn up<B: Backend, const D: usize>(self, gradient: Tensor<B, D>) -> Tensor<B, D> {
+        match self.is_in_use() {
+            true => gradient * self.0,
+            false => gradient,
+        }
+    }
+
+    /// A gradient that comes from there, at its size.
+    pub(super) fn down<B: Backend, const D: usize>(self, gradient: Tensor<B, D>) -> Tensor<B, D> {
+        match self.is_in_use() {
+            true => gradient * self.inverse(),
+            false => gradient,
+        }
+    }
+
     /// Gradients of a loss, as many times as large.
     pub(super) fn backward<B: AutodiffBackend>(self, loss: Tensor<B, 1>) -> B::Gradients {
-        backward(match self.is_in_use() {
-            true => loss * self.0,
-            false => loss,
-        })
+        backward(self.up(loss))
     }
 }
 

@@ -9,6 +9,8 @@ use dp_sims_model::discriminator::Discriminator;
 use dp_sims_model::generator::Generator;
 use dp_sims_model::init::InitRng;
 use dp_sims_model::losses::Projector;
+use dp_sims_model::segments::Segments;
+use dp_sims_model::tape::{Tape, Value};
 
 use crate::config::Experiment;
 use crate::weights::load_backbone;
@@ -174,9 +176,27 @@ impl<B: AutodiffBackend> Frozen<B> {
         }
     }
 
-    /// Features of generated images, through which the gradient passes.
-    pub(super) fn features(&self, images: Tensor<B, 4>) -> Vec<Tensor<B, 4>> {
-        self.select(&self.tracked.forward(images))
+    /// Features of generated images on a tape, through which the gradient passes; what lies behind the last of its
+    /// taps does not run.
+    pub(super) fn features(&self, tape: &mut Tape<B>, images: Value<B>) -> Vec<Value<B>> {
+        let last = self.taps.iter().max();
+        let mut features = images;
+        let mut taps = Vec::new();
+        tape.pass(&mut self.tracked.clone(), |pass| {
+            for segment in self.tracked.segments() {
+                if last.is_none_or(|&last| taps.len() > last) {
+                    break;
+                }
+                let is_tap = segment.is_tap;
+                [features] = pass.run([features.clone()], move |network, [input]| {
+                    [network.run(&segment, input)]
+                });
+                if is_tap {
+                    taps.push(features.clone());
+                }
+            }
+        });
+        self.select(&taps)
     }
 
     /// Features without a graph.

@@ -46,6 +46,8 @@ impl NetworkWork {
 /// | discriminator, on fakes and on photos | 2 | weights, and inputs but for its first layers |
 /// | with LabelMix, backbone and discriminator on mixed images | 1 | the same |
 ///
+/// With `run.recompute` every pass that has gradients has one more forward pass, as part of its backward pass.
+///
 /// Where backbone and contrastive network are the same, all losses share a pass through it at all steps
 /// but every tenth, and the D step takes over the features of photos and of reused fakes.
 ///
@@ -146,6 +148,8 @@ fn rows(
     let judge = discriminator.total().macs;
     let trained = discriminator.inputs.macs + 2 * discriminator.inner.macs;
 
+    // Forward passes on the way back.
+    let again = number(experiment.run.recompute);
     let row = |step, network, forward, backward| NetworkWork {
         step,
         network,
@@ -157,20 +161,20 @@ fn rows(
             "G step",
             "generator",
             features + images + unseen,
-            2 * (features + images) - latents * generator.resizes,
+            (2 + again) * (features + images) - latents * generator.resizes,
         ),
         row(
             "G step",
             "backbone",
             (1 + shared_forward) * backbone,
-            backbone,
+            (1 + again) * backbone,
         ),
-        row("G step", "discriminator", judge, judge),
+        row("G step", "discriminator", judge, (1 + again) * judge),
         row(
             "G step",
             "contrastive network",
             own_forward * network,
-            own_backward * network,
+            (1 + again) * own_backward * network,
         ),
         row(
             "G step",
@@ -185,6 +189,11 @@ fn rows(
             0,
         ),
         row("D step", "backbone", (judged - known) * backbone, 0),
-        row("D step", "discriminator", judged * judge, judged * trained),
+        row(
+            "D step",
+            "discriminator",
+            judged * judge,
+            judged * (trained + again * judge),
+        ),
     ]
 }

@@ -3,6 +3,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Tensor, backend::Backend};
 
 use super::pointwise::{ChannelNorm, Mlp};
+use super::segment::{Segment, taps};
 use crate::init::{InitRng, filled};
 use crate::layers::{Conv, ConvConfig, Padding};
 use crate::weights::{KeyMap, StateDict};
@@ -128,18 +129,29 @@ impl<B: Backend> ConvNext<B> {
     /// - `image`: `[N, 3, H, W]`, normalised, H and W at least 32
     /// - output: `[N, dims[i], H / 2^(i+2), W / 2^(i+2)]` for each stage i
     pub fn forward(&self, image: Tensor<B, 4>) -> Vec<Tensor<B, 4>> {
-        let mut features = self.stem.1.forward(self.stem.0.forward(image));
-        let mut taps = Vec::with_capacity(self.stages.len());
-        for stage in &self.stages {
-            if let Some((norm, conv)) = &stage.downsample {
-                features = conv.forward(norm.forward(features));
-            }
-            for block in &stage.blocks {
-                features = block.forward(features);
-            }
-            taps.push(features.clone());
+        taps(&self.segments(), image, |segment, input| {
+            self.run(segment, input)
+        })
+    }
+
+    pub(super) fn segments(&self) -> Vec<Segment> {
+        let depths: Vec<_> = self.stages.iter().map(|stage| stage.blocks.len()).collect();
+        Segment::of_stages(&depths, |_| true)
+    }
+
+    pub(super) fn run(&self, segment: &Segment, input: Tensor<B, 4>) -> Tensor<B, 4> {
+        let stage = &self.stages[segment.stage];
+        let mut features = input;
+        if segment.is_first() {
+            features = self.stem.1.forward(self.stem.0.forward(features));
         }
-        taps
+        if let Some((norm, conv)) = stage.downsample.as_ref().filter(|_| segment.begins()) {
+            features = conv.forward(norm.forward(features));
+        }
+        for block in &stage.blocks[segment.blocks.clone()] {
+            features = block.forward(features);
+        }
+        features
     }
 }
 

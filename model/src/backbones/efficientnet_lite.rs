@@ -2,6 +2,7 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend};
 
+use super::segment::{Segment, taps};
 use crate::init::InitRng;
 use crate::layers::{Conv, ConvConfig, Padding};
 use crate::weights::{FileLayer, KeyMap, StateDict};
@@ -158,17 +159,25 @@ impl<B: Backend> EfficientNetLite<B> {
     /// - `image`: `[N, 3, H, W]`, normalised
     /// - output: four maps at strides 4, 8, 16 and 32, sizes rounded up
     pub fn forward(&self, image: Tensor<B, 4>) -> Vec<Tensor<B, 4>> {
-        let mut features = relu6(self.conv_stem.forward(image));
-        let mut taps = Vec::with_capacity(TAPS.len());
-        for (index, stage) in self.blocks.iter().enumerate() {
-            for block in stage {
-                features = block.forward(features);
-            }
-            if TAPS.contains(&index) {
-                taps.push(features.clone());
-            }
+        taps(&self.segments(), image, |segment, input| {
+            self.run(segment, input)
+        })
+    }
+
+    pub(super) fn segments(&self) -> Vec<Segment> {
+        let depths: Vec<_> = self.blocks.iter().map(Vec::len).collect();
+        Segment::of_stages(&depths, |stage| TAPS.contains(&stage))
+    }
+
+    pub(super) fn run(&self, segment: &Segment, input: Tensor<B, 4>) -> Tensor<B, 4> {
+        let mut features = input;
+        if segment.is_first() {
+            features = relu6(self.conv_stem.forward(features));
         }
-        taps
+        for block in &self.blocks[segment.stage][segment.blocks.clone()] {
+            features = block.forward(features);
+        }
+        features
     }
 }
 

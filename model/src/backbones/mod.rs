@@ -16,6 +16,7 @@ mod parity;
 mod pointwise;
 mod registry;
 mod resnet;
+mod segment;
 mod swin;
 mod vgg;
 
@@ -30,6 +31,7 @@ pub use pointwise::{ChannelNorm, Mlp, TokenNorm, normalised};
 pub(crate) use registry::{Architecture, architecture};
 pub use registry::{BackboneInfo, BackboneKind, info};
 pub use resnet::{ResNet, ResNetConfig};
+pub use segment::Segment;
 pub use swin::{
     PatchEmbed, PatchMerging, Swin, SwinBlock, SwinConfig, SwinStage, WindowAttention, WindowFit,
 };
@@ -127,13 +129,39 @@ impl<B: Backend> Backbone<B> {
     ///   [`BackboneInfo`]; networks without padding in their strided layers (ConvNeXt, VGG) round
     ///   down instead, Swin rounds down at stride 4 and up from there
     pub fn forward(&self, image: Tensor<B, 4>) -> Vec<Tensor<B, 4>> {
-        let image = self.normalise(image);
+        segment::taps(&self.segments(), image, |segment, input| {
+            self.run(segment, input)
+        })
+    }
+
+    /// The parts of the network, in order; the taps among their outputs are the feature maps.
+    pub fn segments(&self) -> Vec<Segment> {
         match &self.network {
-            Network::ConvNext(network) => network.forward(image),
-            Network::EfficientNetLite(network) => network.forward(image),
-            Network::ResNet(network) => network.forward(image).into(),
-            Network::Swin(network) => network.forward(image),
-            Network::Vgg(network) => network.forward(image),
+            Network::ConvNext(network) => network.segments(),
+            Network::EfficientNetLite(network) => network.segments(),
+            Network::ResNet(network) => network.segments(),
+            Network::Swin(network) => network.segments(),
+            Network::Vgg(network) => network.segments(),
+        }
+    }
+
+    /// Runs one of its segments on the output of the segment before, the first on an image.
+    ///
+    /// # Shapes
+    ///
+    /// - `input`, output: `[N, channels, H, W]`
+    pub fn run(&self, segment: &Segment, input: Tensor<B, 4>) -> Tensor<B, 4> {
+        let input = if segment.is_first() {
+            self.normalise(input)
+        } else {
+            input
+        };
+        match &self.network {
+            Network::ConvNext(network) => network.run(segment, input),
+            Network::EfficientNetLite(network) => network.run(segment, input),
+            Network::ResNet(network) => network.run(segment, input),
+            Network::Swin(network) => network.run(segment, input),
+            Network::Vgg(network) => network.run(segment, input),
         }
     }
 

@@ -5,8 +5,10 @@ use burn::tensor::module::max_pool2d;
 use burn::tensor::{Tensor, backend::Backend};
 
 use super::bottleneck::{Bottleneck, BottleneckConfig, EXPANSION, Strided};
+use super::segment::{Segment, taps};
 use crate::init::InitRng;
 use crate::layers::{Conv, ConvConfig};
+use crate::segments::array;
 use crate::weights::{FileLayer, KeyMap};
 
 /// Size of a ResNet of bottleneck blocks (notes D18, D21).
@@ -127,17 +129,32 @@ impl<B: Backend> ResNet<B> {
     /// - `image`: `[N, 3, H, W]`, normalised
     /// - output: four maps at strides 4, 8, 16 and 32 or those of the configuration, sizes rounded up
     pub fn forward(&self, image: Tensor<B, 4>) -> [Tensor<B, 4>; 4] {
-        let mut features = relu(self.conv1.forward(image));
-        for conv in [&self.conv2, &self.conv3].into_iter().flatten() {
-            features = relu(conv.forward(features));
-        }
-        let up = self.pool_rounds_up;
-        features = max_pool2d(features, [3, 3], [2, 2], [1, 1], [1, 1], up);
-        [&self.layer1, &self.layer2, &self.layer3, &self.layer4].map(|stage| {
-            for block in stage {
-                features = block.forward(features.clone());
+        array(taps(&self.segments(), image, |segment, input| {
+            self.run(segment, input)
+        }))
+    }
+
+    fn stages(&self) -> [&[Bottleneck<B>]; 4] {
+        [&self.layer1, &self.layer2, &self.layer3, &self.layer4]
+    }
+
+    pub(super) fn segments(&self) -> Vec<Segment> {
+        Segment::of_stages(&self.stages().map(<[_]>::len), |_| true)
+    }
+
+    pub(super) fn run(&self, segment: &Segment, input: Tensor<B, 4>) -> Tensor<B, 4> {
+        let mut features = input;
+        if segment.is_first() {
+            features = relu(self.conv1.forward(features));
+            for conv in [&self.conv2, &self.conv3].into_iter().flatten() {
+                features = relu(conv.forward(features));
             }
-            features.clone()
-        })
+            let up = self.pool_rounds_up;
+            features = max_pool2d(features, [3, 3], [2, 2], [1, 1], [1, 1], up);
+        }
+        for block in &self.stages()[segment.stage][segment.blocks.clone()] {
+            features = block.forward(features);
+        }
+        features
     }
 }

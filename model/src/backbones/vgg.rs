@@ -4,6 +4,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::module::max_pool2d;
 use burn::tensor::{Tensor, backend::Backend};
 
+use super::segment::{Segment, taps};
 use crate::init::InitRng;
 use crate::layers::{Conv, ConvConfig};
 use crate::weights::{KeyMap, StateDict};
@@ -117,18 +118,36 @@ impl<B: Backend> Vgg<B> {
     /// - `image`: `[N, 3, H, W]`, normalised, H and W at least 16
     /// - output: three maps at strides 4, 8 and 16, sizes rounded down
     pub fn forward(&self, image: Tensor<B, 4>) -> Vec<Tensor<B, 4>> {
-        let mut features = image;
-        let mut taps = Vec::with_capacity(3);
-        for (layer, conv) in self.layers.iter().zip(&self.features) {
-            features = match (layer, conv) {
-                (_, Some(conv)) => conv.forward(features),
-                (Layer::Pool, None) => max_pool2d(features, [2, 2], [2, 2], [0, 0], [1, 1], false),
-                (_, None) => relu(features),
-            };
-            if *layer == (Layer::Relu { tap: true }) {
-                taps.push(features.clone());
+        taps(&self.segments(), image, |segment, input| {
+            self.run(segment, input)
+        })
+    }
+
+    /// Every tap and every pooling ends one; blocks are layers here.
+    pub(super) fn segments(&self) -> Vec<Segment> {
+        let mut segments = Vec::new();
+        let mut start = 0;
+        for (index, layer) in self.layers.iter().enumerate() {
+            let is_tap = *layer == Layer::Relu { tap: true };
+            if is_tap || *layer == Layer::Pool {
+                segments.push(Segment {
+                    stage: 0,
+                    blocks: start..index + 1,
+                    is_tap,
+                });
+                start = index + 1;
             }
         }
-        taps
+        segments
+    }
+
+    pub(super) fn run(&self, segment: &Segment, input: Tensor<B, 4>) -> Tensor<B, 4> {
+        let layers = self.layers.iter().zip(&self.features);
+        let layers = layers.take(segment.blocks.end).skip(segment.blocks.start);
+        layers.fold(input, |features, (layer, conv)| match (layer, conv) {
+            (_, Some(conv)) => conv.forward(features),
+            (Layer::Pool, None) => max_pool2d(features, [2, 2], [2, 2], [0, 0], [1, 1], false),
+            (_, None) => relu(features),
+        })
     }
 }

@@ -1,9 +1,10 @@
 use burn::module::Module;
-use burn::tensor::{Tensor, backend::Backend};
+use burn::tensor::backend::Backend;
 
 use super::{Conditioning, DiscriminatorConfig, FlatBlock, Projections, UpBlock};
 use crate::init::InitRng;
 use crate::layers::{Conv, ConvConfig, Mode, concat};
+use crate::segments::{Segments, array};
 
 /// The trained part of the DP-SIMS discriminator (section 3.1, Fig. 2): feature conditioning,
 /// decoder with skip connections, path at full resolution, and a head with a logit per class
@@ -75,45 +76,52 @@ impl<B: Backend> DpSimsDiscriminator<B> {
         }
     }
 
-    /// Logits for every pixel.
+    /// Logits for every pixel, in segments: conditioning, blocks, head.
     ///
     /// # Shapes
     /// - image: `[N, 3, H, W]` in [-1, 1]
     /// - features: the backbone's for that image, `[N, C_l, H / stride, W / stride]`, fine to
     ///   coarse
     /// - output: `[N, classes + 1, H, W]`; the last channel is "fake"
-    pub fn forward(
-        &mut self,
-        image: Tensor<B, 4>,
-        features: Vec<Tensor<B, 4>>,
+    pub(super) fn logits<S: Segments<B, Self>>(
+        segments: &mut S,
+        image: S::Map,
+        features: Vec<S::Map>,
         mode: Mode,
-    ) -> Tensor<B, 4> {
-        let full_height = image.dims()[2];
-        let mut skips: Vec<_> = features
-            .into_iter()
-            .zip(&mut self.conditioning)
-            .map(|(features, conditioning)| conditioning.forward(features, mode))
-            .collect();
-        if let Some(projections) = &self.projections {
-            skips = projections.forward(skips);
-        }
-        let mut decoded: Option<Tensor<B, 4>> = None;
-        let mut rows = full_height >> self.decoder.len();
-        for block in &mut self.decoder {
-            let skip = skips.pop_if(|skip| skip.dims()[2] == rows);
-            let input = match (skip, decoded) {
-                (Some(skip), Some(decoded)) => concat(vec![skip, decoded], 1),
-                (Some(only), None) | (None, Some(only)) => only,
-                (None, None) => unreachable!("the coarsest features feed the first block"),
-            };
-            decoded = Some(block.forward(input, mode));
+    ) -> S::Map {
+        let mut skips = segments.run_frozen(features, move |network, features| {
+            let levels = features.into_iter().zip(&mut network.conditioning);
+            let conditioned = levels
+                .map(|(features, conditioning)| conditioning.forward(features, mode))
+                .collect();
+            match &network.projections {
+                Some(projections) => projections.forward(conditioned),
+                None => conditioned,
+            }
+        });
+        let blocks = segments.network().decoder.len();
+        let mut decoded: Option<S::Map> = None;
+        let mut rows = S::dims(&image)[2] >> blocks;
+        for index in 0..blocks {
+            let skip = skips.pop_if(|skip| S::dims(skip)[2] == rows);
+            let inputs = skip.into_iter().chain(decoded).collect();
+            let outputs = segments.run_all(inputs, move |network, inputs| {
+                vec![network.decoder[index].forward(concat(inputs, 1), mode)]
+            });
+            decoded = outputs.into_iter().next();
             rows *= 2;
         }
         let mut full = image;
-        for block in &mut self.full_resolution {
-            full = block.forward(full, mode);
+        for index in 0..segments.network().full_resolution.len() {
+            [full] = segments.run([full], move |network, [input]| {
+                [network.full_resolution[index].forward(input, mode)]
+            });
         }
-        let joined: Vec<_> = decoded.into_iter().chain([full]).collect();
-        self.head.forward_normed(concat(joined, 1), mode)
+        let inputs = decoded.into_iter().chain([full]).collect();
+        let logits = segments.run_all(inputs, move |network, inputs| {
+            vec![network.head.forward_normed(concat(inputs, 1), mode)]
+        });
+        let [logits] = array(logits);
+        logits
     }
 }

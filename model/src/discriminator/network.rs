@@ -1,5 +1,6 @@
 use burn::module::Module;
-use burn::tensor::{Tensor, backend::Backend};
+use burn::tensor::Tensor;
+use burn::tensor::backend::{AutodiffBackend, Backend};
 
 use super::{
     DiscriminatorArchitecture, DiscriminatorConfig, DpSimsDiscriminator, OasisDiscriminator,
@@ -7,6 +8,8 @@ use super::{
 use crate::ConfigError;
 use crate::init::InitRng;
 use crate::layers::Mode;
+use crate::segments::Plain;
+use crate::tape::{Tape, Value};
 
 /// The trained part of a discriminator of either architecture.
 #[derive(Module, Debug)]
@@ -63,8 +66,30 @@ impl<B: Backend> Discriminator<B> {
         mode: Mode,
     ) -> Tensor<B, 4> {
         match self {
-            Self::DpSims(network) => network.forward(image, features, mode),
-            Self::Oasis(network) => network.forward(image, mode),
+            Self::DpSims(network) => {
+                DpSimsDiscriminator::logits(&mut Plain(network), image, features, mode)
+            }
+            Self::Oasis(network) => OasisDiscriminator::logits(&mut Plain(network), image, mode),
+        }
+    }
+}
+
+impl<B: AutodiffBackend> Discriminator<B> {
+    /// [`forward`](Self::forward) on a tape, in training mode.
+    pub fn train_logits(
+        &mut self,
+        tape: &mut Tape<B>,
+        image: Value<B>,
+        features: Vec<Value<B>>,
+    ) -> Value<B> {
+        let mode = Mode::Train;
+        match self {
+            Self::DpSims(network) => tape.pass(network, |pass| {
+                DpSimsDiscriminator::logits(pass, image, features, mode)
+            }),
+            Self::Oasis(network) => tape.pass(network, |pass| {
+                OasisDiscriminator::logits(pass, image, mode)
+            }),
         }
     }
 }

@@ -1,9 +1,10 @@
 use burn::module::Module;
-use burn::tensor::{Tensor, backend::Backend};
+use burn::tensor::backend::Backend;
 
 use super::{DiscriminatorConfig, DownBlock, UpBlock};
 use crate::init::InitRng;
 use crate::layers::{Conv, ConvConfig, Mode, concat};
+use crate::segments::{Segments, array};
 
 /// The OASIS discriminator (notes D1 to D5), for Table 6: a U-Net over the image alone, with a
 /// logit per class and one for "fake", the last as in ours.
@@ -53,27 +54,37 @@ impl<B: Backend> OasisDiscriminator<B> {
         }
     }
 
-    /// Logits for every pixel.
+    /// Logits for every pixel, in segments: blocks, head.
     ///
     /// # Shapes
     /// - image: `[N, 3, H, W]` in [-1, 1], sides multiples of 2 to the number of encoder blocks
     /// - output: `[N, classes + 1, H, W]`; the last channel is "fake"
-    pub fn forward(&mut self, image: Tensor<B, 4>, mode: Mode) -> Tensor<B, 4> {
-        let mut skips = Vec::with_capacity(self.encoder.len());
+    pub(super) fn logits<S: Segments<B, Self>>(
+        segments: &mut S,
+        image: S::Map,
+        mode: Mode,
+    ) -> S::Map {
+        let blocks = segments.network().encoder.len();
+        let mut skips = Vec::with_capacity(blocks);
         let mut features = image;
-        for block in &mut self.encoder {
-            features = block.forward(features, mode);
+        for index in 0..blocks {
+            [features] = segments.run([features], move |network, [input]| {
+                [network.encoder[index].forward(input, mode)]
+            });
             skips.push(features.clone());
         }
         skips.pop();
-        for (index, block) in self.decoder.iter_mut().enumerate() {
-            if index > 0
-                && let Some(skip) = skips.pop()
-            {
-                features = concat(vec![skip, features], 1);
-            }
-            features = block.forward(features, mode);
+        for index in 0..segments.network().decoder.len() {
+            let skip = if index > 0 { skips.pop() } else { None };
+            let inputs = skip.into_iter().chain([features]).collect();
+            let decoded = segments.run_all(inputs, move |network, inputs| {
+                vec![network.decoder[index].forward(concat(inputs, 1), mode)]
+            });
+            [features] = array(decoded);
         }
-        self.head.forward_normed(features, mode)
+        let [logits] = segments.run([features], move |network, [features]| {
+            [network.head.forward_normed(features, mode)]
+        });
+        logits
     }
 }

@@ -8,6 +8,7 @@ use crate::layers::{
     Condition, Conv, ConvConfig, LabelConv, LabelMaps, LatentConv, Mode, leaky_relu,
     upsample_nearest,
 };
+use crate::segments::Segments;
 
 /// The DP-SIMS generator (section 3.2, Fig. 3).
 ///
@@ -66,47 +67,81 @@ impl<B: Backend> DpSimsGenerator<B> {
     }
 
     /// The features G_f before the last convolution, which the diversity loss compares
-    /// (Eq. 6; notes G32, O18).
+    /// (Eq. 6; notes G32, O18), in segments: mapping, start, stem and levels of the encoder, blocks.
     ///
     /// # Shapes
     /// - labels: `[N, H, W]`
     /// - latent: `[kN, latent_dim]`
     /// - output: `[kN, base_width, H, W]`
-    pub fn features(
-        &mut self,
+    pub(super) fn features<S: Segments<B, Self>>(
+        segments: &mut S,
         label_maps: LabelMaps<B>,
         latent: Tensor<B, 2>,
         mode: Mode,
-    ) -> Tensor<B, 4> {
+    ) -> S::Map {
         let [maps, height, width] = label_maps.dims();
         let [images, latent_dim] = latent.dims();
-        let tokens = match &self.mapping {
-            Some(mapping) => mapping.forward(latent.clone()),
-            None => latent.clone().reshape([images, 1, latent_dim]),
-        };
+        let noise = latent.clone();
+        let [tokens] = segments.run([], move |network, []| {
+            let noise = noise.clone();
+            let tokens = match &network.mapping {
+                Some(mapping) => mapping.forward(noise),
+                None => noise.reshape([images, 1, latent_dim]),
+            };
+            [tokens.unsqueeze_dim(1)]
+        });
         GeneratorPart::Mapping.end();
-        let (rows, columns) = (height / self.start_stride, width / self.start_stride);
-        let grid = label_maps.nearest(rows, columns);
-        let mut features = self.start.forward(grid);
-        features = repeat_batch(features, images / maps);
-        if let Some(conv) = &self.start_noise {
-            features = features + conv.forward(latent.clone(), rows, columns);
-        }
+        let stride = segments.network().start_stride;
+        let (rows, columns) = (height / stride, width / stride);
+        let (grid, noise) = (label_maps.nearest(rows, columns), latent.clone());
+        let [mut features] = segments.run([], move |network, []| {
+            let features = network.start.forward(grid.clone());
+            let features = repeat_batch(features, images / maps);
+            [match &network.start_noise {
+                Some(conv) => features + conv.forward(noise.clone(), rows, columns),
+                None => features,
+            }]
+        });
         GeneratorPart::Start.end();
-        let mut conditions = self.encoder.forward(label_maps, latent, tokens, mode);
+        let [mut encoded] = segments.run([], move |network, []| {
+            let (label_maps, latent) = (label_maps.clone(), latent.clone());
+            [network.encoder.stem(label_maps, latent, mode)]
+        });
+        let levels = segments.network().encoder.levels.len();
+        let mut conditions = Vec::with_capacity(levels);
+        for index in 0..levels {
+            let inputs = [encoded, tokens.clone()];
+            let [next, condition] = segments.run(inputs, move |network, [input, tokens]| {
+                let level = &mut network.encoder.levels[index];
+                let features = level.forward(input, tokens.squeeze_dim(1), mode);
+                let copies = images / features.dims()[0];
+                [features.clone(), repeat_batch(features, copies)]
+            });
+            encoded = next;
+            conditions.push(condition);
+        }
         GeneratorPart::Pyramid.end();
-        let coarsest = conditions[conditions.len() - 1].clone();
-        let last = self.blocks.len() - 1;
-        for (index, block) in self.blocks.iter_mut().enumerate() {
+        let coarsest = conditions[levels - 1].clone();
+        let blocks = segments.network().blocks.len();
+        for index in 0..blocks {
             let local = conditions.pop().unwrap_or_else(|| coarsest.clone());
-            let global = Some(coarsest.clone());
-            features = block.forward(features, &Condition { global, local }, mode);
-            if index < last {
-                features = upsample_nearest(features);
-            }
+            let inputs = [features, coarsest.clone(), local];
+            [features] = segments.run(inputs, move |network, [mut features, global, local]| {
+                // Before the block and not after the one before it: smaller maps lie between segments.
+                if index > 0 {
+                    features = upsample_nearest(features);
+                }
+                let global = Some(global);
+                let condition = Condition { global, local };
+                features = network.blocks[index].forward(features, &condition, mode);
+                if index + 1 == blocks {
+                    features = leaky_relu(features);
+                }
+                [features]
+            });
             let (height, width) = (rows << index, columns << index);
             GeneratorPart::Block { height, width }.end();
         }
-        leaky_relu(features)
+        features
     }
 }

@@ -92,24 +92,19 @@ impl<B: Backend> Encoder<B> {
         self.levels.iter_mut().for_each(|level| level.norm.fold());
     }
 
-    /// Encodes label maps under noise; one map can be given several latents.
-    ///
-    /// What does not depend on the noise is computed once per label map: with cross-attention
-    /// that is everything up to the first attention. Images `n`, `n + N`, `n + 2N`, … of the
-    /// output belong to label map `n`.
+    /// What lies before the levels. Images `n`, `n + N`, `n + 2N`, … of the output belong to label map `n`; as long as
+    /// no noise has entered, there is one for every map.
     ///
     /// # Shapes
     /// - labels: `[N, H, W]`
     /// - latent: `[kN, latent_dim]`
-    /// - tokens: `[kN, tokens, token_dim]`
-    /// - output: one map per level, `[kN, channels, H / stride, W / stride]`, fine to coarse
-    pub fn forward(
+    /// - output: `[N, channels, H, W]`, or `[kN, channels, H, W]` with [`NoiseMode::Concat`]
+    pub(super) fn stem(
         &mut self,
         label_maps: LabelMaps<B>,
         latent: Tensor<B, 2>,
-        tokens: Tensor<B, 3>,
         mode: Mode,
-    ) -> Vec<Tensor<B, 4>> {
+    ) -> Tensor<B, 4> {
         let [maps, height, width] = label_maps.dims();
         let images = latent.dims()[0];
         let mut features = self.label_conv.forward(label_maps);
@@ -117,18 +112,26 @@ impl<B: Backend> Encoder<B> {
             let noise = conv.forward(latent, height, width);
             features = repeat_batch(features, images / maps) + noise;
         }
-        features = self.activation.forward(self.norm.forward(features, mode));
-        let mut outputs = Vec::with_capacity(self.levels.len());
-        for level in &mut self.levels {
-            features = level.forward(features, tokens.clone(), mode);
-            outputs.push(repeat_batch(features.clone(), images / features.dims()[0]));
-        }
-        outputs
+        self.activation.forward(self.norm.forward(features, mode))
     }
 }
 
 impl<B: Backend> EncoderLevel<B> {
-    fn forward(&mut self, input: Tensor<B, 4>, tokens: Tensor<B, 3>, mode: Mode) -> Tensor<B, 4> {
+    /// Encodes one level further.
+    ///
+    /// What does not depend on the noise is computed once per label map: with cross-attention that is everything up
+    /// to the first attention.
+    ///
+    /// # Shapes
+    /// - input: `[N, channels, H, W]` of the level before, or `[kN, …]`
+    /// - tokens: `[kN, tokens, token_dim]`
+    /// - output: features for the next level, `[N, channels, H / stride, W / stride]` or `[kN, …]`
+    pub(super) fn forward(
+        &mut self,
+        input: Tensor<B, 4>,
+        tokens: Tensor<B, 3>,
+        mode: Mode,
+    ) -> Tensor<B, 4> {
         let mut features = self.conv.forward_normed(input, mode);
         features = self.activation.forward(self.norm.forward(features, mode));
         if let Some(attention) = &self.cross_attention {

@@ -1,5 +1,6 @@
 use burn::module::Module;
-use burn::tensor::{Tensor, backend::Backend};
+use burn::tensor::Tensor;
+use burn::tensor::backend::{AutodiffBackend, Backend};
 
 use super::{
     DpSimsGenerator, GeneratorArchitecture, GeneratorConfig, GeneratorPart, OasisGenerator,
@@ -8,6 +9,8 @@ use super::{
 use crate::ConfigError;
 use crate::init::InitRng;
 use crate::layers::{Conv, LabelMaps, Mode};
+use crate::segments::{Plain, Segments};
+use crate::tape::{Tape, Value};
 
 /// A generator of either architecture: label maps and latents in, images out.
 #[derive(Module, Debug)]
@@ -102,8 +105,12 @@ impl<B: Backend> Generator<B> {
     ) -> Tensor<B, 4> {
         let maps = maps.into();
         match self {
-            Self::DpSims(network) => network.features(maps, latent, mode),
-            Self::Oasis(network) => network.features(maps, latent, mode),
+            Self::DpSims(network) => {
+                DpSimsGenerator::features(&mut Plain(network), maps, latent, mode)
+            }
+            Self::Oasis(network) => {
+                OasisGenerator::features(&mut Plain(network), maps, latent, mode)
+            }
         }
     }
 
@@ -113,11 +120,14 @@ impl<B: Backend> Generator<B> {
     /// - features: `[N, base_width, H, W]`
     /// - output: `[N, 3, H, W]`
     pub fn image(&mut self, features: Tensor<B, 4>, mode: Mode) -> Tensor<B, 4> {
-        let conv = match self {
+        image(self.last(), features, mode)
+    }
+
+    fn last(&mut self) -> &mut Conv<B> {
+        match self {
             Self::DpSims(network) => &mut network.to_image,
             Self::Oasis(network) => &mut network.to_image,
-        };
-        conv.forward_normed(features, mode).tanh()
+        }
     }
 
     /// The generator for use alone: spectral norm is folded into the weights, and running statistics into
@@ -152,4 +162,43 @@ impl<B: Backend> Generator<B> {
             Self::Oasis(network) => &network.to_image,
         }
     }
+}
+
+impl<B: AutodiffBackend> Generator<B> {
+    /// [`features`](Self::features) on a tape, in training mode.
+    pub fn train_features(
+        &mut self,
+        tape: &mut Tape<B>,
+        maps: LabelMaps<B>,
+        latent: Tensor<B, 2>,
+    ) -> Value<B> {
+        let mode = Mode::Train;
+        match self {
+            Self::DpSims(network) => tape.pass(network, |pass| {
+                DpSimsGenerator::features(pass, maps, latent, mode)
+            }),
+            Self::Oasis(network) => tape.pass(network, |pass| {
+                OasisGenerator::features(pass, maps, latent, mode)
+            }),
+        }
+    }
+
+    /// [`image`](Self::image) of the first `count` maps on a tape, in training mode.
+    pub fn train_image(
+        &mut self,
+        tape: &mut Tape<B>,
+        features: Value<B>,
+        count: usize,
+    ) -> Value<B> {
+        tape.pass(self.last(), |pass| {
+            let [images] = pass.run([features], move |conv, [features]| {
+                [image(conv, features.narrow(0, 0, count), Mode::Train)]
+            });
+            images
+        })
+    }
+}
+
+fn image<B: Backend>(conv: &mut Conv<B>, features: Tensor<B, 4>, mode: Mode) -> Tensor<B, 4> {
+    conv.forward_normed(features, mode).tanh()
 }

@@ -9,6 +9,7 @@ use crate::init::InitRng;
 use crate::layers::{
     Conv, ConvConfig, LabelConv, LabelMaps, LatentConv, Mode, leaky_relu, upsample_nearest,
 };
+use crate::segments::Segments;
 
 /// 3×3 convolution over [repeated latent, one-hot label map], each part in its cheap form.
 #[derive(Module, Debug)]
@@ -85,30 +86,40 @@ impl<B: Backend> OasisGenerator<B> {
         }
     }
 
-    /// The features before the last convolution.
+    /// The features before the last convolution, in segments: start and blocks.
     ///
     /// # Shapes
     /// - labels: `[N, H, W]`
     /// - latent: `[kN, latent_dim]`
     /// - output: `[kN, base_width, H, W]`
-    pub fn features(
-        &mut self,
+    pub(super) fn features<S: Segments<B, Self>>(
+        segments: &mut S,
         label_maps: LabelMaps<B>,
         latent: Tensor<B, 2>,
         mode: Mode,
-    ) -> Tensor<B, 4> {
+    ) -> S::Map {
         let [_, height, width] = label_maps.dims();
-        let (mut rows, mut columns) = (height / self.start_stride, width / self.start_stride);
-        let grid = label_maps.nearest(rows, columns);
-        let mut features = self.start.forward(grid, &latent);
+        let stride = segments.network().start_stride;
+        let (mut rows, mut columns) = (height / stride, width / stride);
+        let (grid, noise) = (label_maps.nearest(rows, columns), latent.clone());
+        let [mut features] = segments.run([], move |network, []| {
+            [network.start.forward(grid.clone(), &noise)]
+        });
         GeneratorPart::Start.end();
-        let last = self.blocks.len() - 1;
-        for (index, block) in self.blocks.iter_mut().enumerate() {
-            let map = label_maps.nearest(rows, columns);
-            features = block.forward(features, map, &latent, mode);
-            if index < last {
-                features = upsample_nearest(features);
-            }
+        let blocks = segments.network().blocks.len();
+        for index in 0..blocks {
+            let (map, noise) = (label_maps.nearest(rows, columns), latent.clone());
+            [features] = segments.run([features], move |network, [mut features]| {
+                // Before the block and not after the one before it: smaller maps lie between segments.
+                if index > 0 {
+                    features = upsample_nearest(features);
+                }
+                features = network.blocks[index].forward(features, map.clone(), &noise, mode);
+                if index + 1 == blocks {
+                    features = leaky_relu(features);
+                }
+                [features]
+            });
             GeneratorPart::Block {
                 height: rows,
                 width: columns,
@@ -116,7 +127,7 @@ impl<B: Backend> OasisGenerator<B> {
             .end();
             (rows, columns) = (2 * rows, 2 * columns);
         }
-        leaky_relu(features)
+        features
     }
 }
 

@@ -9,7 +9,7 @@ pub enum GeneratorPart {
     Start,
     /// The label-map encoder: the pyramid of conditions.
     Pyramid,
-    /// A SPADE block, with what makes its conditions and the upsampling after it.
+    /// A SPADE block, with what makes its conditions and the upsampling before it.
     Block {
         /// Height of its features in pixels.
         height: usize,

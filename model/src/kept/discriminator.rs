@@ -1,4 +1,4 @@
-use super::{Kept, pixels};
+use super::{Kept, KeptSegments, pixels};
 use crate::discriminator::{DiscriminatorArchitecture, DiscriminatorConfig};
 
 /// What a training pass of a discriminator keeps, up to its logits, over features with these channels and
@@ -8,15 +8,17 @@ pub fn discriminator(
     channels: &[usize],
     strides: &[usize],
     size: [usize; 2],
-) -> Kept {
-    let mut kept = match config.architecture {
+) -> KeptSegments {
+    let mut segments = match config.architecture {
         DiscriminatorArchitecture::DpSims => dp_sims(config, channels, strides, size),
         DiscriminatorArchitecture::Oasis => oasis(config, size),
     };
     if !config.spectral_norm {
-        kept.weights = 0.0;
+        for segment in &mut segments.0 {
+            segment.kept.weights = 0.0;
+        }
     }
-    kept
+    segments
 }
 
 fn dp_sims(
@@ -24,7 +26,8 @@ fn dp_sims(
     channels: &[usize],
     strides: &[usize],
     size: [usize; 2],
-) -> Kept {
+) -> KeptSegments {
+    let mut segments = KeptSegments::default();
     let mut kept = Kept::default();
     let conditioning = config.conditioning;
     let squashed = usize::from(conditioning.has_sigmoid());
@@ -38,6 +41,10 @@ fn dp_sims(
         }
     }
     let plan = config.decoder_plan(channels, strides);
+    let conditioned = plan.channels.iter().zip(&plan.strides);
+    let conditioned =
+        conditioned.map(|(&channels, &stride)| channels as f64 * pixels(size, stride));
+    segments.push(kept, conditioned.sum());
     let blocks = plan.widths.len();
     let mut decoded = 0;
     for (index, &to) in plan.widths.iter().enumerate() {
@@ -47,29 +54,34 @@ fn dp_sims(
             .filter(|(of_skip, _)| **of_skip == stride)
             .map(|(_, channels)| *channels)
             .sum();
-        kept += up_block(skip + decoded, to, pixels(size, stride / 2));
+        let fine = pixels(size, stride / 2);
+        segments.push(up_block(skip + decoded, to, fine), to as f64 * fine);
         decoded = to;
     }
     let full = config.full_resolution_channels;
     for index in 0..config.full_resolution_blocks {
         // The inputs of both convolutions.
         let from = if index == 0 { 3 } else { full };
-        kept += Kept::maps(from + full, pixels(size, 1));
+        let mut kept = Kept::maps(from + full, pixels(size, 1));
         kept.weights += residual_weights(from, full);
+        segments.push(kept, full as f64 * pixels(size, 1));
     }
-    kept + Kept::maps(decoded + full, pixels(size, 1))
+    // Logits are those of the losses.
+    segments.push(Kept::maps(decoded + full, pixels(size, 1)), 0.0);
+    segments
 }
 
-fn oasis(config: &DiscriminatorConfig, size: [usize; 2]) -> Kept {
+fn oasis(config: &DiscriminatorConfig, size: [usize; 2]) -> KeptSegments {
     let down = &config.oasis.encoder_channels;
-    let mut kept = Kept::default();
+    let mut segments = KeptSegments::default();
     let mut from = 3;
     for (index, &to) in down.iter().enumerate() {
         let area = pixels(size, 1 << index);
         // The inputs of both convolutions and of both means; the first block reads its input as it is.
         let inputs = if index == 0 { from } else { 2 * from };
-        kept += Kept::maps(inputs + 2 * to, area) + Kept::maps(from, area / 4.0);
+        let mut kept = Kept::maps(inputs + 2 * to, area) + Kept::maps(from, area / 4.0);
         kept.weights += residual_weights(from, to);
+        segments.push(kept, to as f64 * area / 4.0);
         from = to;
     }
     let blocks = down.len();
@@ -79,10 +91,12 @@ fn oasis(config: &DiscriminatorConfig, size: [usize; 2]) -> Kept {
         } else {
             down[blocks - 1 - index]
         };
-        kept += up_block(skip + from, to, pixels(size, 1 << (blocks - 1 - index)));
+        let fine = pixels(size, 1 << (blocks - 1 - index));
+        segments.push(up_block(skip + from, to, fine), to as f64 * fine);
         from = to;
     }
-    kept + Kept::maps(from, pixels(size, 1))
+    segments.push(Kept::maps(from, pixels(size, 1)), 0.0);
+    segments
 }
 
 /// A block that doubles the resolution, to so many pixels: the inputs of its 3×3 convolutions, and on the

@@ -6,11 +6,12 @@ use burn::tensor::{Int, Tensor};
 use dp_sims_model::buffers::{copy_buffers, take};
 use dp_sims_model::layers::Mode;
 use dp_sims_model::losses::{label_mix, label_mix_mask, mix, pixel_hits};
+use dp_sims_model::tape::{Tape, Value};
 
 use super::super::parts::StepPart;
 use super::super::report::{Scalar, StepScalars};
-use super::Training;
 use super::generator::Made;
+use super::{Training, gradient};
 use crate::events::Term;
 use crate::runtime::batch::DeviceBatch;
 use crate::runtime::noise::{Purpose, latents_of_share};
@@ -92,8 +93,14 @@ impl<B: AutodiffBackend> Training<B> {
         let fake = shift.images(made.images);
         let real = shift.images(batch.images.clone());
         let maps = shift.labels(batch.maps.labels.clone());
-        let fake_logits = self.logits(fake.clone(), made.fake_features);
-        let real_logits = self.logits(real.clone(), made.photo_features);
+        let mut tape = Tape::new(self.experiment.run.recompute);
+        let fake_value = self.logits(&mut tape, fake.clone(), made.fake_features);
+        let real_value = self.logits(&mut tape, real.clone(), made.photo_features);
+        let (fake_logits, real_logits) = (fake_value.leaf(), real_value.leaf());
+        let mut leaves = vec![
+            (fake_value, fake_logits.clone()),
+            (real_value, real_logits.clone()),
+        ];
         let labels = Tensor::<B, 3, Int>::from_inner(maps.clone());
         let fake_class = (fake_logits.dims()[1] - 1) as i64;
         let fake_targets = Tensor::full(maps.dims(), fake_class, &self.device);
@@ -112,16 +119,23 @@ impl<B: AutodiffBackend> Training<B> {
         if weight > 0.0 {
             let coins = self.draws.coins(counter, fake_class as usize);
             let mask = label_mix_mask(maps, &coins);
-            let mixed = self.logits(mix(real, fake, mask.clone()), None);
+            let mixed = self.logits(&mut tape, mix(real, fake, mask.clone()), None);
+            let mixed_logits = mixed.leaf();
+            leaves.push((mixed, mixed_logits.clone()));
             let mask = Tensor::from_inner(mask);
-            let term = label_mix(mixed, real_logits, fake_logits, mask) * weight;
+            let term = label_mix(mixed_logits, real_logits, fake_logits, mask) * weight;
             scalars.push(Scalar::discriminator(Term::LabelMix), term.clone().inner());
             total = total + term;
         }
         scalars.push(Scalar::discriminator(Term::Total), total.clone().inner());
         StepPart::Discriminator.end();
         let gradients = self.scale().backward(total / passes);
-        let gradients = GradientsParams::from_grads(gradients, &self.networks.discriminator);
+        let pulled: Vec<_> = leaves
+            .into_iter()
+            .map(|(value, leaf)| (value, gradient(&leaf, &gradients)))
+            .collect();
+        drop(gradients);
+        let gradients = tape.backward(pulled).parameters;
         StepPart::DiscriminatorBackward.end();
         gradients
     }
@@ -129,16 +143,16 @@ impl<B: AutodiffBackend> Training<B> {
     /// The discriminator's answer to images whose `features` in the backbone may be known.
     fn logits(
         &mut self,
+        tape: &mut Tape<B>,
         images: Tensor<B::InnerBackend, 4>,
         features: Option<Vec<Tensor<B::InnerBackend, 4>>>,
-    ) -> Tensor<B, 4> {
+    ) -> Value<B> {
         let backbone = self.networks.backbone.as_ref();
         let features = features
             .or_else(|| Some(backbone?.plain_features(images.clone())))
             .unwrap_or_default();
-        let features = features.into_iter().map(Tensor::from_inner).collect();
-        self.networks
-            .discriminator
-            .forward(Tensor::from_inner(images), features, Mode::Train)
+        let features = features.into_iter().map(Value::constant).collect();
+        let discriminator = &mut self.networks.discriminator;
+        discriminator.train_logits(tape, Value::constant(images), features)
     }
 }

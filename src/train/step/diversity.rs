@@ -1,6 +1,6 @@
 use burn::module::AutodiffModule;
 use burn::tensor::Tensor;
-use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::backend::{AutodiffBackend, Backend};
 use dp_sims_backends::collective::backward;
 use dp_sims_model::layers::Conv;
 use dp_sims_model::losses::{Shift, diversity, diversity_everywhere, diversity_of_features};
@@ -8,7 +8,7 @@ use dp_sims_model::losses::{Shift, diversity, diversity_everywhere, diversity_of
 use super::super::loss_scale::Scale;
 use super::super::networks::Frozen;
 use super::super::report::{Scalar, StepScalars};
-use super::view::Views;
+use super::view::{Views, pulls, tracked};
 use super::{gradient, norm};
 use crate::config::LossConfig;
 use crate::events::Term;
@@ -23,6 +23,16 @@ pub(super) struct Pair<B: AutodiffBackend> {
     pub(super) latents: Tensor<B, 2>,
     /// Where a frozen network looks at the images.
     pub(super) shift: Shift,
+}
+
+/// The diversity terms together.
+pub(super) struct Terms<B: Backend> {
+    /// Their sum, weighted, `[1]`.
+    pub(super) total: Tensor<B, 1>,
+    /// Gradient at the features before the last convolution, if a term compares them.
+    pub(super) at_features: Option<Tensor<B, 4>>,
+    /// Gradient at the images, if a term compares them pixel by pixel.
+    pub(super) at_images: Option<Tensor<B, 4>>,
 }
 
 /// A term, and its gradient where the graph is cut.
@@ -40,8 +50,7 @@ impl<B: AutodiffBackend> Pair<B> {
         to_image.valid().forward(second).tanh()
     }
 
-    /// The diversity terms: their sum, weighted, and a number whose backward pass takes their gradients
-    /// through the generator.
+    /// The diversity terms.
     pub(super) fn terms(
         self,
         loss: &LossConfig,
@@ -49,22 +58,22 @@ impl<B: AutodiffBackend> Pair<B> {
         scale: Scale,
         views: &mut Views<B>,
         scalars: &mut StepScalars<B::InnerBackend>,
-    ) -> (Tensor<B::InnerBackend, 1>, Tensor<B, 1>) {
+    ) -> Terms<B::InnerBackend> {
         let device = self.features.device();
         let mut total = Tensor::zeros([1], &device);
-        let mut surrogate = Tensor::zeros([1], &device);
-        let mut add = |name: Term, at: &Tensor<B, 4>, pulled| {
+        let (mut at_features, mut at_images) = (None, None);
+        let mut add = |name: Term, pulled| {
             let (term, pull): Pulled<B::InnerBackend> = pulled;
             scalars.push(Scalar::generator(name), term.clone());
             scalars.push(Scalar::GradientNorm(name), norm(pull.clone()));
             total = total.clone() + term;
-            surrogate = surrogate.clone() + (at.clone() * Tensor::from_inner(pull)).sum();
+            Some(pull)
         };
         if loss.lambda_diversity > 0.0 {
             let pulled = self.pulled(&self.features, |[first, second], [z1, z2]| {
                 diversity(first, second, z1, z2, loss.diversity_cutoff) * loss.lambda_diversity
             });
-            add(Term::Diversity, &self.features, pulled);
+            at_features = add(Term::Diversity, pulled);
         }
         let everywhere = &loss.image_diversity;
         if everywhere.lambda > 0.0 {
@@ -72,7 +81,7 @@ impl<B: AutodiffBackend> Pair<B> {
                 let (cutoff, cell) = (everywhere.cutoff, everywhere.cell);
                 diversity_everywhere(first, second, z1, z2, cutoff, cell) * everywhere.lambda
             });
-            add(Term::ImageDiversity, &self.images, pulled);
+            at_images = add(Term::ImageDiversity, pulled);
         }
         let perceived = &loss.feature_diversity;
         if let Some(network) = network.filter(|_| perceived.lambda > 0.0) {
@@ -81,16 +90,22 @@ impl<B: AutodiffBackend> Pair<B> {
             let [z1, z2] = self.halves(&self.latents);
             let mut value = Tensor::zeros([1], &device);
             let name = Term::FeatureDiversity;
-            views.ask(Some(network), 1.0, name, scalars, |_, features| {
+            views.ask(Some(network), 1.0, name, scalars, |seen| {
+                let leaves = tracked(seen);
+                let features = leaves[1..].to_vec();
                 let term = diversity_of_features(features, other, z1, z2, perceived.cutoff);
                 let term = term * perceived.lambda;
                 value = term.clone().inner();
-                scale.backward(term)
+                pulls(&leaves, &scale.backward(term))
             });
             scalars.push(Scalar::generator(name), value.clone());
             total = total + value;
         }
-        (total, surrogate)
+        Terms {
+            total,
+            at_features,
+            at_images,
+        }
     }
 
     /// Both halves of a batch.

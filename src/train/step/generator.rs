@@ -5,13 +5,14 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use dp_sims_model::buffers::{copy_buffers, take};
 use dp_sims_model::discriminator::Discriminator;
-use dp_sims_model::layers::{LabelMaps, Mode};
+use dp_sims_model::layers::{LabelMaps, concat};
+use dp_sims_model::tape::Tape;
 
 use super::super::parts::StepPart;
 use super::super::report::{Scalar, StepScalars};
-use super::Training;
 use super::diversity::Pair;
-use super::view::Views;
+use super::view::{Look, Views, pulls, tracked};
+use super::{Training, gradient};
 use crate::events::{Measure, Term};
 use crate::runtime::batch::DeviceBatch;
 use crate::runtime::noise::{Purpose, latents_of_share};
@@ -82,8 +83,8 @@ impl<B: AutodiffBackend> Training<B> {
     ///
     /// The graph is cut at the generated image and at the features of the diversity loss: each
     /// term runs backward to the cut on its own, which shows how strongly it pulls (notes O1), or all
-    /// share a pass through the frozen network ([`Views`]), and then one backward pass takes their sum
-    /// through the generator.
+    /// share a pass through the frozen network ([`Views`]), and then their sum goes back through the
+    /// generator, segment by segment ([`Tape`]).
     fn generator_pass(
         &mut self,
         [step, counter]: [u64; 2],
@@ -111,35 +112,48 @@ impl<B: AutodiffBackend> Training<B> {
             &self.device,
         );
 
+        let recompute = self.experiment.run.recompute;
+        let mut tape = Tape::new(recompute);
         let generator = &mut self.networks.generator;
-        let features = generator.features(maps, latent.clone(), Mode::Train);
+        let features = generator.train_features(&mut tape, maps, latent.clone());
         // Of a pair the second image is made only where it is looked at.
         let seen = if loss.compares_images() {
             2 * images
         } else {
             images
         };
-        let seen = features.clone().narrow(0, 0, seen);
-        let all = generator.image(seen, Mode::Train);
-        let image = all.clone().narrow(0, 0, images);
+        let all = generator.train_image(&mut tape, features.clone(), seen);
         StepPart::Generator.end();
 
-        let plain_image = image.clone().inner();
+        let plain_image = all.tensor().narrow(0, 0, images);
         let backbone = self.networks.backbone.as_ref();
         let shared = backbone.filter(|_| self.experiment.shares_features());
         let scale = self.scale();
-        let mut views = Views::new(step, plain_image.clone(), shift, scale, shared);
+        let look = Look {
+            shift,
+            recompute,
+            scale,
+        };
+        let mut views = Views::new(step, plain_image.clone(), look, shared);
         let mut frozen =
             Discriminator::<B>::from_inner(self.networks.discriminator.valid()).no_grad();
         let alpha = Tensor::from_inner(batch.class_weights.clone());
         let mut total = Tensor::zeros([1], &self.device);
         let pixel = &self.pixel;
-        views.ask(backbone, 1.0, Term::Gan, scalars, |images, features| {
-            let logits = frozen.forward(images, features, Mode::Train);
-            let term = pixel.generator(logits, labels, alpha) * loss.lambda_gan;
+        views.ask(backbone, 1.0, Term::Gan, scalars, |seen| {
+            let mut tape = Tape::new(recompute);
+            let mut seen = seen.into_iter().map(|map| tape.input(map));
+            let (images, features) = (seen.next(), seen.collect());
+            let Some(images) = images else {
+                return Vec::new();
+            };
+            let logits = frozen.train_logits(&mut tape, images, features);
+            let leaf = logits.leaf();
+            let term = pixel.generator(leaf.clone(), labels, alpha) * loss.lambda_gan;
             total = term.clone().inner();
             StepPart::Judgement.end();
-            scale.backward(term)
+            let pull = gradient(&leaf, &scale.backward(term));
+            tape.backward([(logits, pull)]).inputs
         });
         scalars.push(Scalar::generator(Term::Gan), total.clone());
         self.networks.discriminator =
@@ -167,14 +181,16 @@ impl<B: AutodiffBackend> Training<B> {
                 .collect();
             let mut value = Tensor::zeros([1], &self.device);
             let (network, term) = (Some(network), Term::Contrastive);
-            views.ask(network, passes, term, scalars, |_, fake| {
+            views.ask(network, passes, term, scalars, |seen| {
+                let leaves = tracked(seen);
+                let fake = leaves[1..].to_vec();
                 let term = projector.loss(fake, real, &positions) * loss.contrastive.lambda;
                 value = term.clone().inner();
                 StepPart::Contrastive.end();
                 let mut gradients = scale.backward(term / passes);
                 let own = GradientsParams::from_module(&mut gradients, projector);
                 projector_gradients = Some(own);
-                gradients
+                pulls(&leaves, &gradients)
             });
             scalars.push(Scalar::generator(Term::Contrastive), value.clone());
             total = total + value;
@@ -182,8 +198,8 @@ impl<B: AutodiffBackend> Training<B> {
         }
 
         let pair = (copies == 2).then(|| Pair {
-            features,
-            images: all,
+            features: Tensor::from_inner(features.tensor()),
+            images: Tensor::from_inner(all.tensor()),
             latents: latent,
             shift,
         });
@@ -193,21 +209,29 @@ impl<B: AutodiffBackend> Training<B> {
             scalars.push(Scalar::Measure(Measure::NoiseEffect), effect);
         }
         measure_exposures(&plain_image, &batch.images, scalars);
-        let mut surrogate = Tensor::zeros([1], &self.device);
+        let (mut at_features, mut at_images) = (None, None);
         if let Some(pair) = pair {
             let network = contrastive.map(|(_, network)| network);
-            let (term, pull) = pair.terms(&loss, network, scale, &mut views, scalars);
-            total = total + term;
-            surrogate = surrogate + pull;
+            let terms = pair.terms(&loss, network, scale, &mut views, scalars);
+            total = total + terms.total;
+            (at_features, at_images) = (terms.at_features, terms.at_images);
             StepPart::Diversity.end();
         }
         let fake_features = views.shared_features();
-        let pull = Tensor::from_inner(views.finish());
-        surrogate = surrogate + (image * pull).sum();
+        let mut pull = views.finish();
         StepPart::FeaturesBackward.end();
         scalars.push(Scalar::generator(Term::Total), total);
-        let gradients = scale.backward(surrogate / passes);
-        let gradients = GradientsParams::from_grads(gradients, &self.networks.generator);
+        if seen > images {
+            let unseen = pull.zeros_like();
+            pull = concat(vec![pull, unseen], 0);
+        }
+        if let Some(gradient) = at_images {
+            pull = pull + gradient;
+        }
+        let at_features = at_features.map(|gradient| (features, gradient / passes));
+        let gradients = at_features.into_iter().chain([(all, pull / passes)]);
+        let gradients = gradients.map(|(map, gradient)| (map, scale.up(gradient)));
+        let gradients = tape.backward(gradients).parameters;
         StepPart::GeneratorBackward.end();
         let made = Made {
             images: plain_image,

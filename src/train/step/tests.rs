@@ -5,10 +5,11 @@ use std::path::Path;
 
 use burn::tensor::{Tensor, TensorData};
 use dp_sims_backends::FlexAutodiff;
-use dp_sims_model::generator::NoiseMode;
+use dp_sims_model::discriminator::DiscriminatorArchitecture;
+use dp_sims_model::generator::{GeneratorArchitecture, NoiseMode};
 use dp_sims_model::init::normals;
 use dp_sims_model::layers::LabelMaps;
-use dp_sims_model::weights::state_dict;
+use dp_sims_model::weights::{StateDict, state_dict};
 
 use super::*;
 use crate::runtime::noise::Purpose;
@@ -125,4 +126,69 @@ fn the_gradients_of_the_projector_are_clipped() {
     };
     assert!(moved(None) > 5e-4, "{}", moved(None));
     assert!(moved(Some(1e-12)) < 1e-5, "{}", moved(Some(1e-12)));
+}
+
+/// Names and bytes of all trained tensors and running statistics after two steps of two batches, in the first of
+/// which every loss looks for itself, and in the second all share a view.
+fn weights_after_two_steps(experiment: &Experiment) -> BTreeMap<String, TensorData> {
+    let device = Default::default();
+    let networks = Networks::<FlexAutodiff>::new(experiment, CLASSES, Path::new(""), &device);
+    let mut training = Training::new(networks.unwrap(), experiment, &device).unwrap();
+    for step in 1..=2 {
+        training
+            .step(step, &[batch(step), batch(step + 10)])
+            .unwrap();
+    }
+    let networks = &training.networks;
+    let mut all = BTreeMap::new();
+    let mut add = |network: &str, tensors: StateDict| {
+        let named = tensors.into_iter();
+        all.extend(named.map(|(name, data)| (format!("{network}.{name}"), data)));
+    };
+    add("generator", state_dict(&networks.generator));
+    add("average", state_dict(&networks.ema));
+    add("discriminator", state_dict(&networks.discriminator));
+    if let Some((projector, _)) = &networks.contrastive {
+        add("projector", state_dict(projector));
+    }
+    all
+}
+
+#[test]
+fn recomputation_changes_no_bit_of_what_is_trained() {
+    let mut all_losses = Experiment::default();
+    all_losses.generator.base_width = 8;
+    all_losses.generator.initial_gate = 0.1;
+    all_losses.loss.image_diversity.lambda = 1.0;
+    all_losses.loss.feature_diversity.lambda = 1.0;
+    all_losses.loss.lambda_label_mix = 1.0;
+    let mut oasis = all_losses.clone();
+    oasis.generator.architecture = GeneratorArchitecture::Oasis;
+    oasis.generator.noise = NoiseMode::Concat;
+    oasis.generator.spade_hidden = 8;
+    oasis.discriminator.architecture = DiscriminatorArchitecture::Oasis;
+    oasis.discriminator.oasis.encoder_channels = vec![8, 12, 16];
+    oasis.discriminator.oasis.decoder_channels = vec![16, 12, 8];
+    let mut plain = all_losses.clone();
+    plain.loss = Default::default();
+    plain.run.reuse_fakes = true;
+    for mut experiment in [all_losses, oasis, plain] {
+        assert!(experiment.loss.contrastive.lambda > 0.0);
+        assert!(experiment.loss.lambda_diversity > 0.0);
+        let kept = weights_after_two_steps(&experiment);
+        experiment.run.recompute = true;
+        let again = weights_after_two_steps(&experiment);
+        assert!(kept.keys().eq(again.keys()));
+        let differing: Vec<_> = kept
+            .iter()
+            .filter(|(name, kept)| *kept != &again[*name])
+            .map(|(name, _)| name)
+            .collect();
+        assert!(
+            differing.is_empty(),
+            "{} of {}: {differing:?}",
+            differing.len(),
+            kept.len()
+        );
+    }
 }

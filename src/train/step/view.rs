@@ -1,11 +1,12 @@
 use burn::tensor::Tensor;
-use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::backend::AutodiffBackend;
 use dp_sims_model::losses::Shift;
+use dp_sims_model::tape::{Tape, Value};
 
 use super::super::loss_scale::Scale;
 use super::super::networks::Frozen;
 use super::super::report::{Scalar, StepScalars};
-use super::{gradient, norm};
+use super::norm;
 use crate::events::Term;
 
 /// How images are looked at in a step: once for all losses, or once for each.
@@ -14,11 +15,40 @@ use crate::events::Term;
 /// fewer passes through the network. So a shared view gives way to own ones at every tenth step.
 pub(super) struct Views<B: AutodiffBackend> {
     images: Tensor<B::InnerBackend, 4>,
-    shift: Shift,
-    scale: Scale,
+    look: Look,
     shared: Option<View<B>>,
     /// What own views were asked for so far.
     pull: Option<Tensor<B::InnerBackend, 4>>,
+}
+
+/// How every view looks at the images.
+#[derive(Clone, Copy)]
+pub(super) struct Look {
+    /// How the images are moved.
+    pub(super) shift: Shift,
+    /// Whether the network is computed again on the way back.
+    pub(super) recompute: bool,
+    /// What losses are multiplied by.
+    pub(super) scale: Scale,
+}
+
+/// Gradients at images and features; none where a loss does not depend on them.
+pub(super) type Pulls<B> = Vec<Option<Tensor<<B as AutodiffBackend>::InnerBackend, 4>>>;
+
+/// Maps from which a graph begins.
+pub(super) fn tracked<B: AutodiffBackend>(
+    maps: Vec<Tensor<B::InnerBackend, 4>>,
+) -> Vec<Tensor<B, 4>> {
+    let leaf = |map| Tensor::from_inner(map).require_grad();
+    maps.into_iter().map(leaf).collect()
+}
+
+/// Those of a backward pass.
+pub(super) fn pulls<B: AutodiffBackend>(
+    leaves: &[Tensor<B, 4>],
+    gradients: &B::Gradients,
+) -> Pulls<B> {
+    leaves.iter().map(|leaf| leaf.grad(gradients)).collect()
 }
 
 /// Steps between two whose losses have views of their own.
@@ -32,17 +62,15 @@ impl<B: AutodiffBackend> Views<B> {
     pub(super) fn new(
         step: u64,
         images: Tensor<B::InnerBackend, 4>,
-        shift: Shift,
-        scale: Scale,
+        look: Look,
         shared: Option<&Frozen<B>>,
     ) -> Self {
         let shared = shared.filter(|_| step % MEASURED_EVERY != 1);
         Self {
-            shared: shared.map(|network| View::new(images.clone(), shift, Some(network))),
+            shared: shared.map(|network| View::new(images.clone(), look, Some(network))),
             pull: None,
             images,
-            shift,
-            scale,
+            look,
         }
     }
 
@@ -54,34 +82,38 @@ impl<B: AutodiffBackend> Views<B> {
     /// Features of the images through the shared network, without a graph.
     pub(super) fn shared_features(&self) -> Option<Vec<Tensor<B::InnerBackend, 4>>> {
         let features = self.shared.as_ref()?.features().iter();
-        Some(features.map(|map| map.clone().inner()).collect())
+        Some(features.map(Value::tensor).collect())
     }
 
-    /// Adds what a loss asks of the images that it sees through `network`: `times` the gradients that
-    /// `backward` makes of images and features, by the [`Scale`] of the step. The norm of an own view's part is pushed as that of `term`.
+    /// Adds what a loss asks of the images that it sees through `network`: `times` the gradients that `backward` makes
+    /// of images and features, in this order and by the [`Scale`] of the step. The norm of an own view's part is
+    /// pushed as that of `term`.
     pub(super) fn ask(
         &mut self,
         network: Option<&Frozen<B>>,
         times: f64,
         term: Term,
         scalars: &mut StepScalars<B::InnerBackend>,
-        backward: impl FnOnce(Tensor<B, 4>, Vec<Tensor<B, 4>>) -> B::Gradients,
+        backward: impl FnOnce(Vec<Tensor<B::InnerBackend, 4>>) -> Pulls<B>,
     ) {
-        let times = times * self.scale.inverse();
+        let times = times * self.look.scale.inverse();
         if let Some(view) = &mut self.shared {
             // A network with fewer taps than the shared one picks its own.
+            let taps: Vec<_> = (1..view.made.len()).collect();
             let features = match network {
-                Some(network) => network.select(view.features()),
-                None => view.features().to_vec(),
+                Some(network) => network.select(&taps),
+                None => taps,
             };
-            let gradients = backward(view.images(), features);
-            view.pull(&gradients, times);
+            let seen: Vec<_> = [0].into_iter().chain(features).collect();
+            let pulls = backward(view.tensors(&seen));
+            view.pull(&seen, pulls, times);
             return;
         }
-        let mut view = View::new(self.images.clone(), self.shift, network);
-        let gradients = backward(view.images(), view.features().to_vec());
-        view.pull(&gradients, times);
-        self.add(view.finish(self.scale), term, scalars);
+        let mut view = View::new(self.images.clone(), self.look, network);
+        let seen: Vec<_> = (0..view.made.len()).collect();
+        let pulls = backward(view.tensors(&seen));
+        view.pull(&seen, pulls, times);
+        self.add(view.finish(self.look.scale), term, scalars);
     }
 
     fn add(
@@ -100,7 +132,7 @@ impl<B: AutodiffBackend> Views<B> {
     /// What all losses together ask of the images.
     pub(super) fn finish(self) -> Tensor<B::InnerBackend, 4> {
         match (self.shared, self.pull) {
-            (Some(view), _) => view.finish(self.scale),
+            (Some(view), _) => view.finish(self.look.scale),
             (None, Some(pull)) => pull,
             (None, None) => self.images.zeros_like(),
         }
@@ -112,14 +144,14 @@ impl<B: AutodiffBackend> Views<B> {
 /// The graph is cut between network and losses, so that any number of losses share one pass through
 /// the network, forward and back.
 struct View<B: AutodiffBackend> {
+    /// The way from the images to what is seen.
+    tape: Tape<B>,
     /// The images before they were moved.
-    cut: Tensor<B, 4>,
-    /// Moved images and features with the graph that leads to `cut`.
-    made: Vec<Tensor<B, 4>>,
-    /// The same for losses.
-    leaves: Vec<Tensor<B, 4>>,
-    /// Sums of the gradients at the leaves.
-    pulls: Vec<Option<Tensor<B::InnerBackend, 4>>>,
+    images: Tensor<B::InnerBackend, 4>,
+    /// Moved images, and features.
+    made: Vec<Value<B>>,
+    /// Sums of the gradients at them.
+    pulls: Pulls<B>,
 }
 
 impl<B: AutodiffBackend> View<B> {
@@ -128,42 +160,50 @@ impl<B: AutodiffBackend> View<B> {
     ///
     /// # Shapes
     /// - `images`: `[N, 3, H, W]`
-    fn new(images: Tensor<B::InnerBackend, 4>, shift: Shift, network: Option<&Frozen<B>>) -> Self {
-        let cut = Tensor::<B, 4>::from_inner(images).require_grad();
-        let moved = shift.images(cut.clone());
+    fn new(images: Tensor<B::InnerBackend, 4>, look: Look, network: Option<&Frozen<B>>) -> Self {
+        let mut tape = Tape::new(look.recompute);
+        let input = tape.input(images.clone());
+        let shift = look.shift;
+        let moved = tape.run(input, move |images| shift.images(images));
         let mut made = vec![moved.clone()];
         if let Some(network) = network {
-            made.extend(network.features(moved));
+            made.extend(network.features(&mut tape, moved));
         }
-        let leaf = |tensor: &Tensor<B, 4>| tensor.clone().detach().require_grad();
         Self {
-            cut,
-            leaves: made.iter().map(leaf).collect(),
+            tape,
+            images,
             pulls: vec![None; made.len()],
             made,
         }
     }
 
-    /// The images, moved.
-    fn images(&self) -> Tensor<B, 4> {
-        self.leaves[0].clone()
-    }
-
     /// The features, a map per tap.
-    fn features(&self) -> &[Tensor<B, 4>] {
-        &self.leaves[1..]
+    fn features(&self) -> &[Value<B>] {
+        &self.made[1..]
     }
 
-    /// Adds `times` the gradients at images and features.
-    fn pull(&mut self, gradients: &B::Gradients, times: f64) {
-        for (leaf, pull) in self.leaves.iter().zip(&mut self.pulls) {
-            if let Some(gradient) = leaf.grad(gradients) {
-                let gradient = multiplied(gradient, times);
-                *pull = Some(match pull.take() {
-                    Some(sum) => sum + gradient,
-                    None => gradient,
-                });
-            }
+    /// Some of the maps.
+    fn tensors(&self, places: &[usize]) -> Vec<Tensor<B::InnerBackend, 4>> {
+        let values = places.iter().map(|&place| &self.made[place]);
+        values.map(Value::tensor).collect()
+    }
+
+    /// Adds `times` the gradients at some of the maps.
+    fn pull(&mut self, places: &[usize], pulls: Pulls<B>, times: f64) {
+        for (&place, pull) in places.iter().zip(pulls) {
+            let Some(gradient) = pull else {
+                continue;
+            };
+            let gradient = if times == 1.0 {
+                gradient
+            } else {
+                gradient * times
+            };
+            let sum = &mut self.pulls[place];
+            *sum = Some(match sum.take() {
+                Some(sum) => sum + gradient,
+                None => gradient,
+            });
         }
     }
 
@@ -171,21 +211,12 @@ impl<B: AutodiffBackend> View<B> {
     /// network.
     fn finish(self, scale: Scale) -> Tensor<B::InnerBackend, 4> {
         let pairs = self.made.into_iter().zip(self.pulls);
-        let pulled = pairs.filter_map(|(made, pull)| {
-            let pull = Tensor::<B, 4>::from_inner(pull?);
-            Some((made * pull).sum())
-        });
-        match pulled.reduce(|sum, next| sum + next) {
-            Some(sum) => multiplied(gradient(&self.cut, &scale.backward(sum)), scale.inverse()),
-            None => self.cut.inner().zeros_like(),
+        let pulled = pairs.filter_map(|(made, pull)| Some((made, scale.up(pull?))));
+        let mut pulled = self.tape.backward(pulled).inputs.into_iter();
+        match pulled.next().flatten() {
+            Some(pull) => scale.down(pull),
+            None => self.images.zeros_like(),
         }
-    }
-}
-
-fn multiplied<B: Backend>(gradient: Tensor<B, 4>, times: f64) -> Tensor<B, 4> {
-    match times {
-        1.0 => gradient,
-        times => gradient * times,
     }
 }
 
@@ -201,7 +232,7 @@ mod tests {
 
     /// The gradient at the images of two losses that look at different taps, one of them twice as
     /// strongly and at the images as well.
-    fn pull(step: u64, shared: bool) -> (Vec<f32>, usize) {
+    fn pull(step: u64, shared: bool, recompute: bool) -> (Vec<f32>, usize) {
         let device = Default::default();
         let source = WeightSource::Random { seed: 3 };
         let network = build(BackboneKind::ConvnextPicoScenes, source, &device).unwrap();
@@ -215,29 +246,29 @@ mod tests {
         let images = Tensor::<Flex, 4>::from_data(data, &device);
         let shift = Shift::draw(1, 2, 3);
         let mut scalars = StepScalars::new();
-        let mut views = Views::new(step, images, shift, Scale::of(None), shared.then_some(&all));
+        let look = Look {
+            shift,
+            recompute,
+            scale: Scale::of(None),
+        };
+        let mut views = Views::new(step, images, look, shared.then_some(&all));
         let are_shared = views.are_shared();
-        views.ask(
-            Some(&all),
-            2.0,
-            Term::Gan,
-            &mut scalars,
-            |images, features| {
-                assert_eq!(features.len(), 4);
-                (features[3].clone().square().mean() + images.square().mean()).backward()
-            },
-        );
-        views.ask(
-            Some(&some),
-            1.0,
-            Term::Contrastive,
-            &mut scalars,
-            |_, features| {
-                assert_eq!(features.len(), 2);
-                let sums = features.into_iter().map(|map| map.square().mean());
-                sums.reduce(|sum, next| sum + next).unwrap().backward()
-            },
-        );
+        views.ask(Some(&all), 2.0, Term::Gan, &mut scalars, |seen| {
+            let leaves = tracked::<FlexAutodiff>(seen);
+            assert_eq!(leaves.len(), 5);
+            let squares = [0, 4].map(|place| leaves[place].clone().square().mean());
+            let [images, coarsest] = squares;
+            pulls(&leaves, &(coarsest + images).backward())
+        });
+        views.ask(Some(&some), 1.0, Term::Contrastive, &mut scalars, |seen| {
+            let leaves = tracked::<FlexAutodiff>(seen);
+            assert_eq!(leaves.len(), 3);
+            let sums = leaves[1..].iter().map(|map| map.clone().square().mean());
+            pulls(
+                &leaves,
+                &sums.reduce(|sum, next| sum + next).unwrap().backward(),
+            )
+        });
         let pull = views.finish().into_data().to_vec().unwrap();
         let measured = if are_shared {
             0
@@ -249,12 +280,13 @@ mod tests {
 
     #[test]
     fn a_shared_view_asks_what_own_views_ask() {
-        let (own, measured) = pull(2, false);
+        let (own, measured) = pull(2, false, false);
         assert_eq!(measured, 2);
         let largest = own.iter().fold(0f32, |most, value| most.max(value.abs()));
         assert!(largest > 0.0);
         for (step, shared_measured) in [(1, 2), (2, 0), (10, 0), (11, 2)] {
-            let (shared, measured) = pull(step, true);
+            let (shared, measured) = pull(step, true, false);
+            assert!(pull(step, true, true).0 == shared, "step {step}");
             assert_eq!(measured, shared_measured, "step {step}");
             for (own, shared) in own.iter().zip(&shared) {
                 assert!((own - shared).abs() <= 1e-5 * largest, "{own} {shared}");

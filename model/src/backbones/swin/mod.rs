@@ -13,6 +13,7 @@ pub use grid::WindowFit;
 use windows::Windows;
 
 use super::pointwise::TokenNorm;
+use super::segment::{Segment, taps};
 use crate::init::InitRng;
 use crate::layers::{Conv, ConvConfig, Padding};
 use crate::weights::{KeyMap, StateDict};
@@ -152,8 +153,9 @@ impl<B: Backend> Swin<B> {
     /// - output: `[N, dim · 2^i, h, w]` for each stage i, where h and w are H / 4 and W / 4 rounded
     ///   down in the first stage and half of the previous ones rounded up in the others
     pub fn forward(&self, image: Tensor<B, 4>) -> Vec<Tensor<B, 4>> {
-        let maps = self.forward_last(image).into_iter();
-        maps.map(|map| map.permute([0, 3, 1, 2])).collect()
+        taps(&self.segments(), image, |segment, input| {
+            self.run(segment, input)
+        })
     }
 
     /// [`forward`](Self::forward) with the channels as the last axis, as they are computed.
@@ -163,15 +165,26 @@ impl<B: Backend> Swin<B> {
     /// - `image`: as there
     /// - output: `[N, h, w, dim · 2^i]` for each stage i
     pub fn forward_last(&self, image: Tensor<B, 4>) -> Vec<Tensor<B, 4>> {
-        let patches = self.patch_embed.proj.forward(image);
-        let patches = patches.permute([0, 2, 3, 1]);
-        let mut features = self.patch_embed.norm.forward(patches);
-        let mut taps = Vec::with_capacity(self.layers.len());
-        for stage in &self.layers {
-            features = stage.forward(features, self.window, self.fit);
-            taps.push(features.clone());
-        }
-        taps
+        let maps = self.forward(image).into_iter();
+        maps.map(|map| map.permute([0, 2, 3, 1])).collect()
+    }
+
+    pub(super) fn segments(&self) -> Vec<Segment> {
+        let depths: Vec<_> = self.layers.iter().map(|stage| stage.blocks.len()).collect();
+        Segment::of_stages(&depths, |_| true)
+    }
+
+    pub(super) fn run(&self, segment: &Segment, input: Tensor<B, 4>) -> Tensor<B, 4> {
+        let features = if segment.is_first() {
+            let patches = self.patch_embed.proj.forward(input);
+            let patches = patches.permute([0, 2, 3, 1]);
+            self.patch_embed.norm.forward(patches)
+        } else {
+            input.permute([0, 2, 3, 1])
+        };
+        let stage = &self.layers[segment.stage];
+        let features = stage.forward(features, segment, self.window, self.fit);
+        features.permute([0, 3, 1, 2])
     }
 }
 
@@ -181,15 +194,21 @@ impl<B: Backend> SwinStage<B> {
     /// - `input`: `[N, H, W, C]`
     /// - output: the same with twice the channels and half the sides, rounded up, where the stage
     ///   begins with a downsampling
-    fn forward(&self, input: Tensor<B, 4>, window: usize, fit: WindowFit) -> Tensor<B, 4> {
+    fn forward(
+        &self,
+        input: Tensor<B, 4>,
+        segment: &Segment,
+        window: usize,
+        fit: WindowFit,
+    ) -> Tensor<B, 4> {
         let mut features = match &self.downsample {
-            Some(merging) => merging.forward(input),
-            None => input,
+            Some(merging) if segment.begins() => merging.forward(input),
+            _ => input,
         };
         let [_, height, width, _] = features.dims();
         let size = [height, width];
         let windows = Windows::new(size, window, fit, self.heads, &features.device());
-        for block in &self.blocks {
+        for block in &self.blocks[segment.blocks.clone()] {
             features = block.forward(features, &windows);
         }
         features
