@@ -30,7 +30,6 @@ struct Best {
 pub(super) struct RunEvaluation<B: Backend> {
     evaluator: Evaluator<B>,
     photos: Photos,
-    every: u64,
     metric: String,
     seed: u64,
     best: Option<Best>,
@@ -92,17 +91,11 @@ impl<B: Backend> RunEvaluation<B> {
         Ok(Some(Self {
             evaluator,
             photos,
-            every: config.every,
             metric: config.best.clone(),
             seed,
             best,
             folder,
         }))
-    }
-
-    /// Whether an evaluation is due after `step`.
-    pub(super) fn is_due(&self, step: u64, is_last: bool) -> bool {
-        is_last || step.is_multiple_of(self.every)
     }
 
     /// Folder that keeps the best checkpoint.

@@ -95,6 +95,32 @@ impl Ranks {
         }
     }
 
+    /// Whether something is so on any rank.
+    ///
+    /// # Errors
+    /// When the ranks cannot agree.
+    pub(super) fn any<B: Backend>(self, is_so: bool, device: &B::Device) -> Result<bool> {
+        let Some(group) = self.group else {
+            return Ok(is_so);
+        };
+        let own = f32::from(u8::from(is_so));
+        let sum = read(group.sum(Tensor::<B, 1>::from_floats([own], device))?)?;
+        Ok(sum.iter::<f32>().any(|sum| sum > 0.0))
+    }
+
+    /// The first rank's number, on every rank; in single precision where there are several.
+    ///
+    /// # Errors
+    /// When the ranks cannot agree.
+    pub(super) fn of_first<B: Backend>(self, number: f64, device: &B::Device) -> Result<f64> {
+        let Some(group) = self.group else {
+            return Ok(number);
+        };
+        let own = if self.rank() == 0 { number as f32 } else { 0.0 };
+        let sum = read(group.sum(Tensor::<B, 1>::from_floats([own], device))?)?;
+        Ok(sum.iter::<f32>().map(f64::from).sum())
+    }
+
     /// Class weights of the batch of all ranks, where they are to be that; none where those of the own
     /// batch are as they should be.
     ///

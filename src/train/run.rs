@@ -294,18 +294,19 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
         };
         let last = self.step == run.steps || is_up;
         let is_shown = last || self.step.is_multiple_of(run.preview_every);
-        let is_kept = stop.takes_checkpoint()
-            || last
-            || self.step.is_multiple_of(run.checkpoint_every)
-            || self.is_retry_due();
+        let is_asked = match self.options.ranks.are_one() {
+            true => self.is_checkpoint_asked(stop),
+            false => self.asked.checkpoint,
+        };
+        let is_kept = is_asked || last || self.step.is_multiple_of(run.checkpoint_every);
         let is_judged = self.is_evaluation_due(last);
         if is_shown || is_kept || is_judged {
             self.report(events)?;
         }
         // No step is left to become finite again.
         if self.step == run.steps
-            && self.may_go_back()
             && let Some(lost) = self.watch.unsound()
+            && self.may_go_back()?
         {
             return Ok(Next::Lost(lost));
         }
@@ -315,8 +316,11 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
         if is_shown && self.is_first_rank() {
             self.show_preview(events)?;
         }
-        let kept = [is_kept && self.is_first_rank(), is_judged];
-        if let Err(error) = self.keep(kept, events) {
+        let mut kept = self.keep([is_kept && self.is_first_rank(), is_judged], events);
+        if is_kept || is_judged {
+            kept = self.agreed(kept);
+        }
+        if let Err(error) = kept {
             self.settled = Some(self.step);
             return Ok(match error.downcast() {
                 Ok(lost) => Next::Lost(lost),

@@ -1,3 +1,4 @@
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -27,10 +28,10 @@ pub(super) enum Saved {
 }
 
 impl<B: AutodiffBackend> Run<'_, B> {
-    /// Whether the averaged generator is to be judged after this step.
+    /// Whether the averaged generator is to be judged after this step, which all ranks know.
     pub(super) fn is_evaluation_due(&self, is_last: bool) -> bool {
-        let evaluation = self.evaluation.as_ref();
-        evaluation.is_some_and(|evaluation| evaluation.is_due(self.step, is_last))
+        let every = self.experiment.evaluation.every;
+        every > 0 && (is_last || self.step.is_multiple_of(every))
     }
 
     /// Writes the checkpoint of this step and judges it, as far as that is due.
@@ -157,7 +158,7 @@ impl<B: AutodiffBackend> Run<'_, B> {
     }
 
     /// Weights that are not finite, as the end of the run.
-    fn dead(&self, error: Error) -> Error {
+    pub(super) fn dead(&self, error: impl Display) -> Error {
         let lost = Lost {
             what: format!("the run is not finite: after step {} {error}", self.step),
             // A moment of Adam that is infinite stops a weight and shows nowhere else.
