@@ -9,9 +9,10 @@ use dp_sims_model::generator::Generator;
 use dp_sims_model::naming::same_name;
 use serde::{Deserialize, Serialize};
 
+use super::ranks::Ranks;
 use crate::config::{Experiment, described};
 use crate::data::Data;
-use crate::evaluate::{Evaluator, Photos, Plan, Protocol, Source};
+use crate::evaluate::{Evaluator, Photos, Plan, Protocol, Source, Together};
 use crate::events::Scalars;
 use crate::runtime::files::write_whole;
 
@@ -34,6 +35,8 @@ pub(super) struct RunEvaluation<B: Backend> {
     seed: u64,
     best: Option<Best>,
     folder: PathBuf,
+    ranks: Ranks,
+    device: B::Device,
 }
 
 /// What an evaluation found.
@@ -45,8 +48,8 @@ pub(super) struct Found {
 }
 
 impl<B: Backend> RunEvaluation<B> {
-    /// Loads the networks; none where the experiment does not ask for evaluation. `step` is the
-    /// step that the run starts after.
+    /// Loads the networks, on every rank; none where the experiment does not ask for evaluation. `step` is
+    /// the step that the run starts after.
     ///
     /// # Errors
     /// When weights are missing or the protocol does not define a metric.
@@ -56,7 +59,7 @@ impl<B: Backend> RunEvaluation<B> {
         weights: &Path,
         out: &Path,
         step: u64,
-        device: &B::Device,
+        (ranks, device): (Ranks, &B::Device),
     ) -> Result<Option<Self>> {
         let config = &experiment.evaluation;
         if config.every == 0 {
@@ -95,6 +98,8 @@ impl<B: Backend> RunEvaluation<B> {
             seed,
             best,
             folder,
+            ranks,
+            device: device.clone(),
         }))
     }
 
@@ -103,16 +108,25 @@ impl<B: Backend> RunEvaluation<B> {
         &self.folder
     }
 
-    /// Judges the averaged generator.
+    /// Judges the averaged generator, which every rank has, by a part of the images each. None on all ranks but the
+    /// first.
     ///
     /// # Errors
     /// When a photo cannot be read, the device fails, or the metric that decides has no value.
-    pub(super) fn run(&mut self, generator: &mut Generator<B>, step: u64) -> Result<Found> {
+    pub(super) fn run(&mut self, generator: &mut Generator<B>, step: u64) -> Result<Option<Found>> {
         let mut source = Source::Generator {
             generator,
             seed: self.seed,
         };
-        let outcome = self.evaluator.run(&self.photos, &mut source)?;
+        let (ranks, device) = (self.ranks, self.device.clone());
+        let together = Together {
+            share: ranks.share(),
+            gather: &|own| ranks.gather::<B>(own, &device),
+        };
+        let outcome = self.evaluator.run(&self.photos, &mut source, &together)?;
+        if !together.is_first() {
+            return Ok(None);
+        }
         let values: Scalars = outcome
             .values
             .into_iter()
@@ -145,7 +159,7 @@ impl<B: Backend> RunEvaluation<B> {
                 step,
             });
         }
-        Ok(Found { values, is_best })
+        Ok(Some(Found { values, is_best }))
     }
 
     /// Forgets the best where it is of a later step than `step`, whose checkpoint the run went back from.

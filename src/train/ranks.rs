@@ -121,6 +121,24 @@ impl Ranks {
         Ok(sum.iter::<f32>().map(f64::from).sum())
     }
 
+    /// Every rank's numbers, by rank; all have as many.
+    ///
+    /// # Errors
+    /// When the ranks cannot agree.
+    pub(super) fn gather<B: Backend>(
+        self,
+        own: Vec<f32>,
+        device: &B::Device,
+    ) -> Result<Vec<Vec<f32>>> {
+        let Some(group) = self.group.filter(|_| !own.is_empty()) else {
+            return Ok(vec![own; self.count()]);
+        };
+        let length = own.len();
+        let own = Tensor::<B, 1>::from_data(TensorData::new(own, [length]), device);
+        let all: Vec<f32> = read(group.gather(own)?)?.iter().collect();
+        Ok(all.chunks_exact(length).map(<[f32]>::to_vec).collect())
+    }
+
     /// Class weights of the batch of all ranks, where they are to be that; none where those of the own
     /// batch are as they should be.
     ///

@@ -136,7 +136,7 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
             loader_config(
                 experiment,
                 experiment.run.seed.wrapping_add(REFRESH_SEED),
-                // The first rank refreshes alone, with batches that its device has room for.
+                // Every rank refreshes the whole, with batches that its device has room for.
                 Share::default(),
             ),
             0,
@@ -149,14 +149,8 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
                 Ok(label_maps(&batch.labels, batch.offsets, shape, device))
             })
             .collect::<Result<_>>()?;
-        // What is to be seen and kept is the business of the first rank.
-        let evaluation = match ranks.rank() {
-            0 => {
-                let (weights, out) = (&options.weights, &options.out);
-                RunEvaluation::new(experiment, data, weights, out, step, device)?
-            }
-            _ => None,
-        };
+        let (weights, out) = (&options.weights, &options.out);
+        let evaluation = RunEvaluation::new(experiment, data, weights, out, step, (ranks, device))?;
         Ok(Self {
             experiment,
             data,

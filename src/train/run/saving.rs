@@ -70,7 +70,8 @@ impl<B: AutodiffBackend> Run<'_, B> {
         if self.watch.is_finite() {
             let mut generator = self.ready();
             match evaluation.run(&mut generator, step) {
-                Ok(found) => {
+                Ok(None) => {}
+                Ok(Some(found)) => {
                     events.emit(&TrainEvent::Evaluation {
                         step,
                         values: found.values,
