@@ -21,6 +21,8 @@ mod program {
     pub mod notes;
     pub mod plan;
     #[cfg(feature = "distributed")]
+    pub mod processes;
+    #[cfg(feature = "distributed")]
     pub mod ranks;
     pub mod refusals;
     pub mod resume;

@@ -20,7 +20,7 @@ use crate::config::{Metric, described};
 use crate::data::refuse_among_inputs;
 use crate::evaluate::{
     DataRecord, Evaluator, Gallery, ImageFolder, Outcome, Photos, Plan, Protocol, Results, Source,
-    Subject, page, statistics_folder, time_generator,
+    Subject, Together, page, statistics_folder, time_generator,
 };
 use crate::runtime::files::{check_place, make_folder, write_whole};
 use crate::runtime::memory::use_large_pages;
@@ -233,7 +233,7 @@ impl Job {
                 let first = [self.photos.sample(0).user()?];
                 source.images(&first, 0, device)?;
                 let start_seconds = started.elapsed().as_secs_f64();
-                let outcome = evaluator.run(&self.photos, &mut source)?;
+                let outcome = evaluator.run(&self.photos, &mut source, &Together::alone())?;
                 let timing = self
                     .plan
                     .metrics
@@ -266,7 +266,7 @@ impl Job {
             }
             Judged::Images(folder, images) => {
                 let mut source = Source::Folder(images);
-                let outcome = evaluator.run(&self.photos, &mut source)?;
+                let outcome = evaluator.run(&self.photos, &mut source, &Together::alone())?;
                 let subject = Subject {
                     kind: "images".to_string(),
                     sample: self.sample,

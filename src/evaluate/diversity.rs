@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use dp_sims_datasets::Size;
+use dp_sims_datasets::{Sample, Size};
 use dp_sims_evaluators::{Lpips, LpipsTrunk};
 use dp_sims_model::generator::Generator;
 use dp_sims_model::layers::Mode;
@@ -14,6 +14,7 @@ use super::photos::Photos;
 use super::protocol::LpipsSettings;
 use super::results::{NetworkRecord, Value};
 use super::source::maps;
+use super::together::{Rounds, Together};
 use crate::runtime::device::read;
 use crate::runtime::noise::{Purpose, SeededDraws, latents};
 
@@ -87,7 +88,7 @@ impl<B: Backend> LpipsMeter<B> {
         &self.record
     }
 
-    /// Forgets what was added.
+    /// Forgets what was taken in.
     pub fn begin(&mut self) {
         self.distances.clear();
     }
@@ -99,11 +100,15 @@ impl<B: Backend> LpipsMeter<B> {
     ///
     /// # Errors
     /// When the device fails.
-    pub fn add(&mut self, photos: Tensor<B, 4>, images: Tensor<B, 4>) -> Result<Vec<f64>> {
+    pub fn distances(&self, photos: Tensor<B, 4>, images: Tensor<B, 4>) -> Result<Vec<f32>> {
         let (photos, images) = (self.network.features(photos), self.network.features(images));
-        let found = numbers(self.network.distance(&photos, &images))?;
-        self.distances.extend(&found);
-        Ok(found)
+        numbers(self.network.distance(&photos, &images))
+    }
+
+    /// Takes in distances.
+    pub fn take(&mut self, distances: &[f32]) {
+        self.distances
+            .extend(distances.iter().copied().map(f64::from));
     }
 
     /// Name of a value: distances in the features of another trunk are not called LPIPS.
@@ -111,13 +116,13 @@ impl<B: Backend> LpipsMeter<B> {
         format!("{}-{what}", self.family)
     }
 
-    /// Mean distance to the photo of what was added.
+    /// Mean distance to the photo of what was taken in.
     pub fn finish(&self) -> Option<Value> {
         mean(&self.distances)
     }
 
-    /// Mean distance of all pairs of samples of a label map, over all label maps (Table 9). Sample k
-    /// of every label map has the same noise.
+    /// Mean distance of all pairs of samples of a label map, over all label maps (Table 9), which ranks divide
+    /// among them; on all but the first, none. Sample k of every label map has the same noise.
     ///
     /// Costs `samples` images and as many passes of the network per label map, whose features are all
     /// kept until the label map is done: 32 MB a sample with VGG at 256 × 256.
@@ -130,35 +135,52 @@ impl<B: Backend> LpipsMeter<B> {
         generator: &mut Generator<B>,
         seed: u64,
         bar: &ProgressBar,
+        together: &Together<'_>,
         device: &B::Device,
-    ) -> Result<Value> {
+    ) -> Result<Option<Value>> {
         let draws = SeededDraws { seed };
         let mut diversities = Vec::with_capacity(photos.len());
-        for index in 0..photos.len() {
-            let sample = [photos.sample(index)?];
-            let mut features = Vec::with_capacity(self.samples);
-            let mut first = 0;
-            while first < self.samples {
-                let last = self.samples.min(first + AT_ONCE);
-                let maps = maps::<B>(&sample, device);
-                let rows = (first..last)
-                    .map(|k| {
-                        let shape = [1, generator.latent_dim()];
-                        latents(&draws, k as u64, Purpose::Diversity, shape, device)
-                    })
-                    .collect();
-                let images = generator.forward(maps, Tensor::cat(rows, 0), Mode::Eval);
-                features.push(self.network.features(images));
-                first = last;
-            }
-            let found = self
-                .network
-                .pairwise(&features)
-                .context("fewer than two samples")?;
-            diversities.extend(numbers(found)?);
-            bar.inc(1);
+        let mut rounds = Rounds::new(together, photos.len(), 1);
+        while rounds.next(
+            &mut diversities,
+            |_, index| {
+                let found = self.diversity_of(&photos.sample(index)?, generator, &draws, device);
+                bar.set_position(index as u64 + 1);
+                found
+            },
+            |diversities, _, found| {
+                diversities.extend(found.iter().copied().map(f64::from));
+                Ok(())
+            },
+        )? {}
+        Ok(mean(&diversities))
+    }
+
+    /// That of one label map, as the only number.
+    fn diversity_of(
+        &self,
+        sample: &Sample,
+        generator: &mut Generator<B>,
+        draws: &SeededDraws,
+        device: &B::Device,
+    ) -> Result<Vec<f32>> {
+        let mut features = Vec::with_capacity(self.samples);
+        let mut first = 0;
+        while first < self.samples {
+            let last = self.samples.min(first + AT_ONCE);
+            let maps = maps::<B>(std::slice::from_ref(sample), device);
+            let rows = (first..last)
+                .map(|k| {
+                    let shape = [1, generator.latent_dim()];
+                    latents(draws, k as u64, Purpose::Diversity, shape, device)
+                })
+                .collect();
+            let images = generator.forward(maps, Tensor::cat(rows, 0), Mode::Eval);
+            features.push(self.network.features(images));
+            first = last;
         }
-        mean(&diversities).ok_or_else(|| anyhow::anyhow!("no label map to make samples of"))
+        let found = self.network.pairwise(&features);
+        numbers(found.context("fewer than two samples")?)
     }
 }
 
@@ -184,6 +206,6 @@ fn mean(values: &[f64]) -> Option<Value> {
     })
 }
 
-fn numbers<B: Backend>(tensor: Tensor<B, 1>) -> Result<Vec<f64>> {
-    Ok(read(tensor)?.iter::<f64>().collect())
+fn numbers<B: Backend>(tensor: Tensor<B, 1>) -> Result<Vec<f32>> {
+    Ok(read(tensor)?.iter::<f32>().collect())
 }

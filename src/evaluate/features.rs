@@ -176,24 +176,38 @@ impl<B: Backend> FeatureMeter<B> {
         }
     }
 
-    /// Takes in photos and images.
+    /// Length of a feature.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Whether photos are still to be looked at.
+    pub fn needs_photos(&self) -> bool {
+        self.known.is_none()
+    }
+
+    /// Features of images or photos, row by row.
     ///
     /// # Shapes
-    /// - both: `[N, 3, H, W]` in [-1, 1]
+    /// - `images`: `[N, 3, H, W]` in [-1, 1]
     ///
     /// # Errors
-    /// When the device fails or a feature is not finite.
-    pub fn add(&mut self, photos: Tensor<B, 4>, images: Tensor<B, 4>) -> Result<()> {
+    /// When the device fails.
+    pub fn features(&self, images: Tensor<B, 4>) -> Result<Vec<f32>> {
+        Ok(read(self.network.forward(images)?)?.iter::<f32>().collect())
+    }
+
+    /// Takes in features of photos, of which there are none if they are not needed, and of images.
+    ///
+    /// # Errors
+    /// When a feature is not finite.
+    pub fn take(&mut self, [photos, images]: [&[f32]; 2]) -> Result<()> {
         let keep = self.plan.kernel;
-        if self.known.is_none() {
-            let features = values(self.network.forward(photos)?)?;
-            self.photos
-                .add(&features, keep)
-                .context("features of photos")?;
-        }
-        let features = values(self.network.forward(images)?)?;
+        self.photos
+            .add(photos, keep)
+            .context("features of photos")?;
         self.images
-            .add(&features, keep)
+            .add(images, keep)
             .context("features of generated images")?;
         Ok(())
     }
@@ -247,10 +261,6 @@ impl<B: Backend> FeatureMeter<B> {
         }
         Ok(values)
     }
-}
-
-fn values<B: Backend>(features: Tensor<B, 2>) -> Result<Vec<f32>> {
-    Ok(read(features)?.iter::<f32>().collect())
 }
 
 #[cfg(test)]
@@ -322,11 +332,15 @@ mod tests {
                 kernel: true,
             };
             let mut meter = FeatureMeter::<Flex>::new(plan, &folder, None, None, &device).unwrap();
+            let add = |meter: &mut FeatureMeter<Flex>, seeds: [u64; 2]| {
+                let [photos, images] = seeds.map(|seed| meter.features(images(seed)).unwrap());
+                meter.take([&photos, &images]).unwrap();
+            };
             if broken {
-                meter.add(images(7), images(8)).unwrap();
+                add(&mut meter, [7, 8]);
             }
             meter.begin();
-            meter.add(images(1), images(2)).unwrap();
+            add(&mut meter, [1, 2]);
             meter.finish(&KernelConfig::default(), None).unwrap()
         };
         let whole = distance(false);

@@ -19,6 +19,7 @@ mod run;
 mod segmenter;
 mod source;
 mod timing;
+mod together;
 
 pub use compare::Comparison;
 pub use gallery::{Exhibit, Gallery};
@@ -34,3 +35,4 @@ pub use run::{Evaluator, Outcome, Plan};
 pub use segmenter::{OwnSegmenter, OwnSegmenterConfig, SEGMENTER_WEIGHTS, read_segmenter};
 pub use source::Source;
 pub use timing::time_generator;
+pub use together::Together;

@@ -1,26 +1,29 @@
 //! One pass over a split: images in, values out.
 
+mod batch;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use burn::tensor::backend::Backend;
-use dp_sims_datasets::{ClassTable, Sample};
 use dp_sims_metrics::Confusion;
 
 use super::diversity::LpipsMeter;
 use super::features::{FeatureMeter, FeaturePlan};
-use super::gallery::{Exhibit, Gallery};
+use super::gallery::Gallery;
 use super::judge::Judge;
 use super::networks::NetworkFolder;
 use super::photos::{Photos, SampleHash};
 use super::protocol::{FeatureSettings, Protocol, SegmentationSettings};
 use super::results::{ClassValue, NetworkRecord, Value};
-use super::source::{Source, float};
+use super::source::Source;
+use super::together::{Rounds, Together};
 use crate::config::Metric;
 use crate::config::described;
 use crate::runtime::progress::progress_bar;
+use batch::Pass;
 
 /// What is measured, and how.
 #[derive(Clone, Debug)]
@@ -155,101 +158,67 @@ impl<B: Backend> Evaluator<B> {
         })
     }
 
-    /// Judges the images of a source.
+    /// Judges the images of a source, together with other ranks. The values are the first rank's, which are those that
+    /// it finds alone; hashes and images to look at are of each rank's own part.
     ///
     /// # Errors
-    /// When a file cannot be read, the device fails or a metric has no value.
-    pub fn run(&mut self, photos: &Photos, source: &mut Source<'_, B>) -> Result<Outcome> {
+    /// When a file cannot be read, the device fails or a metric has no value; on every rank, unless it is the first
+    /// one that makes nothing of what was found.
+    pub fn run(
+        &mut self,
+        photos: &Photos,
+        source: &mut Source<'_, B>,
+        together: &Together<'_>,
+    ) -> Result<Outcome> {
         self.features.iter_mut().for_each(FeatureMeter::begin);
         self.lpips.iter_mut().for_each(LpipsMeter::begin);
-        let mut clock = Clock::default();
-        let mut confusions: Vec<Confusion> = self
-            .judges
-            .iter()
-            .map(|(_, _, judge)| judge.confusion())
-            .collect();
-        let mut gallery = Gallery::new(photos.len(), self.ranking());
-        let (mut data_hash, mut image_hash) = (SampleHash::default(), SampleHash::default());
+        let needs = |meter: &FeatureMeter<B>| f32::from(u8::from(meter.needs_photos()));
+        let needs_photos = together.of_first(self.features.iter().map(needs).collect())?;
+        let confusions = self.judges.iter().map(|(_, _, judge)| judge.confusion());
+        let mut pass = Pass {
+            clock: Clock::default(),
+            gallery: Gallery::new(photos.len(), self.ranking()),
+            data_hash: SampleHash::default(),
+            image_hash: SampleHash::default(),
+            confusions: confusions.collect(),
+            needs_photos: needs_photos.iter().map(|&needs| needs > 0.0).collect(),
+        };
         let bar = self.bar("evaluating", photos.len());
-        let mut first = 0;
-        while first < photos.len() {
-            let last = photos.len().min(first + self.plan.batch);
-            let samples = clock.time("photos", || {
-                (first..last)
-                    .map(|index| photos.sample(index))
-                    .collect::<Result<Vec<_>>>()
-            })?;
-            let images = clock.time("images", || source.images(&samples, first, &self.device))?;
-            for sample in &samples {
-                data_hash.add(&[sample.name.as_bytes(), &sample.labels, &sample.image]);
-            }
-            source.identify(&mut image_hash, &samples, &images);
-            let size = photos.size();
-            let photo_bytes: Vec<&[u8]> = samples.iter().map(|s| s.image.as_slice()).collect();
-            let photo_tensor = float::<B, _>(&photo_bytes, size, &self.device);
-            let mut scores: Vec<Option<f64>> = vec![None; samples.len()];
-            let judged = if self.plan.protocol.fid.quantise {
-                float(&images.bytes, size, &self.device)
-            } else {
-                images.float.clone()
-            };
-            for meter in &mut self.features {
-                clock.time("features", || {
-                    meter.add(photo_tensor.clone(), judged.clone())
-                })?;
-            }
-            if let Some(lpips) = &mut self.lpips {
-                let found = clock.time("lpips", || lpips.add(photo_tensor, images.float))?;
-                scores = found.into_iter().map(Some).collect();
-            }
-            let labels: Vec<&[u8]> = samples.iter().map(|s| s.labels.as_slice()).collect();
-            for ((name, _, judge), sum) in self.judges.iter_mut().zip(&mut confusions) {
-                let found = clock.time(name, || {
-                    judge.judge(&images.bytes, &labels, size, &self.device)
-                })?;
-                for (score, confusion) in scores.iter_mut().zip(&found) {
-                    sum.merge(confusion)?;
-                    *score = score.or(confusion.accuracy());
-                }
-            }
-            for (offset, sample) in samples.iter().enumerate() {
-                gallery.offer(first + offset, scores[offset], || {
-                    let index = first + offset;
-                    exhibit(
-                        index,
-                        sample,
-                        &images.bytes[offset],
-                        scores[offset],
-                        photos.classes(),
-                    )
-                });
-            }
-            first = last;
-            bar.set_position(first as u64);
-        }
+        let batch = self.plan.batch;
+        let most = self.found(batch.min(photos.len()), &pass);
+        let mut rounds = Rounds::new(together, photos.len().div_ceil(batch), most);
+        let images = |piece: usize| piece * batch..photos.len().min((piece + 1) * batch);
+        let mut state = (&mut *self, &mut pass);
+        while rounds.next(
+            &mut state,
+            |(evaluator, pass), piece| {
+                let found = evaluator.judge(images(piece), photos, source, pass);
+                bar.set_position(images(piece).end as u64);
+                found
+            },
+            |(evaluator, pass), piece, found| evaluator.take(images(piece).len(), found, pass),
+        )? {}
         bar.finish_and_clear();
+        let diversities = self.diversities(photos, source, together, &mut pass.clock)?;
         let mut outcome = Outcome {
             values: BTreeMap::new(),
             classes: BTreeMap::new(),
             seconds: BTreeMap::new(),
             networks: BTreeMap::new(),
-            data_hash: data_hash.finish(),
-            image_hash: image_hash.finish(),
-            gallery,
+            data_hash: pass.data_hash.finish(),
+            image_hash: pass.image_hash.finish(),
+            gallery: pass.gallery,
         };
-        self.distances(photos, source, &mut clock, &mut outcome)?;
-        self.shares(&confusions, &mut outcome);
-        outcome.seconds = clock.seconds;
+        if together.is_first() {
+            self.distances(&mut pass.clock, &mut outcome)?;
+            outcome.values.extend(diversities);
+            self.shares(&pass.confusions, &mut outcome);
+        }
+        outcome.seconds = pass.clock.seconds;
         Ok(outcome)
     }
 
-    fn distances(
-        &mut self,
-        photos: &Photos,
-        source: &mut Source<'_, B>,
-        clock: &mut Clock,
-        outcome: &mut Outcome,
-    ) -> Result<()> {
+    fn distances(&mut self, clock: &mut Clock, outcome: &mut Outcome) -> Result<()> {
         let save = self.plan.save_statistics.clone();
         for meter in &mut self.features {
             let kernel = &self.plan.protocol.kid;
@@ -257,33 +226,45 @@ impl<B: Backend> Evaluator<B> {
             outcome.values.extend(values);
             outcome.networks.extend([meter.record()]);
         }
-        let mut diverse = Vec::new();
         if let Some(lpips) = &self.lpips {
             let networks = &mut outcome.networks;
             networks.insert("lpips".to_string(), lpips.record().clone());
             if let Some(value) = lpips.finish() {
                 outcome.values.insert(lpips.value_name("distance"), value);
             }
-            diverse.push((lpips.value_name("diversity"), lpips));
         }
         if let Some(spread) = &self.spread {
             let name = Metric::Diversity.to_string();
-            outcome
-                .networks
-                .insert(name.clone(), spread.record().clone());
-            diverse.push((name, spread));
-        }
-        if let Source::Generator { generator, seed } = source {
-            for (name, meter) in diverse {
-                let bar = self.bar("diversity", photos.len());
-                let found = clock.time("diversity", || {
-                    meter.diversity(photos, generator, *seed, &bar, &self.device)
-                })?;
-                bar.finish_and_clear();
-                outcome.values.insert(name, found);
-            }
+            outcome.networks.insert(name, spread.record().clone());
         }
         Ok(())
+    }
+
+    /// How far the samples of a label map are from each other, where a generator makes them.
+    fn diversities(
+        &self,
+        photos: &Photos,
+        source: &mut Source<'_, B>,
+        together: &Together<'_>,
+        clock: &mut Clock,
+    ) -> Result<Vec<(String, Value)>> {
+        let mut values = Vec::new();
+        let Source::Generator { generator, seed } = source else {
+            return Ok(values);
+        };
+        let lpips = self.lpips.iter();
+        let lpips = lpips.map(|meter| (meter.value_name("diversity"), meter));
+        let spread = self.spread.iter();
+        let spread = spread.map(|meter| (Metric::Diversity.to_string(), meter));
+        for (name, meter) in lpips.chain(spread) {
+            let bar = self.bar("diversity", photos.len());
+            let found = clock.time("diversity", || {
+                meter.diversity(photos, generator, *seed, &bar, together, &self.device)
+            })?;
+            bar.finish_and_clear();
+            values.extend(found.map(|found| (name, found)));
+        }
+        Ok(values)
     }
 
     fn shares(&self, confusions: &[Confusion], outcome: &mut Outcome) {
@@ -324,23 +305,6 @@ impl<B: Backend> Evaluator<B> {
         } else {
             indicatif::ProgressBar::hidden()
         }
-    }
-}
-
-fn exhibit(
-    index: usize,
-    sample: &Sample,
-    image: &[u8],
-    score: Option<f64>,
-    classes: &ClassTable,
-) -> Exhibit {
-    Exhibit {
-        index,
-        name: sample.name.clone(),
-        score,
-        labels: classes.colourise(&sample.labels),
-        photo: sample.image.clone(),
-        image: image.to_vec(),
     }
 }
 

@@ -101,7 +101,7 @@ impl HardwarePlan {
         let flop = |macs: u64| FLOP * macs as f64 * batch_total as f64;
         let work = StepWork::of(experiment, classes, Convention::Executed);
         let step_flop = flop(work.macs());
-        let traffic = Traffic::of(experiment, classes, &share);
+        let traffic = Traffic::of(experiment, classes, &share, hardware.gpus);
         let sent_bytes = traffic.sent(hardware.gpus);
         let compute_seconds = step_flop / (gpus * 1e12 * hardware.tflops);
         let traffic_seconds = hardware

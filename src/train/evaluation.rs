@@ -9,9 +9,10 @@ use dp_sims_model::generator::Generator;
 use dp_sims_model::naming::same_name;
 use serde::{Deserialize, Serialize};
 
+use super::ranks::Ranks;
 use crate::config::{Experiment, described};
 use crate::data::Data;
-use crate::evaluate::{Evaluator, Photos, Plan, Protocol, Source};
+use crate::evaluate::{Evaluator, Photos, Plan, Protocol, Source, Together};
 use crate::events::Scalars;
 use crate::runtime::files::{MOST_TEXT, read, write_whole};
 use crate::train::run_folder::{BEST, JUDGED, judged};
@@ -31,13 +32,14 @@ struct Best {
 pub(super) struct RunEvaluation<B: Backend> {
     evaluator: Evaluator<B>,
     photos: Photos,
-    every: u64,
     metric: String,
     seed: u64,
     best: Option<Best>,
     /// The step that was judged last.
     judged: Option<u64>,
     folder: PathBuf,
+    ranks: Ranks,
+    device: B::Device,
 }
 
 /// What an evaluation found.
@@ -49,8 +51,8 @@ pub(super) struct Found {
 }
 
 impl<B: Backend> RunEvaluation<B> {
-    /// Loads the networks; none where the experiment does not ask for evaluation. `step` is the
-    /// step that the run starts after.
+    /// Loads the networks, on every rank; none where the experiment does not ask for evaluation. `step` is
+    /// the step that the run starts after.
     ///
     /// # Errors
     /// When weights are missing or the protocol does not define a metric.
@@ -60,7 +62,7 @@ impl<B: Backend> RunEvaluation<B> {
         weights: &Path,
         out: &Path,
         step: u64,
-        device: &B::Device,
+        (ranks, device): (Ranks, &B::Device),
     ) -> Result<Option<Self>> {
         let config = &experiment.evaluation;
         if config.every == 0 {
@@ -92,24 +94,19 @@ impl<B: Backend> RunEvaluation<B> {
         Ok(Some(Self {
             evaluator,
             photos,
-            every: config.every,
             metric: config.best.clone(),
             seed,
             best,
             judged: judged(out),
             folder,
+            ranks,
+            device: device.clone(),
         }))
     }
 
-    /// Whether an evaluation is due after `step`.
-    pub(super) fn is_due(&self, step: u64, is_last: bool) -> bool {
-        is_last || step.is_multiple_of(self.every)
-    }
-
-    /// Whether an evaluation was due after `step` and never came to its end: the run was killed between the
-    /// checkpoint and what is made of it.
-    pub(super) fn is_owed(&self, step: u64, is_last: bool) -> bool {
-        step > 0 && self.is_due(step, is_last) && self.judged != Some(step)
+    /// Whether `step` was judged last, to the end.
+    pub(super) fn has_judged(&self, step: u64) -> bool {
+        self.judged == Some(step)
     }
 
     /// Folder that keeps the best checkpoint.
@@ -117,16 +114,25 @@ impl<B: Backend> RunEvaluation<B> {
         &self.folder
     }
 
-    /// Judges the averaged generator.
+    /// Judges the averaged generator, which every rank has, by a part of the images each. None on all ranks but the
+    /// first.
     ///
     /// # Errors
     /// When a photo cannot be read, the device fails, or the metric that decides has no value.
-    pub(super) fn run(&mut self, generator: &mut Generator<B>, step: u64) -> Result<Found> {
+    pub(super) fn run(&mut self, generator: &mut Generator<B>, step: u64) -> Result<Option<Found>> {
         let mut source = Source::Generator {
             generator,
             seed: self.seed,
         };
-        let outcome = self.evaluator.run(&self.photos, &mut source)?;
+        let (ranks, device) = (self.ranks, self.device.clone());
+        let together = Together {
+            share: ranks.share(),
+            gather: &|own| ranks.gather::<B>(own, &device),
+        };
+        let outcome = self.evaluator.run(&self.photos, &mut source, &together)?;
+        if !together.is_first() {
+            return Ok(None);
+        }
         let values: Scalars = outcome
             .values
             .into_iter()
@@ -159,7 +165,7 @@ impl<B: Backend> RunEvaluation<B> {
                 step,
             });
         }
-        Ok(Found { values, is_best })
+        Ok(Some(Found { values, is_best }))
     }
 
     /// Forgets the best where it is of a later step than `step`, whose checkpoint the run went back from.

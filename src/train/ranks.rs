@@ -95,6 +95,50 @@ impl Ranks {
         }
     }
 
+    /// Whether something is so on any rank.
+    ///
+    /// # Errors
+    /// When the ranks cannot agree.
+    pub(super) fn any<B: Backend>(self, is_so: bool, device: &B::Device) -> Result<bool> {
+        let Some(group) = self.group else {
+            return Ok(is_so);
+        };
+        let own = f32::from(u8::from(is_so));
+        let sum = read(group.sum(Tensor::<B, 1>::from_floats([own], device))?)?;
+        Ok(sum.iter::<f32>().any(|sum| sum > 0.0))
+    }
+
+    /// The first rank's number, on every rank; in single precision where there are several.
+    ///
+    /// # Errors
+    /// When the ranks cannot agree.
+    pub(super) fn of_first<B: Backend>(self, number: f64, device: &B::Device) -> Result<f64> {
+        let Some(group) = self.group else {
+            return Ok(number);
+        };
+        let own = if self.rank() == 0 { number as f32 } else { 0.0 };
+        let sum = read(group.sum(Tensor::<B, 1>::from_floats([own], device))?)?;
+        Ok(sum.iter::<f32>().map(f64::from).sum())
+    }
+
+    /// Every rank's numbers, by rank; all have as many.
+    ///
+    /// # Errors
+    /// When the ranks cannot agree.
+    pub(super) fn gather<B: Backend>(
+        self,
+        own: Vec<f32>,
+        device: &B::Device,
+    ) -> Result<Vec<Vec<f32>>> {
+        let Some(group) = self.group.filter(|_| !own.is_empty()) else {
+            return Ok(vec![own; self.count()]);
+        };
+        let length = own.len();
+        let own = Tensor::<B, 1>::from_data(TensorData::new(own, [length]), device);
+        let all: Vec<f32> = read(group.gather(own)?)?.iter().collect();
+        Ok(all.chunks_exact(length).map(<[f32]>::to_vec).collect())
+    }
+
     /// Class weights of the batch of all ranks, where they are to be that; none where those of the own
     /// batch are as they should be.
     ///

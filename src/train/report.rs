@@ -36,6 +36,8 @@ pub enum Scalar {
     AskedForNow,
     /// Above 0 where the time of a rank is up.
     TimeIsUp,
+    /// Above 0 where a rank was asked for a checkpoint.
+    AskedForCheckpoint,
 }
 
 impl Scalar {
@@ -64,6 +66,7 @@ impl fmt::Display for Scalar {
             Self::Asked => f.write_str("asked"),
             Self::AskedForNow => f.write_str("asked_for_now"),
             Self::TimeIsUp => f.write_str("time_is_up"),
+            Self::AskedForCheckpoint => f.write_str("asked_for_checkpoint"),
         }
     }
 }

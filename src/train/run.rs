@@ -143,7 +143,7 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
             loader_config(
                 experiment,
                 experiment.run.seed.wrapping_add(REFRESH_SEED),
-                // The first rank refreshes alone, with batches that its device has room for.
+                // Every rank refreshes the whole, with batches that its device has room for.
                 Share::default(),
             ),
             0,
@@ -156,14 +156,8 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
                 Ok(label_maps(&batch.labels, batch.offsets, shape, device))
             })
             .collect::<Result<_>>()?;
-        // What is to be seen and kept is the business of the first rank.
-        let evaluation = match ranks.rank() {
-            0 => {
-                let (weights, out) = (&options.weights, &options.out);
-                RunEvaluation::new(experiment, data, weights, out, step, device)?
-            }
-            _ => None,
-        };
+        let (weights, out) = (&options.weights, &options.out);
+        let evaluation = RunEvaluation::new(experiment, data, weights, out, step, (ranks, device))?;
         Ok(Self {
             experiment,
             data,
@@ -210,7 +204,9 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
         if self.step == 0 && self.is_first_rank() {
             self.show_preview(events)?;
         }
-        if self.owes_evaluation() {
+        let is_owed = self.is_first_rank() && self.owes_evaluation();
+        let ranks = self.options.ranks;
+        if ranks.any::<B::InnerBackend>(is_owed, &self.device)? {
             self.evaluate(events)?;
         }
         let mut outcome = Ok(Ending::Completed);
@@ -304,18 +300,19 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
         };
         let last = self.step == run.steps || is_up;
         let is_shown = last || self.step.is_multiple_of(run.preview_every);
-        let is_kept = stop.takes_checkpoint()
-            || last
-            || self.step.is_multiple_of(run.checkpoint_every)
-            || self.is_retry_due();
+        let is_asked = match self.options.ranks.are_one() {
+            true => self.is_checkpoint_asked(stop),
+            false => self.asked.checkpoint,
+        };
+        let is_kept = is_asked || last || self.step.is_multiple_of(run.checkpoint_every);
         let is_judged = self.is_evaluation_due(last);
         if is_shown || is_kept || is_judged {
             self.report(events)?;
         }
         // No step is left to become finite again.
         if self.step == run.steps
-            && self.may_go_back()
             && let Some(lost) = self.watch.unsound()
+            && self.may_go_back()?
         {
             return Ok(Next::Lost(lost));
         }
@@ -325,8 +322,11 @@ impl<'a, B: AutodiffBackend> Run<'a, B> {
         if is_shown && self.is_first_rank() {
             self.show_preview(events)?;
         }
-        let kept = [is_kept && self.is_first_rank(), is_judged];
-        if let Err(error) = self.keep(kept, events) {
+        let mut kept = self.keep([is_kept && self.is_first_rank(), is_judged], events);
+        if is_kept || is_judged {
+            kept = self.agreed(kept);
+        }
+        if let Err(error) = kept {
             self.settled = Some(self.step);
             return Ok(match error.downcast() {
                 Ok(lost) => Next::Lost(lost),

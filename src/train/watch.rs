@@ -139,7 +139,8 @@ impl Watch {
                 | Scalar::Buffers(_)
                 | Scalar::Asked
                 | Scalar::AskedForNow
-                | Scalar::TimeIsUp => {}
+                | Scalar::TimeIsUp
+                | Scalar::AskedForCheckpoint => {}
             }
         }
         let mut events = vec![TrainEvent::Step(event)];

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use safetensors::SafeTensors;
 
+use super::processes::{all_succeed, ended, orchestrator, processes};
 use super::run::{checkpoint, failure, program, train, weights};
 
 /// What equal runs may differ by, relative to the size of a tensor or of a figure: the order of sums.
@@ -194,6 +193,64 @@ fn batch_norm_and_class_weights_of_one_rank_are_others() {
     }
 }
 
+/// Where nothing is learned, all make the same images, and judge the same batches of them.
+#[test]
+fn ranks_judge_images_as_one_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let segmenter = folder.path().join("segmenter");
+    let mut command = program(&[
+        "train-segmenter",
+        "--backend",
+        "flex",
+        "--dataset",
+        "scenes",
+    ]);
+    command.args(["--backbone", "convnext-pico-scenes", "--size", "32x32"]);
+    command.args(["--steps", "1", "--batch", "1", "--limit", "2", "--out"]);
+    command.arg(&segmenter).env("XDG_CACHE_HOME", folder.path());
+    command.assert().success();
+    let metrics = concat!(
+        "evaluation.metrics=[\"fd-convnext-pico-scenes\", \"kd-convnext-pico-scenes\", ",
+        "\"miou\", \"accuracy\"]"
+    );
+    let segmenter = format!("evaluation.segmenter={}", segmenter.display());
+    let settings = [
+        "evaluation.every=1",
+        metrics,
+        &segmenter,
+        "evaluation.best=fd-convnext-pico-scenes",
+        // Two batches and a part of one.
+        "evaluation.images=20",
+        "optimizer.lr_generator=0",
+        "optimizer.lr_discriminator=0",
+    ];
+    let settings: Vec<&str> = settings.iter().flat_map(|set| ["--set", set]).collect();
+    let judged = |devices: &[&str]| {
+        let out = folder.path().join(format!("of-{}", devices.len()));
+        let list = devices.join(",");
+        let arguments = ["--steps", "2", "--devices", &list];
+        let mut command = train(&out, &[&arguments[..], &settings].concat());
+        let output = command.assert().success().get_output().stdout.clone();
+        let output = String::from_utf8(output).unwrap();
+        let lines: Vec<String> = output
+            .lines()
+            .filter(|line| line.starts_with("evaluation"))
+            .map(str::to_string)
+            .collect();
+        assert_eq!(lines.len(), 2, "{output}");
+        (
+            lines,
+            fs::read_to_string(out.join("best/best.json")).unwrap(),
+        )
+    };
+    let alone = judged(&["0"]);
+    for word in ["fd-", "kd-", "miou", "accuracy"] {
+        assert!(alone.0[0].contains(word), "{:?}", alone.0);
+    }
+    assert_eq!(judged(&["0"; 2]), alone);
+    assert_eq!(judged(&["0"; 3]), alone);
+}
+
 #[test]
 fn a_batch_that_cannot_be_divided_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -204,87 +261,6 @@ fn a_batch_that_cannot_be_divided_is_refused() {
     let message = failure(train(&out, &["--devices", "0,7"]), 2);
     assert!(message.contains('7'), "{message}");
     assert!(!out.exists());
-}
-
-/// A process that does not outlive the test.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn started(command: &assert_cmd::Command, token: &str) -> Process {
-    let mut command_line = Command::new(command.get_program());
-    command_line
-        .args(command.get_args())
-        .env("DP_SIMS_TOKEN", token)
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    Process(command_line.spawn().unwrap())
-}
-
-/// Exit code and messages of a process that has to end within a minute.
-fn ended(mut process: Process) -> (Option<i32>, String) {
-    let started = Instant::now();
-    loop {
-        if let Some(status) = process.0.try_wait().unwrap() {
-            let mut text = String::new();
-            let mut messages = process.0.stderr.take().unwrap();
-            std::io::Read::read_to_string(&mut messages, &mut text).unwrap();
-            return (status.code(), text);
-        }
-        assert!(
-            started.elapsed() < Duration::from_secs(60),
-            "a process does not end"
-        );
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// An orchestrator and its address.
-fn orchestrator() -> (Process, String) {
-    let mut process = started(
-        &program(&["orchestrator", "--listen", "127.0.0.1:0"]),
-        "word",
-    );
-    let mut messages = BufReader::new(process.0.stderr.take().unwrap());
-    let mut line = String::new();
-    messages.read_line(&mut line).unwrap();
-    let address = line
-        .split_whitespace()
-        .find(|word| word.starts_with("127.0.0.1:"));
-    let address = address.expect(&line).trim_end_matches(';').to_string();
-    // What it has to say later is read, so that it never waits for a reader.
-    std::thread::spawn(move || messages.lines().for_each(drop));
-    (process, address)
-}
-
-/// The processes of a run, each with its own arguments.
-fn processes(address: &str, out: &Path, each: &[&[&str]]) -> Vec<Process> {
-    let nodes = each.len().to_string();
-    let member = |(rank, arguments): (usize, &&[&str])| {
-        let rank = rank.to_string();
-        let place = [
-            "--orchestrator",
-            address,
-            "--nodes",
-            &nodes,
-            "--node-rank",
-            &rank,
-        ];
-        started(&train(out, &[&place, *arguments].concat()), "word")
-    };
-    each.iter().enumerate().map(member).collect()
-}
-
-fn all_succeed(processes: Vec<Process>) {
-    for process in processes {
-        let (code, messages) = ended(process);
-        assert_eq!(code, Some(0), "{messages}");
-    }
 }
 
 #[test]
@@ -365,6 +341,30 @@ fn a_process_that_is_killed_ends_all_and_the_run_goes_on() {
     all_succeed(processes(&address, &whole, &[unbroken.as_slice(); 3]));
     let (found, expected) = (checkpoint(&out, last + 2), checkpoint(&whole, last + 2));
     assert!(weights(&found) == weights(&expected), "not the same bytes");
+}
+
+/// With such a learning rate no step leaves numbers: the run leaves out two batches and ends with the third.
+#[test]
+fn processes_go_back_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let (_orchestrator, address) = orchestrator();
+    let lost = steady(&[
+        "--steps",
+        "3",
+        "--set",
+        "optimizer.lr_discriminator=1e30",
+        "--set",
+        "run.checkpoint_every=100",
+    ]);
+    for process in processes(&address, &out, &[lost.as_slice(); 2]) {
+        let (code, messages) = ended(process);
+        assert_eq!(code, Some(1), "{messages}");
+        assert!(messages.contains("the run is not finite"), "{messages}");
+    }
+    let steps = fs::read_to_string(out.join("abandoned/log.jsonl")).unwrap();
+    let first = steps.lines().filter(|line| line.contains("\"step\":1,"));
+    assert_eq!(first.count(), 2, "{steps}");
 }
 
 #[test]

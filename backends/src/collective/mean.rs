@@ -60,10 +60,8 @@ pub fn mean_over_ranks<B: Backend>(values: Tensor<B, 1>) -> Tensor<B, 1> {
 }
 
 fn mean<B: Backend>(tensor: Tensor<B, 1>, group: Group) -> Tensor<B, 1> {
-    match group.mean(tensor) {
-        Ok(mean) => mean,
-        Err(failure) => failure.unwind(),
-    }
+    let mean = group.mean(tensor);
+    mean.unwrap_or_else(|failure| failure.unwind())
 }
 
 fn plain<B: Backend>(tensor: Tensor<B, 1>, group: Group) -> Result<Tensor<B, 1>, Tensor<B, 1>> {

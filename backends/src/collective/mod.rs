@@ -46,7 +46,7 @@ pub struct CollectiveFailure {
 impl CollectiveFailure {
     /// Unwinds to whoever catches panics of this rank, where an operation has no other way to fail. That is no fault
     /// of the program, so nothing is printed here.
-    fn unwind(&self) -> ! {
+    pub(crate) fn unwind(&self) -> ! {
         std::panic::resume_unwind(Box::new(self.to_string()))
     }
 }
@@ -170,12 +170,34 @@ impl Group {
         Ok(self.sum(tensor)? / self.ranks() as f64)
     }
 
-    /// Waits for all ranks.
+    /// The ranks' numbers by rank, as they are but for the sign of a zero; on every rank the same bits.
+    ///
+    /// # Shapes
+    /// - numbers: `[L]`, the same on every rank
+    /// - output: `[ranks, L]`
     ///
     /// # Errors
-    /// Those of [`sum`](Self::sum).
+    /// Those of [`sum`](Self::sum), which each rank gives zeros for the others' numbers.
+    pub fn gather<B: Backend>(
+        self,
+        numbers: Tensor<B, 1>,
+    ) -> Result<Tensor<B, 2>, CollectiveFailure> {
+        let Place { rank, ranks, .. } = self.place;
+        let [length] = numbers.dims();
+        let all = Tensor::zeros([ranks, length], &numbers.device());
+        let own = numbers.reshape([1, length]);
+        self.sum(all.slice_assign([rank..rank + 1, 0..length], own))
+    }
+
+    /// Waits for the ranks of this process, which is nobody where it is the only one.
+    ///
+    /// # Errors
+    /// When they do not do the same.
     pub fn wait<B: Backend>(self, device: &B::Device) -> Result<(), CollectiveFailure> {
-        self.sum(Tensor::<B, 1>::zeros([1], device)).map(|_| ())
+        match self.place.threads {
+            1 => Ok(()),
+            _ => engine::sum(self.place.thread, Tensor::<B, 1>::zeros([1], device)).map(|_| ()),
+        }
     }
 
     /// Leaves the group.
@@ -200,11 +222,11 @@ pub fn ranks() -> usize {
     current().map_or(1, Group::ranks)
 }
 
-/// The backward pass of a loss. As one of a group, it waits for the others first.
+/// The backward pass of a loss. As one of a group, it waits for the others of its process first.
 ///
 /// burn-autodiff ends every backward pass with a look at the graphs of all threads, each of which is locked as
 /// long as it runs backward. A rank that waits, in its backward pass, for one that is not there yet because
-/// it waits for that look would wait for ever.
+/// it waits for that look would wait for ever. Between processes nothing is locked.
 ///
 /// # Panics
 /// As [`mean_over_ranks`].

@@ -36,6 +36,8 @@ pub use attention::{attention, keeps_scores};
 pub use average::moving_average;
 pub use labels::convolve_labels;
 pub use modulate::{modulate, modulate_standardised};
+#[cfg(all(test, feature = "flex", feature = "distributed"))]
+pub(crate) use normalise::composed as composed_normalise;
 pub use normalise::{Normalised, normalise, standardise};
 pub use product::add_product;
 pub use spectral::{Scaled, spectral_norm};

@@ -1,12 +1,15 @@
+#[cfg(any(feature = "flex", feature = "wgpu", feature = "cuda"))]
+mod ranks;
+
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 #[cfg(feature = "flex")]
-use dp_sims_cpu::fused::normalise as kernels;
+use dp_sims_cpu::fused::{normalise as kernels, standardise as given};
 
 use super::on_gpus;
 #[cfg(feature = "flex")]
 use crate::attempt::attempt;
-use crate::collective::{mean_over_ranks, ranks};
+use crate::collective::{Group, current, mean_over_ranks};
 
 /// What [`normalise`] makes of a batch.
 #[derive(Clone, Debug)]
@@ -39,16 +42,19 @@ fn normalised<B: Backend>(
 /// single precision.
 ///
 /// As one of a [group](crate::collective::Group::run), statistics and their gradient are those of all ranks'
-/// batches together, which are of one shape; this form is composed, and has two all-reduces of `[C]` in each
-/// direction.
+/// batches together, which are of one shape. The kernels are cut in halves then, and one all-reduce comes between:
+/// of `[2C]` for each rank forward, and of `[2C]` backward. Without a kernel there are two of `[C]` in each
+/// direction. Where the mean is large beside the deviation, the variance is off by the rounding of the mean, not of its
+/// square.
 ///
 /// # Shapes
 /// - input: `[N, C, HW]`
 pub fn normalise<B: Backend>(input: Tensor<B, 3>, epsilon: f64) -> Normalised<B> {
-    if ranks() > 1 {
-        return composed(input, epsilon);
-    }
-    in_few_passes(input, epsilon).unwrap_or_else(|input| composed(input, epsilon))
+    let output = match current().filter(|group| group.ranks() > 1) {
+        Some(group) => in_halves(input, epsilon, group),
+        None => in_few_passes(input, epsilon),
+    };
+    output.unwrap_or_else(|input| composed(input, epsilon))
 }
 
 fn in_few_passes<B: Backend>(
@@ -75,8 +81,37 @@ fn in_few_passes<B: Backend>(
     Err(input)
 }
 
+fn in_halves<B: Backend>(
+    input: Tensor<B, 3>,
+    epsilon: f64,
+    group: Group,
+) -> Result<Normalised<B>, Tensor<B, 3>> {
+    #[cfg(feature = "flex")]
+    let input = match attempt(input, |own| {
+        ranks::plain::<dp_sims_cpu::Cpu>(own, epsilon, group)
+    }) {
+        Err(input) => input,
+        output => return output,
+    };
+    #[cfg(feature = "flex")]
+    let input = match attempt(input, |own| {
+        ranks::tracked::<dp_sims_cpu::Cpu>(own, epsilon, group)
+    }) {
+        Err(input) => input,
+        output => return output,
+    };
+    let input = on_gpus!(input, Runtime, Bool, |own| {
+        ranks::plain::<crate::gpu::Gpu<Runtime, Bool>>(own, epsilon, group)
+    });
+    let input = on_gpus!(input, Runtime, Bool, |own| {
+        ranks::tracked::<crate::gpu::Gpu<Runtime, Bool>>(own, epsilon, group)
+    });
+    let _ = (epsilon, group);
+    Err(input)
+}
+
 /// Means are taken over the contiguous axis first.
-fn composed<B: Backend>(input: Tensor<B, 3>, epsilon: f64) -> Normalised<B> {
+pub(crate) fn composed<B: Backend>(input: Tensor<B, 3>, epsilon: f64) -> Normalised<B> {
     let [batch, channels, _] = input.dims();
     let mean_per_channel = |values: Tensor<B, 3>| {
         let own = values.mean_dim(2).mean_dim(0).reshape([channels]);
@@ -122,12 +157,12 @@ fn standardised_in_one_pass<B: Backend>(
     operands: Standardised<B>,
 ) -> Result<Tensor<B, 3>, Standardised<B>> {
     #[cfg(feature = "flex")]
-    let operands = match attempt(operands, kernels::standardise) {
+    let operands = match attempt(operands, given::standardise) {
         Err(operands) => operands,
         output => return output,
     };
     let operands = on_gpus!(operands, Runtime, Bool, |own| {
-        crate::gpu::fused::normalise::standardise::<Runtime, Bool>(own)
+        crate::gpu::fused::standardise::standardise::<Runtime, Bool>(own)
     });
     Err(operands)
 }
@@ -138,6 +173,7 @@ mod tests {
 
     use super::super::testing::{assert_close, backend_tests, has_kernels, is_gpu, numbers};
     use super::*;
+    use crate::collective::Place;
 
     const EPSILON: f64 = 1e-5;
     const SHAPES: [[usize; 3]; 6] = [
@@ -214,6 +250,46 @@ mod tests {
         assert_close(found.normal, expected.normal, bound, "swapped");
     }
 
+    /// A rank without others puts its own sums between the halves.
+    fn halves_make_the_whole<B: AutodiffBackend>() {
+        let alone = Place {
+            rank: 0,
+            ranks: 1,
+            thread: 0,
+            threads: 1,
+        };
+        let group = Group::join::<B::InnerBackend>(alone, None, &Default::default()).unwrap();
+        for shape in SHAPES {
+            let run = |halves: bool| {
+                let leaf = batch::<B>(shape).require_grad();
+                let input = leaf.clone() + 0.0;
+                let output = match halves {
+                    true => in_halves(input, EPSILON, group),
+                    false => in_few_passes(input, EPSILON),
+                };
+                let output = output.ok()?;
+                let loss = (output.normal.clone() * numbers(shape, 3)).sum();
+                let gradient = leaf.grad(&loss.backward()).unwrap();
+                let [mean, variance] = [output.mean, output.variance].map(Tensor::inner);
+                Some((output.normal.inner(), mean, variance, gradient))
+            };
+            let Some(found) = run(true) else {
+                assert!(!has_kernels::<B>() && !is_gpu::<B>());
+                return;
+            };
+            let expected = run(false).unwrap();
+            // Both do the same in the same order; a GPU's compiler may fuse a product and a sum.
+            let bound = if is_gpu::<B>() { 1e-6 } else { 0.0 };
+            assert_close(found.0, expected.0, bound, "normal");
+            assert_close(found.1, expected.1, bound, "mean");
+            assert_close(found.2, expected.2, bound, "variance");
+            assert_close(found.3, expected.3, bound, "gradient");
+            let plain = in_halves(batch::<B>(shape).inner(), EPSILON, group).unwrap();
+            let expected = normalise(batch::<B>(shape).inner(), EPSILON);
+            assert_close(plain.normal, expected.normal, bound, "without a graph");
+        }
+    }
+
     fn given_values_are_taken<B: AutodiffBackend>() {
         for shape in SHAPES {
             let values = [4, 5, 6].map(|offset| numbers::<B, 1>([shape[1]], offset));
@@ -233,6 +309,7 @@ mod tests {
         agrees_with_the_composed_form,
         leaves_shared_operands_alone,
         takes_the_kernel,
+        halves_make_the_whole,
         given_values_are_taken
     );
 }

@@ -3,7 +3,9 @@ use burn::tensor::backend::AutodiffBackend;
 
 use super::super::report::{Scalar, StepReport};
 use super::super::stop::{Stop, StopReason};
+use super::super::watch::Lost;
 use super::Run;
+use crate::events::{Fanout, TrainEvent};
 
 /// Steps between two comparisons of the ranks' weights.
 pub(super) const COMPARE_EVERY: u64 = 1000;
@@ -17,16 +19,19 @@ pub(super) struct Asked {
     is_temporary: bool,
     /// End it because its time is up.
     pub(super) time_is_up: bool,
+    /// Write a checkpoint after this step.
+    pub(super) checkpoint: bool,
 }
 
 impl Asked {
     /// As scalars of a step.
-    pub(super) fn requests(self) -> [(Scalar, f32); 3] {
+    pub(super) fn requests(self) -> [(Scalar, f32); 4] {
         let number = |is_so| f32::from(u8::from(is_so));
         [
             (Scalar::Asked, number(self.stop)),
             (Scalar::AskedForNow, number(self.is_temporary)),
             (Scalar::TimeIsUp, number(self.time_is_up)),
+            (Scalar::AskedForCheckpoint, number(self.checkpoint)),
         ]
     }
 
@@ -37,6 +42,7 @@ impl Asked {
             stop: is_set(Scalar::Asked),
             is_temporary: is_set(Scalar::AskedForNow),
             time_is_up: is_set(Scalar::TimeIsUp),
+            checkpoint: is_set(Scalar::AskedForCheckpoint),
         }
     }
 }
@@ -47,12 +53,49 @@ impl<B: AutodiffBackend> Run<'_, B> {
     }
 
     /// What this rank asks all for, `seconds` after the beginning of the step.
-    pub(super) fn requests(&self, stop: &Stop, seconds: f64) -> Asked {
+    pub(super) fn requests(&mut self, stop: &Stop, seconds: f64) -> Asked {
         let reason = stop.reason();
+        // One alone looks for it when the step is done.
+        let checkpoint = !self.options.ranks.are_one() && self.is_checkpoint_asked(stop);
+        if checkpoint {
+            // It is asked for once.
+            self.retry = None;
+        }
         Asked {
             stop: reason.is_some(),
             is_temporary: reason.is_some_and(StopReason::is_temporary),
             time_is_up: self.is_time_up(seconds),
+            checkpoint,
+        }
+    }
+
+    /// Whether somebody asks for a checkpoint, or one that could not be written is to be tried again.
+    pub(super) fn is_checkpoint_asked(&self, stop: &Stop) -> bool {
+        stop.takes_checkpoint() || self.is_retry_due()
+    }
+
+    /// The outcome of keeping what is due, or the loss that another rank found in it.
+    ///
+    /// # Errors
+    /// That of `kept`, a loss of numbers on any rank, or that the ranks cannot agree.
+    pub(super) fn agreed(&self, kept: Result<()>) -> Result<()> {
+        let is_lost = match &kept {
+            Ok(()) => false,
+            Err(error) if error.is::<Lost>() => true,
+            // It ends this rank, of which the others hear.
+            Err(_) => return kept,
+        };
+        let ranks = self.options.ranks;
+        match ranks.any::<B::InnerBackend>(is_lost, &self.device)? {
+            true => kept.and(Err(self.dead("another rank says so"))),
+            false => kept,
+        }
+    }
+
+    /// Emits what all ranks have to say, once.
+    pub(super) fn tell(&self, events: &mut Fanout, event: &TrainEvent) {
+        if self.is_first_rank() {
+            events.emit(event);
         }
     }
 

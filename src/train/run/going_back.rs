@@ -23,11 +23,18 @@ pub(super) struct Suspects {
 
 impl<B: AutodiffBackend> Run<'_, B> {
     /// Whether the run may lose its numbers and go on: it did not too often yet, and what is in its folder
-    /// is its own to move. Several ranks end instead, and are started again.
-    pub(super) fn may_go_back(&self) -> bool {
-        self.options.ranks.are_one()
-            && self.folder.is_some()
-            && self.skipped.len() + 1 < MOST_LOSSES
+    /// is its own to move, or that of the rank that has it.
+    ///
+    /// # Errors
+    /// When the ranks cannot agree.
+    pub(super) fn may_go_back(&self) -> Result<bool> {
+        let has_folder = self.is_on_any_rank(self.folder.is_some())?;
+        Ok(has_folder && self.skipped.len() + 1 < MOST_LOSSES)
+    }
+
+    fn is_on_any_rank(&self, is_so: bool) -> Result<bool> {
+        let ranks = self.options.ranks;
+        ranks.any::<B::InnerBackend>(is_so, &self.device)
     }
 
     /// Goes back to the newest checkpoint, to find out on the way forth which step went wrong and to pass
@@ -37,7 +44,7 @@ impl<B: AutodiffBackend> Run<'_, B> {
     /// When there are checkpoints and none can be read, or files cannot be moved. The state of the run is
     /// of no use then.
     pub(super) fn go_back(&mut self, lost: &Lost, events: &mut Fanout) -> Result<bool> {
-        if !self.may_go_back() {
+        if !self.may_go_back()? {
             return Ok(false);
         }
         self.report(events)?;
@@ -48,7 +55,7 @@ impl<B: AutodiffBackend> Run<'_, B> {
             MOST_LOSSES - 1
         );
         let step = self.step;
-        events.emit(&TrainEvent::Warning { step, message });
+        self.tell(events, &TrainEvent::Warning { step, message });
         self.return_to_checkpoint(events)?;
         self.suspects = Some(Suspects {
             first: lost.first,
@@ -81,33 +88,47 @@ impl<B: AutodiffBackend> Run<'_, B> {
         let number = batches_of(step, &self.skipped);
         self.skipped.push(number);
         self.skipped.sort_unstable();
-        events.emit(&TrainEvent::Warning {
+        let warning = TrainEvent::Warning {
             step: self.step,
             message: format!(
                 "with batch {number} step {step} made the run lose its numbers; it takes the next one"
             ),
-        });
+        };
+        self.tell(events, &warning);
     }
 
-    /// Whether all that is trained is finite, which is seen as for a checkpoint.
+    /// Whether all that is trained is finite, which is seen as for a checkpoint. Running statistics may be so on
+    /// some ranks alone.
     fn has_finite_state(&self) -> Result<bool> {
+        let mut is_finite = true;
         for (_, make) in trained_files(&self.training) {
             match make() {
-                Err(error) if error.is::<NotFinite>() => return Ok(false),
+                Err(error) if error.is::<NotFinite>() => {
+                    is_finite = false;
+                    break;
+                }
                 made => drop(made?),
             }
         }
-        Ok(true)
+        Ok(!self.is_on_any_rank(!is_finite)?)
     }
 
     /// Puts the run and its folder into the state of the newest checkpoint, or of the beginning where
-    /// there is none, as a resumed run has it. Which batches are passed over stays known.
+    /// there is none, as a resumed run has it. Which batches are passed over stays known. Every rank reads the
+    /// checkpoint, as to resume, and the first one moves what is in the folder.
     fn return_to_checkpoint(&mut self, events: &mut Fanout) -> Result<()> {
         let resumed = self.options.resume.clone();
         let written = newest_whole(&self.options.out)?;
         // A run that went on from elsewhere may not have written any yet.
         let checkpoint = resumed.into_iter().chain(written);
         let checkpoint = checkpoint.max_by_key(Checkpoint::step);
+        let ranks = self.options.ranks;
+        let found = checkpoint.as_ref().map_or(0, Checkpoint::step);
+        ranks.check::<B::InnerBackend>(
+            &found.to_le_bytes(),
+            "the newest checkpoints of the run folder, which every rank has to see under the same path,",
+            &self.device,
+        )?;
         let (mut step, mut images_seen) = (0, 0);
         let mut training = self
             .training
@@ -121,18 +142,24 @@ impl<B: AutodiffBackend> Run<'_, B> {
         let folder = self.folder.as_ref();
         let moved = folder.map(|folder| folder.prepare(Beginning::After(step)));
         let moved = moved.transpose()?.flatten();
+        let used = match self.is_first_rank() {
+            true => logged_seconds(&self.options.out.join(LOG), step)?,
+            false => 0.0,
+        };
+        let used = ranks.of_first::<B::InnerBackend>(used, &self.device)?;
         if let Some(time) = &mut self.options.time {
-            time.used = logged_seconds(&self.options.out.join(LOG), step)?;
+            time.used = used;
         }
         if let Some(evaluation) = &mut self.evaluation {
             evaluation.forget_after(step);
         }
         self.training = training;
         (self.step, self.images_seen) = (step, images_seen);
+        self.compare_ranks()?;
         self.watch = Watch::new(self.experiment, step, self.options.ranks.count());
         (self.feed, self.ready, self.unread) = (None, None, None);
         (self.settled, self.unkept, self.retry) = (Some(step), None, None);
-        events.emit(&TrainEvent::WentBack { step });
+        self.tell(events, &TrainEvent::WentBack { step });
         if let Some(message) = moved {
             events.emit(&TrainEvent::Note { message });
         }

@@ -1,3 +1,4 @@
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -27,17 +28,20 @@ pub(super) enum Saved {
 }
 
 impl<B: AutodiffBackend> Run<'_, B> {
-    /// Whether the averaged generator is to be judged after this step.
+    /// Whether the averaged generator is to be judged after this step, which all ranks know.
     pub(super) fn is_evaluation_due(&self, is_last: bool) -> bool {
-        let evaluation = self.evaluation.as_ref();
-        evaluation.is_some_and(|evaluation| evaluation.is_due(self.step, is_last))
+        let every = self.experiment.evaluation.every;
+        every > 0 && (is_last || self.step.is_multiple_of(every))
     }
 
-    /// Whether the step that this run goes on from was to be judged, and was not.
+    /// Whether the step that this run goes on from was to be judged, and was not: the run was killed between the
+    /// checkpoint and what is made of it.
     pub fn owes_evaluation(&self) -> bool {
-        let is_last = self.step == self.experiment.run.steps;
+        let is_due = self.is_evaluation_due(self.step == self.experiment.run.steps);
         let evaluation = self.evaluation.as_ref();
-        evaluation.is_some_and(|evaluation| evaluation.is_owed(self.step, is_last))
+        self.step > 0
+            && is_due
+            && evaluation.is_some_and(|evaluation| !evaluation.has_judged(self.step))
     }
 
     /// Writes the checkpoint of this step and judges it, as far as that is due.
@@ -76,7 +80,8 @@ impl<B: AutodiffBackend> Run<'_, B> {
         if self.watch.is_finite() {
             let mut generator = self.ready();
             match evaluation.run(&mut generator, step) {
-                Ok(found) => {
+                Ok(None) => {}
+                Ok(Some(found)) => {
                     events.emit(&TrainEvent::Evaluation {
                         step,
                         values: found.values,
@@ -173,7 +178,7 @@ impl<B: AutodiffBackend> Run<'_, B> {
     }
 
     /// Weights that are not finite, as the end of the run.
-    fn dead(&self, error: Error) -> Error {
+    pub(super) fn dead(&self, error: impl Display) -> Error {
         let lost = Lost {
             what: format!("the run is not finite: after step {} {error}", self.step),
             // A moment of Adam that is infinite stops a weight and shows nowhere else.

@@ -1,5 +1,7 @@
 mod going_back;
 mod metrics;
+#[cfg(feature = "distributed")]
+mod ranks;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};

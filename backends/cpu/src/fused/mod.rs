@@ -20,6 +20,7 @@ pub mod modulate;
 pub mod normalise;
 pub mod product;
 pub mod spectral;
+pub mod standardise;
 mod sums;
 
 use burn::tensor::backend::Backend;
@@ -123,6 +124,12 @@ impl<'a> Place<'a> {
         parts.collect()
     }
 
+    /// The elements as they are.
+    #[inline(always)]
+    fn values(&self) -> &[f32] {
+        self.from.unwrap_or(&*self.to)
+    }
+
     /// The elements, where they are to be written over.
     #[inline(always)]
     fn filled(self) -> &'a mut [f32] {
@@ -209,7 +216,7 @@ mod tests {
             let input = numbers::<Cpu, 3>([batch, channels, height * width]);
             let values = [0.1, 1.3, -0.2].map(|shift| numbers::<Cpu, 1>([channels]) + shift);
             let modulation = numbers::<Cpu, 4>([batch, 2 * channels, height, width]);
-            let normal = normalise::standardise((input.clone(), values.clone())).unwrap();
+            let normal = standardise::standardise((input.clone(), values.clone())).unwrap();
             let expected = modulate::plain((normal, modulation.clone()), 0.2).unwrap();
             let found = modulate::standardised((input, values, modulation), 0.2).unwrap();
             assert_eq!(found.into_data(), expected.into_data());

@@ -1,4 +1,8 @@
-//! Normalisation of each channel, by the statistics of the batch or by values that are given.
+//! Normalisation of each channel by the statistics of the batch.
+//!
+//! Each direction has two halves: sums over a channel, and what is made of them. Alone, a job does both. Where
+//! a batch is one of several, the sums of all of them come between: [`statistics`] and [`pulls`] are the first
+//! halves, [`standardise`](super::standardise::standardise) and [`of_pulls`] the second ones.
 
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -12,8 +16,9 @@ use pulp::NullaryFnOnce;
 
 use super::super::Cpu;
 use super::super::profile::Timer;
+use super::standardise::PerChannel;
 use super::sums::{dot, squares, sum};
-use super::{GRAIN, Place, Target, are_plain, in_order, primitive, read, run, shaped, tensor};
+use super::{Place, Target, are_plain, in_order, primitive, read, run, shaped, tensor};
 
 /// The batch with mean zero and variance one in each channel, and the mean and the biased variance of each
 /// channel before.
@@ -142,23 +147,10 @@ impl NullaryFnOnce for Forward<'_> {
 
     #[inline(always)]
     fn call(self) {
-        let mut rows = Vec::with_capacity(self.rows.len());
-        let (mut total, mut count) = (0.0, 0);
-        for row in self.rows {
-            let row = row.filled();
-            total += sum(row);
-            count += row.len();
-            rows.push(row);
-        }
-        let mean = (total / count as f64) as f32;
-        let mut total = 0.0;
-        for row in &rows {
-            total += squares(row, mean);
-        }
-        let variance = (total / count as f64) as f32;
+        let [mean, variance] = statistics_of(self.rows.iter().map(Place::values));
         let scale = 1.0 / (variance + self.epsilon).sqrt();
-        for row in rows {
-            for value in row {
+        for row in self.rows {
+            for value in row.filled() {
                 *value = (*value - mean) * scale;
             }
         }
@@ -166,18 +158,87 @@ impl NullaryFnOnce for Forward<'_> {
     }
 }
 
+/// Mean and biased variance of the rows of a channel.
+#[inline(always)]
+fn statistics_of<'a>(rows: impl Iterator<Item = &'a [f32]> + Clone) -> [f32; 2] {
+    let (mut total, mut count) = (0.0, 0);
+    for row in rows.clone() {
+        total += sum(row);
+        count += row.len();
+    }
+    let mean = (total / count as f64) as f32;
+    let mut total = 0.0;
+    for row in rows {
+        total += squares(row, mean);
+    }
+    [mean, (total / count as f64) as f32]
+}
+
+/// Mean and biased variance of each channel: the first half alone. None where there is no kernel for the
+/// input.
+///
+/// # Shapes
+/// - input: `[N, C, HW]`
+/// - output: `[2C]`, means first
+pub fn statistics(input: &Tensor<Cpu, 3>) -> Option<PerChannel> {
+    let input = primitive(input.clone());
+    if !are_plain(&[&input]) {
+        return None;
+    }
+    let _timer = Timer::new("normalise_statistics");
+    let [_, channels, pixels] = input.shape().dims();
+    let values = read(&input);
+    let mut both = vec![0.0; 2 * channels];
+    let (mean, variance) = both.split_at_mut(channels);
+    let rows = by_channel(values.chunks(pixels), channels);
+    let jobs = rows.into_iter().zip(mean).zip(variance);
+    let jobs = jobs.map(|((rows, mean), variance)| Statistics {
+        rows,
+        mean,
+        variance,
+    });
+    run(jobs.collect(), values.len());
+    Some(tensor(shaped(both, Shape::from([2 * channels]))))
+}
+
+/// A channel whose statistics alone are asked for.
+struct Statistics<'a> {
+    rows: Vec<&'a [f32]>,
+    mean: &'a mut f32,
+    variance: &'a mut f32,
+}
+
+impl NullaryFnOnce for Statistics<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        [*self.mean, *self.variance] = statistics_of(self.rows.iter().copied());
+    }
+}
+
 fn backward(state: &State, gradient: FlexTensor) -> FlexTensor {
     let _timer = Timer::new("normalise_backward");
-    let [_, channels, pixels] = state.normal.shape().dims();
-    let normal = by_channel(read(&state.normal).chunks(pixels), channels);
+    gradient_of_input(&state.normal, &state.scale, None, gradient)
+}
+
+fn gradient_of_input(
+    normal: &FlexTensor,
+    scale: &[f32],
+    pulls: Option<[&[f32]; 2]>,
+    gradient: FlexTensor,
+) -> FlexTensor {
+    let [_, channels, pixels] = normal.shape().dims();
+    let normal = by_channel(read(normal).chunks(pixels), channels);
     let mut target = Target::over(in_order(gradient));
     let place = target.place();
     let elements = place.to.len();
     let rows = by_channel(place.parts(pixels), channels);
-    let rows = rows.into_iter().zip(normal).zip(&state.scale);
-    let jobs = rows.map(|((rows, normal), scale)| Gradient {
+    let jobs = rows.into_iter().zip(normal).zip(scale).enumerate();
+    let jobs = jobs.map(|(channel, ((rows, normal), scale))| Gradient {
         rows,
         normal,
+        pulls: pulls.map(|[means, alongs]| [means[channel], alongs[channel]]),
         scale: *scale,
     });
     run(jobs.collect(), elements);
@@ -188,6 +249,8 @@ fn backward(state: &State, gradient: FlexTensor) -> FlexTensor {
 struct Gradient<'a> {
     rows: Vec<Place<'a>>,
     normal: Vec<&'a [f32]>,
+    /// Both means, where they are given.
+    pulls: Option<[f32; 2]>,
     scale: f32,
 }
 
@@ -196,88 +259,95 @@ impl NullaryFnOnce for Gradient<'_> {
 
     #[inline(always)]
     fn call(self) {
-        let mut rows = Vec::with_capacity(self.rows.len());
-        let (mut total, mut along, mut count) = (0.0, 0.0, 0);
+        let [mean, along] = match self.pulls {
+            Some(pulls) => pulls,
+            None => pulls_of(self.rows.iter().map(Place::values), &self.normal),
+        };
         for (row, normal) in self.rows.into_iter().zip(self.normal) {
-            let row = row.filled();
-            total += sum(row);
-            along += dot(row, normal);
-            count += row.len();
-            rows.push((row, normal));
-        }
-        let mean = (total / count as f64) as f32;
-        let along = (along / count as f64) as f32;
-        for (row, normal) in rows {
-            for (value, normal) in row.iter_mut().zip(normal) {
+            for (value, normal) in row.filled().iter_mut().zip(normal) {
                 *value = (*value - mean - *normal * along) * self.scale;
             }
         }
     }
 }
 
-/// Values of each channel, `[C]`.
-pub type PerChannel = Tensor<Cpu, 1>;
-
-/// (x − mean) · scale + shift per channel of `[N, C, HW]`, without a graph.
-///
-/// # Errors
-/// The operands, where there is no kernel for them.
-pub fn standardise(
-    (input, [mean, scale, shift]): (Tensor<Cpu, 3>, [PerChannel; 3]),
-) -> Result<Tensor<Cpu, 3>, (Tensor<Cpu, 3>, [PerChannel; 3])> {
-    let (input, values) = (primitive(input), [mean, scale, shift].map(primitive));
-    let channels = input.shape()[1];
-    let fit = values
-        .iter()
-        .all(|values| are_plain(&[values]) && values.shape()[0] == channels);
-    if !fit || !are_plain(&[&input]) {
-        return Err((tensor(input), values.map(tensor)));
+/// mean(g) and mean(g · x̂) over the rows of a channel.
+#[inline(always)]
+fn pulls_of<'a>(gradient: impl Iterator<Item = &'a [f32]>, normal: &[&[f32]]) -> [f32; 2] {
+    let (mut total, mut along, mut count) = (0.0, 0.0, 0);
+    for (row, normal) in gradient.zip(normal) {
+        total += sum(row);
+        along += dot(row, normal);
+        count += row.len();
     }
-    let _timer = Timer::new("standardise");
-    let pixels = input.shape()[2];
-    let [mean, scale, shift] = [&values[0], &values[1], &values[2]].map(read);
-    let mut target = Target::over(input);
-    let place = target.place();
-    let elements = place.to.len();
-    // Whole rows of about as many elements as a job is worth.
-    let grain = GRAIN.div_ceil(pixels) * pixels;
-    let parts = place.parts(grain).into_iter().enumerate();
-    let jobs = parts.map(|(index, place)| Standardise {
-        place,
-        pixels,
-        first: index * (grain / pixels),
+    [total, along].map(|total| (total / count as f64) as f32)
+}
+
+/// The means of each channel that its gradient is pulled by, mean(g) and mean(g · x̂): the first half of the way
+/// backward alone. Gives the gradient back in the order of its axes.
+///
+/// # Shapes
+/// - `normal`, the normalised batch, and its `gradient`: `[N, C, HW]`
+/// - output: `[2C]`, means of g first
+pub fn pulls(normal: &Tensor<Cpu, 3>, gradient: Tensor<Cpu, 3>) -> (Tensor<Cpu, 3>, PerChannel) {
+    let _timer = Timer::new("normalise_pulls");
+    let (normal, gradient) = (primitive(normal.clone()), in_order(primitive(gradient)));
+    let [_, channels, pixels] = normal.shape().dims();
+    let values = read(&gradient);
+    let mut both = vec![0.0; 2 * channels];
+    let (mean, along) = both.split_at_mut(channels);
+    let rows = by_channel(values.chunks(pixels), channels);
+    let jobs = rows
+        .into_iter()
+        .zip(by_channel(read(&normal).chunks(pixels), channels))
+        .zip(mean.iter_mut().zip(along));
+    let jobs = jobs.map(|((rows, normal), (mean, along))| Pulls {
+        rows,
+        normal,
         mean,
-        scale,
-        shift,
+        along,
     });
-    run(jobs.collect(), elements);
-    Ok(tensor(target.to))
+    run(jobs.collect(), values.len());
+    let both = tensor(shaped(both, Shape::from([2 * channels])));
+    (tensor(gradient), both)
 }
 
-/// Some rows.
-struct Standardise<'a> {
-    place: Place<'a>,
-    pixels: usize,
-    /// Row of the first one.
-    first: usize,
-    mean: &'a [f32],
-    scale: &'a [f32],
-    shift: &'a [f32],
+/// A channel whose means alone are asked for.
+struct Pulls<'a> {
+    rows: Vec<&'a [f32]>,
+    normal: Vec<&'a [f32]>,
+    mean: &'a mut f32,
+    along: &'a mut f32,
 }
 
-impl NullaryFnOnce for Standardise<'_> {
+impl NullaryFnOnce for Pulls<'_> {
     type Output = ();
 
     #[inline(always)]
     fn call(self) {
-        let rows = self.place.filled().chunks_exact_mut(self.pixels);
-        for (index, row) in rows.enumerate() {
-            let channel = (self.first + index) % self.mean.len();
-            let (mean, scale) = (self.mean[channel], self.scale[channel]);
-            let shift = self.shift[channel];
-            for value in row {
-                *value = (*value - mean) * scale + shift;
-            }
-        }
+        [*self.mean, *self.along] = pulls_of(self.rows.iter().copied(), &self.normal);
     }
+}
+
+/// The gradient of the batch before it was normalised, by [`pulls`] that are given: the second half.
+///
+/// # Shapes
+/// - `normal`, the normalised batch, and its `gradient`: `[N, C, HW]`
+/// - values: the pulls, `[2C]`, and 1 / √(σ² + ε), `[C]`
+pub fn of_pulls(
+    normal: &Tensor<Cpu, 3>,
+    gradient: Tensor<Cpu, 3>,
+    values: [PerChannel; 2],
+) -> Tensor<Cpu, 3> {
+    let _timer = Timer::new("normalise_backward");
+    let [pulls, scale] = values.map(|values| in_order(primitive(values)));
+    let (means, alongs) = read(&pulls).split_at(pulls.shape()[0] / 2);
+    let normal = primitive(normal.clone());
+    let (scale, gradient) = (read(&scale), primitive(gradient));
+    tensor(gradient_of_input(
+        &normal,
+        scale,
+        Some([means, alongs]),
+        gradient,
+    ))
 }

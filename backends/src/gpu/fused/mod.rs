@@ -17,6 +17,7 @@ pub(crate) mod modulate;
 pub(crate) mod normalise;
 pub(crate) mod softmax;
 pub(crate) mod spectral;
+pub(crate) mod standardise;
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor as Burn, TensorPrimitive};

@@ -57,51 +57,6 @@ pub(crate) fn tracked<R: CubeRuntime, BT: BoolElement>(
     Ok((tensor(normal), statistics))
 }
 
-type Standardised<R, BT> = (Burn<Gpu<R, BT>, 3>, [Burn<Gpu<R, BT>, 1>; 3]);
-
-/// By values that are given, without a graph.
-pub(crate) fn standardise<R: CubeRuntime, BT: BoolElement>(
-    (input, values): Standardised<R, BT>,
-) -> Result<Burn<Gpu<R, BT>, 3>, Standardised<R, BT>> {
-    let (input, values) = (primitive(input), values.map(primitive));
-    let channels = input.meta.shape()[1];
-    let fit = |values: &T<R>| are_plain(&[values]) && values.meta.num_elements() == channels;
-    if !are_plain(&[&input]) || !values.iter().all(fit) {
-        return Err((tensor(input), values.map(tensor)));
-    }
-    let input = into_contiguous(input);
-    let [mean, scale, shift] = values.map(into_contiguous);
-    let output = like(&input);
-    let (cubes, dim) = elements(&input);
-    standardise_kernel::launch::<R>(
-        &input.client.clone(),
-        cubes,
-        dim,
-        input.into_tensor_arg(),
-        mean.into_tensor_arg(),
-        scale.into_tensor_arg(),
-        shift.into_tensor_arg(),
-        output.clone().into_tensor_arg(),
-    );
-    Ok(tensor(output))
-}
-
-#[cube(launch)]
-fn standardise_kernel(
-    input: &Tensor<f32>,
-    mean: &Tensor<f32>,
-    scale: &Tensor<f32>,
-    shift: &Tensor<f32>,
-    output: &mut Tensor<f32>,
-) {
-    let place = ABSOLUTE_POS;
-    if place >= output.len() {
-        terminate!();
-    }
-    let channel = place / input.shape(2) % input.shape(1);
-    output[place] = (input[place] - mean[channel]) * scale[channel] + shift[channel];
-}
-
 #[derive(Debug)]
 struct Normalise;
 
@@ -174,25 +129,96 @@ fn of_input<R: CubeRuntime>(normal: T<R>, variance: T<R>, gradient: T<R>, epsilo
     output
 }
 
+/// Mean and biased variance of each channel, `[2C]`, means first: the first half of [`Done::of`] alone, in one
+/// launch. None where there is no kernel for the input, `[N, C, HW]`.
+pub(crate) fn statistics<R: CubeRuntime, BT: BoolElement>(
+    input: &Burn<Gpu<R, BT>, 3>,
+) -> Option<Burn<Gpu<R, BT>, 1>> {
+    let input = primitive(input.clone());
+    if !are_plain(&[&input]) {
+        return None;
+    }
+    let input = into_contiguous(input);
+    let shape = input.meta.shape().clone();
+    let [batch, channels, pixels] = [shape[0], shape[1], shape[2]];
+    let both = beside(&input, Shape::new([2 * channels]));
+    let (cubes, dim) = sums(channels);
+    statistics_kernel::launch::<R>(
+        &input.client.clone(),
+        cubes,
+        dim,
+        input.into_tensor_arg(),
+        both.clone().into_tensor_arg(),
+        batch as u32,
+        pixels as u32,
+    );
+    Some(tensor(both))
+}
+
+/// mean(G) and mean(G · x) of each channel, `[2C]`: the first half of [`of_input`] alone, in one launch. Gives the
+/// gradient back in the order of its axes.
+pub(crate) fn pulls<R: CubeRuntime, BT: BoolElement>(
+    normal: &Burn<Gpu<R, BT>, 3>,
+    gradient: Burn<Gpu<R, BT>, 3>,
+) -> (Burn<Gpu<R, BT>, 3>, Burn<Gpu<R, BT>, 1>) {
+    let [normal, gradient] =
+        [normal.clone(), gradient].map(|batch| into_contiguous(primitive(batch)));
+    let shape = normal.meta.shape().clone();
+    let [batch, channels, pixels] = [shape[0], shape[1], shape[2]];
+    let both = beside(&normal, Shape::new([2 * channels]));
+    let (cubes, dim) = sums(channels);
+    pulls_kernel::launch::<R>(
+        &normal.client.clone(),
+        cubes,
+        dim,
+        normal.into_tensor_arg(),
+        gradient.clone().into_tensor_arg(),
+        both.clone().into_tensor_arg(),
+        batch as u32,
+        pixels as u32,
+    );
+    (tensor(gradient), tensor(both))
+}
+
+/// The second half: by [`pulls`] that are given, `[2C]`, and the scale 1 / √(σ² + ε), `[C]`.
+pub(crate) fn of_pulls<R: CubeRuntime, BT: BoolElement>(
+    normal: &Burn<Gpu<R, BT>, 3>,
+    gradient: Burn<Gpu<R, BT>, 3>,
+    [pulls, scale]: [Burn<Gpu<R, BT>, 1>; 2],
+) -> Burn<Gpu<R, BT>, 3> {
+    let [normal, gradient] =
+        [normal.clone(), gradient].map(|batch| into_contiguous(primitive(batch)));
+    let [pulls, scale] = [pulls, scale].map(|values| into_contiguous(primitive(values)));
+    let output = like(&gradient);
+    let (cubes, dim) = elements(&gradient);
+    of_pulls_kernel::launch::<R>(
+        &gradient.client.clone(),
+        cubes,
+        dim,
+        normal.into_tensor_arg(),
+        gradient.into_tensor_arg(),
+        pulls.into_tensor_arg(),
+        scale.into_tensor_arg(),
+        output.clone().into_tensor_arg(),
+    );
+    tensor(output)
+}
+
 /// Where the element with this number of a channel lies, of `[N, C, pixels]`.
 #[cube]
 fn place_of(number: usize, channel: usize, channels: usize, pixels: usize) -> usize {
     (number / pixels * channels + channel) * pixels + number % pixels
 }
 
-#[cube(launch)]
-fn normalise_kernel(
+/// Mean and biased variance of a channel, of a cube.
+#[cube]
+fn statistics_of(
     input: &Tensor<f32>,
-    normal: &mut Tensor<f32>,
-    mean: &mut Tensor<f32>,
-    variance: &mut Tensor<f32>,
-    epsilon: f32,
+    channel: usize,
+    channels: usize,
     batch: u32,
-    pixels: u32,
-) {
-    let channel = CUBE_POS;
-    let channels = mean.len();
-    let pixels = pixels as usize;
+    pixels: usize,
+) -> (f32, f32) {
     let count = batch as usize * pixels;
     let mut sum = 0.0f32;
     let mut number = UNIT_POS as usize;
@@ -209,6 +235,35 @@ fn normalise_kernel(
         number += UNITS;
     }
     let spread = over_cube(squares) / f32::cast_from(count);
+    (middle, spread)
+}
+
+#[cube(launch)]
+fn statistics_kernel(input: &Tensor<f32>, both: &mut Tensor<f32>, batch: u32, pixels: u32) {
+    let channel = CUBE_POS;
+    let channels = both.len() / 2;
+    let (middle, spread) = statistics_of(input, channel, channels, batch, pixels as usize);
+    if UNIT_POS == 0 {
+        both[channel] = middle;
+        both[channels + channel] = spread;
+    }
+}
+
+#[cube(launch)]
+fn normalise_kernel(
+    input: &Tensor<f32>,
+    normal: &mut Tensor<f32>,
+    mean: &mut Tensor<f32>,
+    variance: &mut Tensor<f32>,
+    epsilon: f32,
+    batch: u32,
+    pixels: u32,
+) {
+    let channel = CUBE_POS;
+    let channels = mean.len();
+    let pixels = pixels as usize;
+    let (middle, spread) = statistics_of(input, channel, channels, batch, pixels);
+    let count = batch as usize * pixels;
     let scale = 1.0 / (spread + epsilon).sqrt();
     let mut number = UNIT_POS as usize;
     while number < count {
@@ -219,6 +274,48 @@ fn normalise_kernel(
     if UNIT_POS == 0 {
         mean[channel] = middle;
         variance[channel] = spread;
+    }
+}
+
+/// mean(G) and mean(G · x) of a channel, of a cube.
+#[cube]
+fn pulls_of(
+    normal: &Tensor<f32>,
+    gradient: &Tensor<f32>,
+    channel: usize,
+    channels: usize,
+    batch: u32,
+    pixels: usize,
+) -> (f32, f32) {
+    let count = batch as usize * pixels;
+    let mut sum = 0.0f32;
+    let mut product = 0.0f32;
+    let mut number = UNIT_POS as usize;
+    while number < count {
+        let place = place_of(number, channel, channels, pixels);
+        sum += gradient[place];
+        product += gradient[place] * normal[place];
+        number += UNITS;
+    }
+    let sum = over_cube(sum) / f32::cast_from(count);
+    let product = over_cube(product) / f32::cast_from(count);
+    (sum, product)
+}
+
+#[cube(launch)]
+fn pulls_kernel(
+    normal: &Tensor<f32>,
+    gradient: &Tensor<f32>,
+    both: &mut Tensor<f32>,
+    batch: u32,
+    pixels: u32,
+) {
+    let channel = CUBE_POS;
+    let channels = both.len() / 2;
+    let (sum, product) = pulls_of(normal, gradient, channel, channels, batch, pixels as usize);
+    if UNIT_POS == 0 {
+        both[channel] = sum;
+        both[channels + channel] = product;
     }
 }
 
@@ -235,18 +332,8 @@ fn of_input_kernel(
     let channel = CUBE_POS;
     let channels = variance.len();
     let pixels = pixels as usize;
+    let (sum, product) = pulls_of(normal, gradient, channel, channels, batch, pixels);
     let count = batch as usize * pixels;
-    let mut sum = 0.0f32;
-    let mut product = 0.0f32;
-    let mut number = UNIT_POS as usize;
-    while number < count {
-        let place = place_of(number, channel, channels, pixels);
-        sum += gradient[place];
-        product += gradient[place] * normal[place];
-        number += UNITS;
-    }
-    let sum = over_cube(sum) / f32::cast_from(count);
-    let product = over_cube(product) / f32::cast_from(count);
     let scale = 1.0 / (variance[channel] + epsilon).sqrt();
     let mut number = UNIT_POS as usize;
     while number < count {
@@ -254,4 +341,22 @@ fn of_input_kernel(
         output[place] = (gradient[place] - sum - normal[place] * product) * scale;
         number += UNITS;
     }
+}
+
+#[cube(launch)]
+fn of_pulls_kernel(
+    normal: &Tensor<f32>,
+    gradient: &Tensor<f32>,
+    pulls: &Tensor<f32>,
+    scale: &Tensor<f32>,
+    output: &mut Tensor<f32>,
+) {
+    let place = ABSOLUTE_POS;
+    if place >= output.len() {
+        terminate!();
+    }
+    let channels = scale.len();
+    let channel = place / normal.shape(2) % channels;
+    let along = normal[place] * pulls[channels + channel];
+    output[place] = (gradient[place] - pulls[channel] - along) * scale[channel];
 }

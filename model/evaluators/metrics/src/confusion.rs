@@ -75,7 +75,26 @@ impl Confusion {
                 classes: self.classes,
             });
         }
-        for (count, other) in self.counts.iter_mut().zip(&other.counts) {
+        self.add_counts(&other.counts)
+    }
+
+    /// All counts, row by row: a row for each true class, of the predicted classes and no class.
+    pub fn counts(&self) -> &[u64] {
+        &self.counts
+    }
+
+    /// Takes in the [counts](Self::counts) of another matrix of the same classes.
+    ///
+    /// # Errors
+    /// [`MetricError::Lengths`] when there are fewer or more of them.
+    pub fn add_counts(&mut self, counts: &[u64]) -> Result<(), MetricError> {
+        if counts.len() != self.counts.len() {
+            return Err(MetricError::Lengths {
+                left: counts.len(),
+                right: self.counts.len(),
+            });
+        }
+        for (count, other) in self.counts.iter_mut().zip(counts) {
             *count += other;
         }
         Ok(())

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::*;
 use crate::consumers::jsonl::{JsonLog, logged_seconds};
 use crate::runtime::noise::{Draws, Purpose};
+use crate::train::Ranks;
 use crate::train::run_folder::LOG;
 
 /// Numbers of a run, one of which is none at a step, so many times.
@@ -15,6 +16,8 @@ struct Poisoned {
     draws: SeededDraws,
     step: u64,
     times: AtomicU32,
+    /// Whether it is the last one, which is of the last rank, or the first.
+    is_last: bool,
 }
 
 impl Draws for Poisoned {
@@ -28,7 +31,8 @@ impl Draws for Poisoned {
                 .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
                 .is_ok()
         {
-            numbers[0] = f32::NAN;
+            let place = if self.is_last { count - 1 } else { 0 };
+            numbers[place] = f32::NAN;
         }
         numbers
     }
@@ -43,14 +47,17 @@ impl Draws for Poisoned {
 }
 
 /// A run in a folder, at whose step number so-and-so something is not finite.
-struct Case<'a> {
-    experiment: &'a Experiment,
-    folder: &'a Path,
+pub(super) struct Case<'a> {
+    pub(super) experiment: &'a Experiment,
+    pub(super) folder: &'a Path,
     /// Step, and how often.
-    poison: (u64, u32),
+    pub(super) poison: (u64, u32),
+    /// Whether the last rank gets it, or the first.
+    pub(super) poisons_last: bool,
     /// Batches that are passed over from the beginning.
-    skipped: Vec<u64>,
-    more: Option<Box<dyn Consumer>>,
+    pub(super) skipped: Vec<u64>,
+    pub(super) more: Option<Box<dyn Consumer>>,
+    pub(super) ranks: Ranks,
 }
 
 struct Handed(Box<dyn Consumer>);
@@ -62,18 +69,20 @@ impl Consumer for Handed {
 }
 
 impl<'a> Case<'a> {
-    fn new(experiment: &'a Experiment, folder: &'a Path, poison: (u64, u32)) -> Self {
+    pub(super) fn new(experiment: &'a Experiment, folder: &'a Path, poison: (u64, u32)) -> Self {
         Self {
             experiment,
             folder,
             poison,
+            poisons_last: false,
             skipped: Vec::new(),
             more: None,
+            ranks: Ranks::default(),
         }
     }
 
     /// Trains from the newest checkpoint of the folder on. Gives the events and how it ended.
-    fn train(self) -> (Vec<String>, Result<Ending>) {
+    pub(super) fn train(self) -> (Vec<String>, Result<Ending>) {
         let experiment = self.experiment;
         let checks = tempfile::tempdir().unwrap();
         let data = Data::open(&experiment.data, false, checks.path()).unwrap();
@@ -86,7 +95,7 @@ impl<'a> Case<'a> {
             backend: "flex".to_string(),
             time: None,
             memory: None,
-            ranks: Default::default(),
+            ranks: self.ranks,
             named: None,
         };
         let device = Default::default();
@@ -95,19 +104,22 @@ impl<'a> Case<'a> {
         let draws = SeededDraws {
             seed: experiment.run.seed,
         };
-        let times = AtomicU32::new(times);
-        run.training = run
-            .training
-            .with_draws(Box::new(Poisoned { draws, step, times }));
+        let poisoned = Poisoned {
+            draws,
+            step,
+            times: AtomicU32::new(times),
+            is_last: self.poisons_last,
+        };
+        run.training = run.training.with_draws(Box::new(poisoned));
         run.skipped.extend(self.skipped);
-        run.hold(RunFolder::claim(self.folder).unwrap());
         let heard = Arc::new(Mutex::new(Vec::new()));
-        let mut fanout = Fanout::new()
-            .with(
-                "log",
-                JsonLog::open(&self.folder.join(LOG), finished).unwrap(),
-            )
-            .with("listener", Listener(heard.clone()));
+        let mut fanout = Fanout::new().with("listener", Listener(heard.clone()));
+        // What is in the folder is the business of the first rank.
+        if self.ranks.rank() == 0 {
+            run.hold(RunFolder::claim(self.folder).unwrap());
+            let log = JsonLog::open(&self.folder.join(LOG), finished).unwrap();
+            fanout = fanout.with("log", log);
+        }
         if let Some(more) = self.more {
             fanout = fanout.with("more", Handed(more));
         }
@@ -121,7 +133,7 @@ impl<'a> Case<'a> {
 }
 
 /// The files of a checkpoint.
-fn files(folder: &Path, step: u64) -> BTreeMap<String, Vec<u8>> {
+pub(super) fn files(folder: &Path, step: u64) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(folder.join(format!("checkpoints/step-{step:06}"))).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
     let named = paths.map(|path| {
@@ -131,7 +143,7 @@ fn files(folder: &Path, step: u64) -> BTreeMap<String, Vec<u8>> {
     named.collect()
 }
 
-fn logged(folder: &Path) -> Vec<u64> {
+pub(super) fn logged(folder: &Path) -> Vec<u64> {
     let text = fs::read_to_string(folder.join(LOG)).unwrap();
     let step = |line: &str| {
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -140,12 +152,12 @@ fn logged(folder: &Path) -> Vec<u64> {
     text.lines().map(step).collect()
 }
 
-fn count(events: &[String], word: &str) -> usize {
+pub(super) fn count(events: &[String], word: &str) -> usize {
     events.iter().filter(|event| event.contains(word)).count()
 }
 
 /// Six steps with a checkpoint after every second one.
-fn experiment_of_six() -> Experiment {
+pub(super) fn experiment_of_six() -> Experiment {
     let mut experiment = experiment();
     let run = &mut experiment.run;
     (run.steps, run.checkpoint_every, run.preview_every) = (6, 2, 100);
