@@ -78,12 +78,44 @@ impl<B: Backend> DpSimsGenerator<B> {
         latent: Tensor<B, 2>,
         mode: Mode,
     ) -> Tensor<B, 4> {
-        let [maps, height, width] = label_maps.dims();
         let [images, latent_dim] = latent.dims();
         let tokens = match &self.mapping {
             Some(mapping) => mapping.forward(latent.clone()),
             None => latent.clone().reshape([images, 1, latent_dim]),
         };
+        self.features_of_tokens(label_maps, latent, tokens, mode)
+    }
+
+    /// [`Self::features`] under tokens of two latents, see [`Mapping::forward_mixed`]. Without a mapping
+    /// network there are no tokens, and `latent` alone counts.
+    ///
+    /// # Shapes
+    /// - labels: `[N, H, W]`
+    /// - latent, other: `[kN, latent_dim]`
+    /// - output: `[kN, base_width, H, W]`
+    pub fn features_mixed(
+        &mut self,
+        label_maps: LabelMaps<B>,
+        [latent, other]: [Tensor<B, 2>; 2],
+        styles: &[usize],
+        mode: Mode,
+    ) -> Tensor<B, 4> {
+        let Some(mapping) = &self.mapping else {
+            return self.features(label_maps, latent, mode);
+        };
+        let tokens = mapping.forward_mixed(latent.clone(), other, styles);
+        self.features_of_tokens(label_maps, latent, tokens, mode)
+    }
+
+    fn features_of_tokens(
+        &mut self,
+        label_maps: LabelMaps<B>,
+        latent: Tensor<B, 2>,
+        tokens: Tensor<B, 3>,
+        mode: Mode,
+    ) -> Tensor<B, 4> {
+        let [maps, height, width] = label_maps.dims();
+        let images = latent.dims()[0];
         GeneratorPart::Mapping.end();
         let (rows, columns) = (height / self.start_stride, width / self.start_stride);
         let grid = label_maps.nearest(rows, columns);
