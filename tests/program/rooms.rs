@@ -228,6 +228,10 @@ fn read(folder: &Path, below: &Path, sources: &mut Vec<Source>) {
 fn check(folder: &Path, base: &str) -> usize {
     let mut sources = Vec::new();
     read(folder, Path::new(""), &mut sources);
+    if sources.is_empty() {
+        // Of another language.
+        return 0;
+    }
     // It says which modules only tests have.
     let module = ["mod.rs", "lib.rs", "main.rs"].map(|name| folder.join(name));
     let module = module.iter().find(|path| path.exists());
