@@ -19,6 +19,8 @@ pub mod evaluate;
 pub mod events;
 pub mod experiments;
 pub mod plan;
+#[cfg(feature = "serve")]
+pub mod serve;
 pub mod train;
 pub mod verify;
 pub mod weights;

@@ -29,6 +29,8 @@ mod program {
     pub mod rooms;
     pub mod run;
     pub mod run_folder;
+    #[cfg(feature = "serve")]
+    pub mod serve;
     pub mod train;
     pub mod weights;
 }

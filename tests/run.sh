@@ -10,7 +10,7 @@ if [ "$(uname)" = Darwin ] || compgen -G '/usr/share/vulkan/icd.d/*.json' >/dev/
     compgen -G '/etc/vulkan/icd.d/*.json' >/dev/null; then
     echo "tests on wgpu: run"
     # Without autotune: a software driver would spend its time on kernels to choose from.
-    features=(--no-default-features --features flex,model,wgpu,distributed)
+    features=(--no-default-features --features flex,model,wgpu,distributed,serve)
 else
     echo "tests on wgpu: SKIPPED, no Vulkan driver (on Debian: mesa-vulkan-drivers)"
 fi

@@ -10,7 +10,7 @@ use png::{BitDepth, ColorType};
 
 use crate::description::{DescribedClass, Description, LabelValues};
 use crate::error::DatasetError;
-use crate::raster::{Raster, Refusal, read_png};
+use crate::raster::{Raster, Refusal, parse_png, read_png};
 use crate::size::Size;
 
 /// A label map in class indices.
@@ -100,16 +100,37 @@ impl LabelReader {
     /// # Errors
     /// When the file is damaged, of another kind, or has an id or a colour that is not described.
     pub fn read(&self, path: &Path) -> Result<LabelMap, DatasetError> {
-        let fitting = |colour, depth| {
-            let mut codes = self.codes.iter();
-            codes.find(|code| code.refuse(colour, depth).is_none())
-        };
-        let raster = read_png(path, |colour, depth| match fitting(colour, depth) {
+        let raster = read_png(path, |colour, depth| self.refuse(colour, depth))?;
+        self.classes(raster, path)
+    }
+
+    /// Reads a label map of at most `most` pixels from the bytes of a PNG, which errors call `name`.
+    ///
+    /// # Errors
+    /// Those of [`Self::read`].
+    pub fn parse(&self, bytes: &[u8], name: &Path, most: usize) -> Result<LabelMap, DatasetError> {
+        let raster = parse_png(bytes, name, most, |colour, depth| {
+            self.refuse(colour, depth)
+        })?;
+        self.classes(raster, name)
+    }
+
+    /// The first meaning that a PNG of this kind can hold.
+    fn fitting(&self, colour: ColorType, depth: BitDepth) -> Option<&LabelCode> {
+        let mut codes = self.codes.iter();
+        codes.find(|code| code.refuse(colour, depth).is_none())
+    }
+
+    fn refuse(&self, colour: ColorType, depth: BitDepth) -> Option<Refusal> {
+        match self.fitting(colour, depth) {
             Some(_) => None,
             None => self.code().refuse(colour, depth),
-        })?;
-        let code = fitting(raster.colour, raster.depth()).unwrap_or(self.code());
-        classes_of(raster, path, code)
+        }
+    }
+
+    fn classes(&self, raster: Raster, path: &Path) -> Result<LabelMap, DatasetError> {
+        let code = self.fitting(raster.colour, raster.depth());
+        classes_of(raster, path, code.unwrap_or(self.code()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The samples of a PNG as they are stored, for files whose values are numbers and not light.
 
-use std::io::BufReader;
+use std::io::{BufRead, BufReader, Cursor, Seek};
 use std::path::Path;
 
 use png::{BitDepth, ColorType, DecodingError, Transformations};
@@ -63,53 +63,77 @@ pub fn read_png(
     refuse: impl Fn(ColorType, BitDepth) -> Option<Refusal>,
 ) -> Result<Raster, DatasetError> {
     contained(path, || {
-        let file = open_file(path, MAX_BYTES)?;
-        let mut decoder = png::Decoder::new(BufReader::new(file));
-        // Expansion would turn palette indices into colours and scale gray values of under 8 bits.
-        decoder.set_transformations(Transformations::IDENTITY);
-        // Texts and profiles say nothing about numbers, and unpacked they can be very large.
-        decoder.set_ignore_text_chunk(true);
-        decoder.set_ignore_iccp_chunk(true);
-        let damaged = |error: DecodingError| DatasetError::decode(path, error);
-        let mut reader = decoder.read_info().map_err(damaged)?;
+        let file = BufReader::new(open_file(path, MAX_BYTES)?);
+        decode(file, path, MAX_PIXELS, refuse)
+    })
+}
 
-        let info = reader.info();
-        let size = Size::new(info.height as usize, info.width as usize);
-        let (colour, depth) = (info.color_type, info.bit_depth);
-        let palette = info.palette.as_deref().unwrap_or_default().to_vec();
-        if let Some((found, remedy)) = refuse(colour, depth) {
-            return Err(DatasetError::LabelFormat {
-                path: path.to_path_buf(),
-                found,
-                remedy,
-            });
-        }
-        let pixels = size.height.checked_mul(size.width);
-        if pixels.is_none_or(|pixels| pixels > MAX_PIXELS) {
-            let reason = format!("{size} is more than {MAX_PIXELS} pixels");
-            return Err(DatasetError::decode(path, reason));
-        }
-        let bytes = reader
-            .output_buffer_size()
-            .filter(|&bytes| bytes as u64 <= MAX_BYTES)
-            .ok_or_else(|| DatasetError::decode(path, format!("{size} is too large")));
-        let mut packed = vec![0; bytes?];
-        let frame = reader.next_frame(&mut packed).map_err(damaged)?;
-        let bytes = match depth {
-            BitDepth::Eight | BitDepth::Sixteen => packed,
-            // PNG packs nothing but gray and palette files, which have one sample per pixel.
-            _ => packed
-                .chunks_exact(frame.line_size)
-                .flat_map(|row| unpack(row, depth as usize).take(size.width))
-                .collect(),
-        };
-        Ok(Raster {
-            size,
-            colour,
-            bytes,
-            wide: depth == BitDepth::Sixteen,
-            palette,
-        })
+/// Reads a PNG of a kind that `refuse` lets pass from memory. It may have at most `most` pixels, which is
+/// known before memory is taken for them; errors call it `name`.
+///
+/// # Errors
+/// Those of [`read_png`].
+pub fn parse_png(
+    bytes: &[u8],
+    name: &Path,
+    most: usize,
+    refuse: impl Fn(ColorType, BitDepth) -> Option<Refusal>,
+) -> Result<Raster, DatasetError> {
+    let most = most.min(MAX_PIXELS);
+    contained(name, || decode(Cursor::new(bytes), name, most, refuse))
+}
+
+fn decode(
+    file: impl BufRead + Seek,
+    path: &Path,
+    most: usize,
+    refuse: impl Fn(ColorType, BitDepth) -> Option<Refusal>,
+) -> Result<Raster, DatasetError> {
+    let mut decoder = png::Decoder::new(file);
+    // Expansion would turn palette indices into colours and scale gray values of under 8 bits.
+    decoder.set_transformations(Transformations::IDENTITY);
+    // Texts and profiles say nothing about numbers, and unpacked they can be very large.
+    decoder.set_ignore_text_chunk(true);
+    decoder.set_ignore_iccp_chunk(true);
+    let damaged = |error: DecodingError| DatasetError::decode(path, error);
+    let mut reader = decoder.read_info().map_err(damaged)?;
+
+    let info = reader.info();
+    let size = Size::new(info.height as usize, info.width as usize);
+    let (colour, depth) = (info.color_type, info.bit_depth);
+    let palette = info.palette.as_deref().unwrap_or_default().to_vec();
+    if let Some((found, remedy)) = refuse(colour, depth) {
+        return Err(DatasetError::LabelFormat {
+            path: path.to_path_buf(),
+            found,
+            remedy,
+        });
+    }
+    let pixels = size.height.checked_mul(size.width);
+    if pixels.is_none_or(|pixels| pixels > most) {
+        let reason = format!("{size} is more than {most} pixels");
+        return Err(DatasetError::decode(path, reason));
+    }
+    let bytes = reader
+        .output_buffer_size()
+        .filter(|&bytes| bytes as u64 <= MAX_BYTES)
+        .ok_or_else(|| DatasetError::decode(path, format!("{size} is too large")));
+    let mut packed = vec![0; bytes?];
+    let frame = reader.next_frame(&mut packed).map_err(damaged)?;
+    let bytes = match depth {
+        BitDepth::Eight | BitDepth::Sixteen => packed,
+        // PNG packs nothing but gray and palette files, which have one sample per pixel.
+        _ => packed
+            .chunks_exact(frame.line_size)
+            .flat_map(|row| unpack(row, depth as usize).take(size.width))
+            .collect(),
+    };
+    Ok(Raster {
+        size,
+        colour,
+        bytes,
+        wide: depth == BitDepth::Sixteen,
+        palette,
     })
 }
 

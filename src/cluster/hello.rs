@@ -17,50 +17,6 @@ const LONGEST: u64 = 1 << 20;
 /// What every process of a run has to have alike, by name.
 pub type Facts = BTreeMap<String, String>;
 
-/// A word that the processes of a run share.
-#[derive(Clone)]
-pub struct Token {
-    key: [u8; 32],
-    is_empty: bool,
-}
-
-impl Token {
-    /// Of a text; an empty one is known to everybody.
-    pub fn new(text: &str) -> Self {
-        Self {
-            key: blake3::derive_key("dp-sims token of a run", text.trim().as_bytes()),
-            is_empty: text.trim().is_empty(),
-        }
-    }
-
-    /// Whether everybody knows it.
-    pub fn is_empty(&self) -> bool {
-        self.is_empty
-    }
-
-    /// What only those can say to a challenge who know the token.
-    pub(super) fn proof(&self, role: &str, challenge: &str) -> String {
-        let mut hasher = Hasher::new_keyed(&self.key);
-        hasher
-            .update(role.as_bytes())
-            .update(&[0])
-            .update(challenge.as_bytes());
-        hasher.finalize().to_hex().to_string()
-    }
-
-    /// Whether a proof is right. Compares in constant time.
-    pub(super) fn accepts(&self, role: &str, challenge: &str, proof: &str) -> bool {
-        let expected = blake3::Hash::from_hex(self.proof(role, challenge));
-        matches!((expected, blake3::Hash::from_hex(proof)), (Ok(own), Ok(other)) if own == other)
-    }
-}
-
-impl std::fmt::Debug for Token {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Token")
-    }
-}
-
 /// A challenge that nobody was given before. Everybody may know it.
 pub(super) fn challenge() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
-use super::hello::{Answer, Challenge, Facts, Hello, Neighbour, Peer, Token, challenge, hear, say};
+use super::hello::{Answer, Challenge, Facts, Hello, Neighbour, Peer, challenge, hear, say};
 use super::ring::Ring;
 use super::socket::{connect, prepare};
+use crate::runtime::token::Token;
 
 /// How long the orchestrator, and neighbours after its word, may take to answer.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -17,7 +17,7 @@ mod socket;
 #[cfg(test)]
 mod tests;
 
-pub use hello::{Facts, Token};
+pub use hello::Facts;
 pub use join::{Member, join};
 pub use orchestrator::{Orchestrator, serve};
 pub use ring::Ring;

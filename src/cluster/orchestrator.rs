@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::hello::{Answer, Challenge, Hello, Peer, Token, challenge, difference, hear, say};
+use super::hello::{Answer, Challenge, Hello, Peer, challenge, difference, hear, say};
 use super::socket;
+use crate::runtime::token::Token;
 
 /// How long somebody who connects may take to say who it is.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use dp_sims_backends::collective::Between;
 
 use super::*;
+use crate::runtime::token::Token;
 
 /// An orchestrator on a port of its own, and what it has to say.
 fn orchestrator(token: &str) -> (String, std::sync::mpsc::Receiver<Orchestrator>) {

@@ -16,6 +16,8 @@ mod mistake;
 mod orchestrator;
 mod plan;
 mod program;
+#[cfg(feature = "serve")]
+mod serve;
 mod train;
 mod train_segmenter;
 mod unfinished;
@@ -52,6 +54,9 @@ enum Command {
     Train(train::TrainArgs),
     /// Make images from label maps with a trained model.
     Generate(generate::GenerateArgs),
+    /// Make images over HTTP, on a page to paint label maps on and for other programs.
+    #[cfg(feature = "serve")]
+    Serve(serve::ServeArgs),
     /// Measure what images are worth under a named protocol: FID, KID, LPIPS, mIoU, time.
     Evaluate(evaluate::EvaluateArgs),
     /// Put results of `evaluate` side by side, or the images of methods in one picture.
@@ -167,6 +172,8 @@ pub fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Train(args) => train::run(args),
         Command::Generate(args) => generate::run(args),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Compare(args) => compare::run(args),
         Command::Experiments(args) => experiments::run(args),

@@ -1,13 +1,14 @@
 use std::net::{IpAddr, TcpListener, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 use super::User;
-use crate::cluster::{Orchestrator, Token, serve};
+use crate::cluster::{Orchestrator, serve};
+use crate::runtime::token::Token;
 
-/// Variable with the token of a run, where no file is named.
+/// Variable with the token, where no file is named.
 const TOKEN_VARIABLE: &str = "DP_SIMS_TOKEN";
 
 /// Where the token of a run comes from.
@@ -27,12 +28,7 @@ impl TokenArgs {
     /// # Errors
     /// When its file cannot be read.
     pub(super) fn token(&self) -> Result<Token> {
-        let text = match &self.token_file {
-            Some(file) => std::fs::read_to_string(file)
-                .with_context(|| format!("--token-file: cannot read {}", file.display()))?,
-            None => std::env::var(TOKEN_VARIABLE).unwrap_or_default(),
-        };
-        Ok(Token::new(&text))
+        token(self.token_file.as_deref())
     }
 
     /// Refuses to talk to other machines without a token.
@@ -53,6 +49,19 @@ impl TokenArgs {
         );
         Ok(())
     }
+}
+
+/// The token in a file, or else in the variable DP_SIMS_TOKEN.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(super) fn token(file: Option<&Path>) -> Result<Token> {
+    let text = match file {
+        Some(file) => std::fs::read_to_string(file)
+            .with_context(|| format!("--token-file: cannot read {}", file.display()))?,
+        None => std::env::var(TOKEN_VARIABLE).unwrap_or_default(),
+    };
+    Ok(Token::new(&text))
 }
 
 /// Arguments of `orchestrator`.

@@ -18,4 +18,5 @@ pub mod pictures;
 pub mod progress;
 pub mod schema;
 pub mod threads;
+pub mod token;
 pub mod units;

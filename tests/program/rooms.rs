@@ -232,7 +232,7 @@ fn check(folder: &Path, base: &str) -> usize {
     let mut sources = Vec::new();
     read(folder, Path::new(""), &mut sources);
     if sources.is_empty() {
-        // Not a module: the page of the server.
+        // Of another language.
         return 0;
     }
     // It says which modules only tests have.

@@ -171,6 +171,20 @@ fn a_header_of_absurd_size_is_refused() {
 }
 
 #[test]
+fn a_file_in_memory_is_read_as_on_disk_up_to_a_number_of_pixels() {
+    let gray = (ColorType::Grayscale, BitDepth::Eight);
+    let (_folder, path) = write_png("map.png", [3, 2], gray, &[5, 4, 3, 2, 1, 0]);
+    let bytes = std::fs::read(&path).unwrap();
+    let (reader, name) = (LabelReader::of(identity()), Path::new("the upload"));
+    assert_eq!(
+        reader.parse(&bytes, name, 6).unwrap(),
+        reader.read(&path).unwrap()
+    );
+    let error = reader.parse(&bytes, name, 5).unwrap_err().to_string();
+    assert_says(&error, &["the upload", "is more than 5 pixels"]);
+}
+
+#[test]
 fn wide_gray_values_are_ids_if_they_fit() {
     let format = (ColorType::Grayscale, BitDepth::Sixteen);
     let (_folder, path) = write_png("wide.png", [2, 2], format, &[0, 7, 0, 255, 0, 0, 0, 1]);

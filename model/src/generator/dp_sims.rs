@@ -79,17 +79,46 @@ impl<B: Backend> DpSimsGenerator<B> {
         latent: Tensor<B, 2>,
         mode: Mode,
     ) -> S::Map {
-        let [maps, height, width] = label_maps.dims();
-        let [images, latent_dim] = latent.dims();
         let noise = latent.clone();
-        let [tokens] = segments.run([], move |network, []| {
-            let noise = noise.clone();
-            let tokens = match &network.mapping {
-                Some(mapping) => mapping.forward(noise),
-                None => noise.reshape([images, 1, latent_dim]),
-            };
-            [tokens.unsqueeze_dim(1)]
-        });
+        let tokens = move |network: &Self| match &network.mapping {
+            Some(mapping) => mapping.forward(noise.clone()),
+            None => one_token(noise.clone()),
+        };
+        Self::features_of_tokens(segments, label_maps, latent, tokens, mode)
+    }
+
+    /// [`Self::features`] under tokens of two latents, see [`Mapping::forward_mixed`]. Without a mapping
+    /// network there are no tokens, and `latent` alone counts.
+    ///
+    /// # Shapes
+    /// - labels: `[N, H, W]`
+    /// - latent, other: `[kN, latent_dim]`
+    /// - output: `[kN, base_width, H, W]`
+    pub(super) fn features_mixed<S: Segments<B, Self>>(
+        segments: &mut S,
+        label_maps: LabelMaps<B>,
+        [latent, other]: [Tensor<B, 2>; 2],
+        styles: &[usize],
+        mode: Mode,
+    ) -> S::Map {
+        let (noise, styles) = (latent.clone(), styles.to_vec());
+        let tokens = move |network: &Self| match &network.mapping {
+            Some(mapping) => mapping.forward_mixed(noise.clone(), other.clone(), &styles),
+            None => one_token(noise.clone()),
+        };
+        Self::features_of_tokens(segments, label_maps, latent, tokens, mode)
+    }
+
+    fn features_of_tokens<S: Segments<B, Self>>(
+        segments: &mut S,
+        label_maps: LabelMaps<B>,
+        latent: Tensor<B, 2>,
+        tokens: impl Fn(&Self) -> Tensor<B, 3> + 'static,
+        mode: Mode,
+    ) -> S::Map {
+        let [maps, height, width] = label_maps.dims();
+        let images = latent.dims()[0];
+        let [tokens] = segments.run([], move |network, []| [tokens(network).unsqueeze_dim(1)]);
         GeneratorPart::Mapping.end();
         let stride = segments.network().start_stride;
         let (rows, columns) = (height / stride, width / stride);
@@ -144,4 +173,9 @@ impl<B: Backend> DpSimsGenerator<B> {
         }
         features
     }
+}
+
+/// A latent as the only token.
+fn one_token<B: Backend>(latent: Tensor<B, 2>) -> Tensor<B, 3> {
+    latent.unsqueeze_dim(1)
 }

@@ -47,4 +47,27 @@ impl<B: Backend> Mapping<B> {
         let [batch, width] = output.dims();
         output.reshape([batch, self.tokens, width / self.tokens])
     }
+
+    /// Maps pairs of latents to tokens: those that `styles` names, from 0, are of `other`.
+    ///
+    /// # Shapes
+    /// - latent, other: `[N, latent_dim]`
+    /// - output: `[N, tokens, token_dim]`
+    pub fn forward_mixed(
+        &self,
+        latent: Tensor<B, 2>,
+        other: Tensor<B, 2>,
+        styles: &[usize],
+    ) -> Tensor<B, 3> {
+        let (own, other) = (self.forward(latent), self.forward(other));
+        let tokens = (0..self.tokens).map(|token| {
+            let source = if styles.contains(&token) {
+                &other
+            } else {
+                &own
+            };
+            source.clone().narrow(1, token, 1)
+        });
+        Tensor::cat(tokens.collect(), 1)
+    }
 }

@@ -90,6 +90,37 @@ impl<B: Backend> Generator<B> {
         image
     }
 
+    /// [`Self::forward`] under two latents: the noise tokens that `styles` names, from 0 to
+    /// [`Self::tokens`], are of `other`, all else of `latent`. A generator without tokens takes `latent`
+    /// alone.
+    ///
+    /// # Shapes
+    /// - labels: `[N, H, W]`
+    /// - latent, other: `[kN, latent_dim]`
+    /// - output: `[kN, 3, H, W]` in [-1, 1]
+    pub fn forward_mixed(
+        &mut self,
+        maps: impl Into<LabelMaps<B>>,
+        latents: [Tensor<B, 2>; 2],
+        styles: &[usize],
+        mode: Mode,
+    ) -> Tensor<B, 4> {
+        let maps = maps.into();
+        let features = match self {
+            Self::DpSims(network) => {
+                let segments = &mut Plain(network);
+                DpSimsGenerator::features_mixed(segments, maps, latents, styles, mode)
+            }
+            Self::Oasis(network) => {
+                let [latent, _] = latents;
+                OasisGenerator::features(&mut Plain(network), maps, latent, mode)
+            }
+        };
+        let image = self.image(features, mode);
+        GeneratorPart::ToImage.end();
+        image
+    }
+
     /// The features G_f before the last convolution, which the diversity loss compares
     /// (Eq. 6; notes G32, O18).
     ///
@@ -152,6 +183,14 @@ impl<B: Backend> Generator<B> {
         match self {
             Self::DpSims(network) => network.latent_dim,
             Self::Oasis(network) => network.latent_dim,
+        }
+    }
+
+    /// Noise tokens of an image, 0 where noise takes another way.
+    pub fn tokens(&self) -> usize {
+        match self {
+            Self::DpSims(network) => network.mapping.as_ref().map_or(0, |mapping| mapping.tokens),
+            Self::Oasis(_) => 0,
         }
     }
 

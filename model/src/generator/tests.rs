@@ -126,6 +126,29 @@ fn every_parameter_gets_a_gradient<B: AutodiffBackend>() {
     }
 }
 
+/// Tokens decide alone: all of another latent make its image, none of them change nothing.
+fn tokens_of_two_latents_mix<B: AutodiffBackend>() {
+    for config in all() {
+        let mut generator = config.init::<B>(3, 0, &Default::default()).unwrap();
+        open_gates(&mut generator);
+        let (own, other) = (latents::<B>(2, 1), latents::<B>(2, 2));
+        let attends = config.noise == NoiseMode::CrossAttention;
+        assert_eq!(generator.tokens(), if attends { 3 } else { 0 });
+        let mut plain = |latent| generator.forward(labels(), latent, Mode::Eval).into_data();
+        let (of_own, of_other) = (plain(own.clone()), plain(other.clone()));
+        let mut mixed = |styles: &[usize]| {
+            let latents = [own.clone(), other.clone()];
+            let image = generator.forward_mixed(labels(), latents, styles, Mode::Eval);
+            image.into_data()
+        };
+        assert_eq!(mixed(&[]), of_own, "{config:?}");
+        let all = if attends { &of_other } else { &of_own };
+        assert_eq!(&mixed(&[2, 0, 1]), all, "{config:?}");
+        let one = mixed(&[1]);
+        assert_eq!(one != of_own && one != of_other, attends, "{config:?}");
+    }
+}
+
 fn open_gates<B: Backend>(generator: &mut Generator<B>) {
     let Generator::DpSims(generator) = generator else {
         return;
@@ -233,6 +256,7 @@ backend_tests!(
     a_generator_for_inference_makes_the_same_images,
     an_unset_generator_has_no_weights_until_it_is_loaded,
     images_have_the_size_of_the_labels,
+    tokens_of_two_latents_mix,
     one_forward_of_a_pair_equals_two,
     every_parameter_gets_a_gradient
 );

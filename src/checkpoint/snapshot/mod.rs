@@ -139,6 +139,22 @@ impl Snapshot {
         }
     }
 
+    /// Bytes of the file of its weights.
+    ///
+    /// # Errors
+    /// When there is no such file any more.
+    pub fn bytes(&self) -> Result<u64> {
+        match &self.source {
+            Source::Checkpoint(checkpoint) => {
+                let path = checkpoint.path().join(AVERAGED_GENERATOR);
+                let metadata = std::fs::metadata(&path);
+                let unread = || format!("cannot read {}", path.display());
+                Ok(metadata.with_context(unread)?.len())
+            }
+            Source::Model(file) => Ok(file.bytes().len() as u64),
+        }
+    }
+
     /// The generator, ready for use.
     ///
     /// # Errors
