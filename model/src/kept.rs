@@ -95,8 +95,9 @@ impl KeptSegments {
         outputs * images as f64
     }
 
-    /// Numbers at the peak of a backward pass in which segments are computed again one by one: the graph of one, the
-    /// outputs of those before it, and gradients of the weights of those behind it where they take any.
+    /// Numbers at the peak of a backward pass in which segments are computed again one by one: the graph of one, its
+    /// outputs and their gradients, the outputs of those before it, and gradients of the weights of those behind it
+    /// where they take any.
     pub fn peak(&self, images: usize, trained: bool) -> f64 {
         let mut before = 0.0;
         let mut behind: f64 = self.0.iter().map(|segment| segment.kept.weights).sum();
@@ -104,8 +105,10 @@ impl KeptSegments {
         for segment in &self.0 {
             behind -= segment.kept.weights;
             let gradients = if trained { behind } else { 0.0 };
-            peak = peak.max(before + segment.kept.of_images(images) + gradients);
-            before += segment.outputs * images as f64;
+            let outputs = segment.outputs * images as f64;
+            let own = segment.kept.of_images(images) + 2.0 * outputs;
+            peak = peak.max(before + own + gradients);
+            before += outputs;
         }
         peak
     }
@@ -134,9 +137,9 @@ mod tests {
         let (maps, weights) = (95.0, 131.0);
         assert_eq!(segments.all(), Kept { maps, weights });
         assert_eq!(segments.outputs(2), 36.0);
-        // Of the first, the second and the third: 5 + 100 + 31, 2 + 40 + 30 + 1, 9 + 50 + 1.
-        assert_eq!(segments.peak(1, true), 136.0);
-        assert_eq!(segments.peak(1, false), 105.0);
-        assert_eq!(segments.peak(10, false), 90.0 + 501.0);
+        // Of the first, the second and the third: 5 + 100 + 4 + 31, 2 + 40 + 30 + 14 + 1, 9 + 50 + 1 + 18.
+        assert_eq!(segments.peak(1, true), 140.0);
+        assert_eq!(segments.peak(1, false), 109.0);
+        assert_eq!(segments.peak(10, false), 90.0 + 501.0 + 180.0);
     }
 }

@@ -13,13 +13,13 @@ use crate::layers::{LabelMaps, Mode};
 use crate::testing::values;
 use crate::weights::{StateDict, state_dict};
 
+type B = dp_sims_backends::FlexAutodiff;
+type Flex = <B as AutodiffBackend>::InnerBackend;
+
 const IMAGES: usize = 2;
 const SIDE: usize = 16;
 
-fn maps<B: AutodiffBackend, const D: usize>(
-    name: &str,
-    shape: [usize; D],
-) -> Tensor<B::InnerBackend, D> {
+fn maps<const D: usize>(name: &str, shape: [usize; D]) -> Tensor<Flex, D> {
     let values = normals(7, 0, name, shape.iter().product());
     Tensor::from_data(TensorData::new(values, shape), &Default::default())
 }
@@ -30,9 +30,9 @@ struct Reader<'a> {
     found: Vec<Vec<f32>>,
 }
 
-impl<B: AutodiffBackend> ModuleVisitor<B> for Reader<'_> {
+impl ModuleVisitor<B> for Reader<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        if let Some(gradient) = self.gradients.get::<B::InnerBackend, D>(param.id) {
+        if let Some(gradient) = self.gradients.get::<Flex, D>(param.id) {
             self.found.push(values(gradient));
         }
     }
@@ -46,10 +46,10 @@ struct Outcome {
     state: StateDict,
 }
 
-fn outcome<B: AutodiffBackend, M: AutodiffModule<B>>(
+fn outcome<M: AutodiffModule<B>>(
     network: &M,
-    output: Tensor<B::InnerBackend, 4>,
-    inputs: Vec<Option<Tensor<B::InnerBackend, 4>>>,
+    output: Tensor<Flex, 4>,
+    inputs: Vec<Option<Tensor<Flex, 4>>>,
     gradients: &GradientsParams,
 ) -> Outcome {
     let mut reader = Reader {
@@ -116,7 +116,8 @@ fn generator(architecture: GeneratorArchitecture, noise: NoiseMode) -> Generator
     }
 }
 
-fn the_way_back_through_a_generator_is_the_same<B: AutodiffBackend>() {
+#[test]
+fn the_way_back_through_a_generator_is_the_same() {
     let device = Default::default();
     for (architecture, noise) in [
         (GeneratorArchitecture::DpSims, NoiseMode::CrossAttention),
@@ -130,10 +131,10 @@ fn the_way_back_through_a_generator_is_the_same<B: AutodiffBackend>() {
             .collect();
         let labels = TensorData::new(labels, [IMAGES, SIDE, SIDE]);
         let labels = || Tensor::<B, 3, Int>::from_data(labels.clone(), &device);
-        let latent = || Tensor::<B, 2>::from_inner(maps::<B, 2>("latent", [2 * IMAGES, 5]));
+        let latent = || Tensor::<B, 2>::from_inner(maps("latent", [2 * IMAGES, 5]));
         // Of pairs of images the first are looked at, and the features of all.
-        let probe = || maps::<B, 4>("image", [IMAGES, 3, SIDE, SIDE]);
-        let features_probe = || maps::<B, 4>("features", [2 * IMAGES, 2, SIDE, SIDE]);
+        let probe = || maps("image", [IMAGES, 3, SIDE, SIDE]);
+        let features_probe = || maps("features", [2 * IMAGES, 2, SIDE, SIDE]);
         let fresh = || -> Generator<B> { config.init(3, 4, &device).unwrap() };
         let whole = || {
             let mut network = fresh();
@@ -159,7 +160,8 @@ fn the_way_back_through_a_generator_is_the_same<B: AutodiffBackend>() {
     }
 }
 
-fn the_way_back_through_a_discriminator_is_the_same<B: AutodiffBackend>() {
+#[test]
+fn the_way_back_through_a_discriminator_is_the_same() {
     let device = Default::default();
     let of_mode = |conditioning| DiscriminatorConfig {
         conditioning,
@@ -187,16 +189,16 @@ fn the_way_back_through_a_discriminator_is_the_same<B: AutodiffBackend>() {
         let fresh =
             || -> Discriminator<B> { config.init(&channels, &strides, 3, 4, &device).unwrap() };
         let inputs = || {
-            let mut inputs = vec![maps::<B, 4>("image", [IMAGES, 3, SIDE, SIDE])];
+            let mut inputs = vec![maps("image", [IMAGES, 3, SIDE, SIDE])];
             if config.has_backbone() {
                 for (channels, stride) in channels.into_iter().zip(strides) {
                     let side = SIDE / stride;
-                    inputs.push(maps::<B, 4>("features", [IMAGES, channels, side, side]));
+                    inputs.push(maps("features", [IMAGES, channels, side, side]));
                 }
             }
             inputs
         };
-        let probe = || maps::<B, 4>("logits", [IMAGES, 4, SIDE, SIDE]);
+        let probe = || maps("logits", [IMAGES, 4, SIDE, SIDE]);
         let whole = || {
             let mut network = fresh();
             let leaves = inputs().into_iter();
@@ -229,7 +231,8 @@ fn the_way_back_through_a_discriminator_is_the_same<B: AutodiffBackend>() {
     }
 }
 
-fn two_passes_of_a_network_add_their_gradients_and_move_its_state_twice<B: AutodiffBackend>() {
+#[test]
+fn two_passes_of_a_network_add_their_gradients_and_move_its_state_twice() {
     let device = Default::default();
     let config = DiscriminatorConfig {
         decoder_channels: vec![6, 5, 4],
@@ -243,18 +246,18 @@ fn two_passes_of_a_network_add_their_gradients_and_move_its_state_twice<B: Autod
         let mut seeds = Vec::new();
         for name in ["first", "second"] {
             // Photos take no gradient.
-            let constant = |shape| Value::constant(maps::<B, 4>(name, shape));
+            let constant = |shape| Value::constant(maps(name, shape));
             let image = constant([IMAGES, 3, SIDE, SIDE]);
             let features = [[3, 4], [5, 2]];
             let features =
                 features.map(|[channels, side]| constant([IMAGES, channels, side, side]));
             let logits = network.train_logits(&mut tape, image, features.into());
-            seeds.push((logits, maps::<B, 4>("logits", [IMAGES, 4, SIDE, SIDE])));
+            seeds.push((logits, maps("logits", [IMAGES, 4, SIDE, SIDE])));
         }
         let output = seeds[1].0.tensor();
         let pulled = tape.backward(seeds);
         assert!(pulled.inputs.is_empty());
-        outcome::<B, _>(&network, output, Vec::new(), &pulled.parameters)
+        self::outcome(&network, output, Vec::new(), &pulled.parameters)
     };
     let (kept, again) = (outcome(false), outcome(true));
     assert_eq!(kept.output, again.output);
@@ -264,7 +267,8 @@ fn two_passes_of_a_network_add_their_gradients_and_move_its_state_twice<B: Autod
 }
 
 /// Of the size of a short run, where operations take threads and kernels that small ones do not.
-fn a_larger_generator_is_computed_again_to_the_bit<B: AutodiffBackend>() {
+#[test]
+fn a_larger_generator_is_computed_again_to_the_bit() {
     let device = Default::default();
     let config = GeneratorConfig {
         base_width: 8,
@@ -276,15 +280,15 @@ fn a_larger_generator_is_computed_again_to_the_bit<B: AutodiffBackend>() {
         let labels: Vec<i32> = (0..2 * 32 * 32).map(|i| i / 7 % 4).collect();
         let labels = TensorData::new(labels, [2, 32, 32]);
         let labels = Tensor::<B, 3, Int>::from_data(labels, &device);
-        let latent = Tensor::<B, 2>::from_inner(maps::<B, 2>("latent", [4, 64]));
+        let latent = Tensor::<B, 2>::from_inner(maps("latent", [4, 64]));
         let mut tape = Tape::new(recompute);
         let features = network.train_features(&mut tape, LabelMaps::from(labels), latent);
         let image = network.train_image(&mut tape, features.clone(), 4);
         let output = image.tensor();
-        let probe = maps::<B, 4>("image", [4, 3, 32, 32]);
-        let features_probe = maps::<B, 4>("features", [4, 8, 32, 32]);
+        let probe = maps("image", [4, 3, 32, 32]);
+        let features_probe = maps("features", [4, 8, 32, 32]);
         let pulled = tape.backward([(image, probe), (features, features_probe)]);
-        outcome::<B, _>(&network, output, Vec::new(), &pulled.parameters)
+        self::outcome(&network, output, Vec::new(), &pulled.parameters)
     };
     let (kept, again) = (outcome(false), outcome(true));
     let differ = |one: &Outcome, other: &Outcome| {
@@ -296,10 +300,3 @@ fn a_larger_generator_is_computed_again_to_the_bit<B: AutodiffBackend>() {
     assert!(kept.state == again.state);
     assert_eq!(differ(&kept, &again), [0; 0]);
 }
-
-backend_tests!(
-    the_way_back_through_a_generator_is_the_same,
-    the_way_back_through_a_discriminator_is_the_same,
-    two_passes_of_a_network_add_their_gradients_and_move_its_state_twice;
-    without ndarray: a_larger_generator_is_computed_again_to_the_bit
-);
