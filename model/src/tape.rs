@@ -68,12 +68,15 @@ pub struct Pulled<B: AutodiffBackend> {
     pub inputs: Vec<Option<Tensor<B::InnerBackend, 4>>>,
 }
 
+/// Takes the gradients of a segment's parameters out of all gradients.
+type Collect<B> = Box<dyn FnOnce(&mut <B as AutodiffBackend>::Gradients, &mut GradientsParams)>;
+
 /// A segment that was run.
 struct Record<B: AutodiffBackend> {
     inputs: Vec<Option<usize>>,
     outputs: Vec<usize>,
     graph: Box<dyn FnOnce() -> Graph<B>>,
-    collect: Box<dyn FnOnce(&mut B::Gradients, &mut GradientsParams)>,
+    collect: Collect<B>,
 }
 
 /// The graph of a segment.

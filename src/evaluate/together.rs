@@ -131,13 +131,16 @@ mod tests {
 
     use super::*;
 
+    /// Pieces with their numbers as a rank took them, and why it failed.
+    type Taken = (Vec<(usize, Vec<f32>)>, Option<String>);
+
     /// What each of some ranks makes of rounds over pieces, and how it ends.
     fn rounds(
         parts: usize,
         pieces: usize,
         work: impl Fn(usize) -> Result<Vec<f32>> + Sync,
         take: impl Fn(usize) -> Result<()> + Sync,
-    ) -> Vec<(Vec<(usize, Vec<f32>)>, Option<String>)> {
+    ) -> Vec<Taken> {
         let barrier = Barrier::new(parts);
         let table = Mutex::new(vec![Vec::new(); parts]);
         let (barrier, table, work, take) = (&barrier, &table, &work, &take);

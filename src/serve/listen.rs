@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::TcpListener;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::{Builder, JoinHandle};
@@ -142,15 +143,13 @@ fn prepared(stream: TcpStream) -> TcpStream {
     stream
 }
 
+/// An answer in the making.
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
 /// Answers a request and notes that the connection is in use meanwhile.
-fn answer(
-    app: Router,
-    activity: Arc<Activity>,
-) -> impl Fn(
-    Request<Incoming>,
-) -> std::pin::Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>> {
+fn answer(app: Router, activity: Arc<Activity>) -> impl Fn(Request<Incoming>) -> Answering {
     let app = TowerToHyperService::new(app);
-    move |request| {
+    move |request| -> Answering {
         let used = Used::new(activity.clone());
         let answered = app.call(request);
         Box::pin(async move {

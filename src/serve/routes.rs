@@ -98,6 +98,7 @@ pub(super) struct Health {
     post,
     path = "/v1/generate",
     operation_id = "generate",
+    tag = "images",
     params(GenerateQuery),
     request_body(
         description = "Class indices, one byte each, row by row; or a label map as `dp-sims generate` reads it, \
@@ -214,6 +215,7 @@ fn encoded(made: Made, size: Size) -> anyhow::Result<Vec<Vec<u8>>> {
     post,
     path = "/v1/labels",
     operation_id = "labels",
+    tag = "images",
     request_body(content((inline(Bytes) = "image/png")), description = "A label map as `dp-sims generate` reads it"),
     responses(
         (status = 200, description = "Its class indices", body = Labels),
@@ -253,6 +255,7 @@ pub(super) async fn labels(
     post,
     path = "/v1/segment",
     operation_id = "segment",
+    tag = "images",
     request_body(content((inline(Bytes) = "image/png"), (inline(Bytes) = "image/jpeg")), description = "A photo"),
     responses(
         (status = 200, description = "Its class indices", body = Labels),
@@ -273,6 +276,7 @@ pub(super) async fn segment() -> ApiError {
     get,
     path = "/v1/model",
     operation_id = "model",
+    tag = "images",
     responses(
         (status = 200, description = "The model", body = ModelFacts),
         (status = 401, description = "The token is missing or wrong", body = Problem),
@@ -290,6 +294,7 @@ pub(super) async fn model(State(service): State<Arc<Service>>) -> Json<ModelFact
     get,
     path = "/v1/classes",
     operation_id = "classes",
+    tag = "images",
     responses(
         (status = 200, description = "The classes", body = Vec<ClassFacts>),
         (status = 401, description = "The token is missing or wrong", body = Problem),
@@ -304,6 +309,7 @@ pub(super) async fn classes(State(service): State<Arc<Service>>) -> Json<Vec<Cla
     get,
     path = "/v1/samples",
     operation_id = "samples",
+    tag = "images",
     responses(
         (status = 200, description = "Label maps", body = Vec<NamedLabels>),
         (status = 401, description = "The token is missing or wrong", body = Problem),
@@ -322,6 +328,7 @@ pub(super) async fn samples(
     get,
     path = "/v1/health",
     operation_id = "health",
+    tag = "images",
     security(()),
     responses((status = 200, description = "It is", body = Health)),
 )]
@@ -336,6 +343,7 @@ pub(super) async fn health() -> Json<Health> {
     get,
     path = "/metrics",
     operation_id = "metrics",
+    tag = "images",
     responses(
         (status = 200, description = "Figures as text", body = String, content_type = "text/plain"),
         (status = 401, description = "The token is missing or wrong", body = Problem),
