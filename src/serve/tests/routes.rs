@@ -9,14 +9,14 @@ use super::*;
 fn the_model_and_its_classes_are_described() {
     let server = painted(|_| (), anybody());
     let snapshot = Snapshot::built_in().unwrap();
-    let facts: ModelFacts = serde_json::from_slice(&server.get("/v1/model").bytes).unwrap();
-    assert_eq!((facts.name.as_str(), facts.classes), ("scenes", 15));
-    assert_eq!(facts.hash, snapshot.sha256().unwrap());
-    assert_eq!(facts.bytes, snapshot.bytes().unwrap());
-    assert_eq!((facts.height, facts.width), (side(), side()));
-    assert_eq!(facts.milliseconds_per_image, None);
-    assert!(facts.tokens > 1 && facts.parameters > 1_000_000);
-    assert!(!facts.has_segmenter && !facts.has_data);
+    let model: ModelFacts = serde_json::from_slice(&server.get("/v1/model").bytes).unwrap();
+    assert_eq!((model.name.as_str(), model.classes), ("scenes", 15));
+    assert_eq!(model.hash, snapshot.sha256().unwrap());
+    assert_eq!(model.bytes, snapshot.bytes().unwrap());
+    assert_eq!((model.height, model.width), (side(), side()));
+    assert_eq!(model.milliseconds_per_image, None);
+    assert!(model.tokens > 1 && model.parameters > 1_000_000);
+    assert!(!model.has_segmenter && !model.has_data);
 
     let classes: Vec<ClassFacts> =
         serde_json::from_slice(&server.get("/v1/classes").bytes).unwrap();
