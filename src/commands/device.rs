@@ -5,6 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use anyhow::{Result, bail};
 use dp_sims_backends::{BackendKind, Selected, Task};
 
+use crate::runtime::threads::words_of;
+
 /// Runs work that drivers may end with an error or a panic: a GPU without room for a tensor does.
 ///
 /// # Errors
@@ -57,11 +59,7 @@ fn failure(kind: BackendKind, device: usize, reason: &str, remedy: &str) -> Stri
 
 /// The outcome of work, or the words of its panic.
 fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        text.unwrap_or("the driver failed").to_string()
-    })
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| words_of(&*panic, "the driver failed"))
 }
 
 #[cfg(test)]

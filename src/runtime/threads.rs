@@ -1,5 +1,7 @@
 //! The threads that compute on the processor.
 
+use std::any::Any;
+
 use rayon::{ThreadPoolBuildError, ThreadPoolBuilder};
 
 /// Stack of a thread: as much as the first thread of a program has on Linux.
@@ -42,6 +44,13 @@ pub fn run_apart<T: Send>(
         .thread_name(move |index| format!("{name}-compute-{index}"))
         .build()?;
     Ok(pool.install(work))
+}
+
+/// The words of a panic, or others where it has none.
+pub fn words_of(panic: &(dyn Any + Send), otherwise: &str) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or(otherwise).to_string()
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::metrics::Metrics;
 use super::noise::Noise;
+use crate::runtime::threads::words_of;
 
 /// Images that are asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -144,7 +145,8 @@ impl Orders {
             let started = Instant::now();
             // Drivers of GPUs panic where they have too little memory.
             let made = catch_unwind(AssertUnwindSafe(|| make(&job)));
-            let made = made.unwrap_or_else(|panic| Err(words(&*panic)));
+            let made =
+                made.unwrap_or_else(|panic| Err(anyhow!(words_of(&*panic, "the device failed"))));
             let seconds = started.elapsed().as_secs_f64();
             let made = match made {
                 Ok(images) => {
@@ -164,12 +166,6 @@ impl Orders {
             let _ = reply.send(made);
         }
     }
-}
-
-fn words(panic: &(dyn std::any::Any + Send)) -> anyhow::Error {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    anyhow!(text.unwrap_or("the device failed").to_string())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //!
 //! The weights of the sum, λ_GAN, λ_C and λ_D, are applied by the caller.
 
+mod accuracy;
 mod balance;
 mod contrastive;
 mod diversity;
@@ -15,11 +16,12 @@ mod shift;
 #[cfg(test)]
 mod reference;
 
+pub use accuracy::{pixel_accuracy, pixel_hits};
 pub use balance::{class_counts, class_weights, weights_of_counts};
 pub use contrastive::{ContrastiveConfig, Projector};
 pub use diversity::{diversity, diversity_everywhere, diversity_of_features};
 pub use label_mix::{label_mix, label_mix_mask, mix};
-pub use pixel::{PixelLoss, PixelLossConfig, Reduction, pixel_accuracy, pixel_hits};
+pub use pixel::{PixelLoss, PixelLossConfig, Reduction};
 pub use positions::sample_positions;
 pub use projector::ProjectorHead;
 pub use shift::Shift;

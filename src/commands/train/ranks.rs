@@ -17,7 +17,7 @@ use crate::commands::orchestrator::TokenArgs;
 use crate::commands::{Unfinished, User, count};
 use crate::config::values;
 use crate::events::{Consumer, Fanout, TrainEvent};
-use crate::runtime::threads::run_apart;
+use crate::runtime::threads::{run_apart, words_of};
 use crate::train::{Ranks, Run, RunOptions, Stop, TimeLimit};
 
 /// How long the first rank may take to end after another one failed: it writes a checkpoint, unless it waits
@@ -255,12 +255,7 @@ fn spawn(
         .spawn(move || {
             let work = || run_apart(threads, &name, work);
             let outcome = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-                let text = panic.downcast_ref::<String>().map(String::as_str);
-                let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-                Ok(Err(anyhow!(
-                    "{}",
-                    text.unwrap_or("it ended without a word")
-                )))
+                Ok(Err(anyhow!(words_of(&*panic, "it ended without a word"))))
             });
             let outcome = outcome.unwrap_or_else(|error| Err(error.into()));
             // Nobody listens any more where another rank has failed.

@@ -23,8 +23,8 @@ fn dot(first: &TensorData, second: &TensorData) -> f64 {
     pairs.map(|(a, b)| a * b).sum()
 }
 
-/// Eight bits are too few for every tensor by itself: rounding changes the sign of some activations, and with it
-/// the slope of the ReLU behind them. Of all gradients of a network the direction stays.
+/// Eight bits are too few for every tensor by itself, probably because rounding changes the sign of some activations,
+/// and with it the slope of the ReLU behind them. Of all gradients of a network the direction stays.
 const BOUNDS: [(Compute, f64, f64); 2] = [(Compute::Bf16, 0.98, 0.8), (Compute::F16, 0.998, 0.99)];
 
 #[test]
